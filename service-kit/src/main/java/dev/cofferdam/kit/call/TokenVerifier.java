@@ -1,0 +1,20 @@
+package dev.cofferdam.kit.call;
+
+import java.util.Optional;
+
+/**
+ * Knows tokens by their hashes. Called on a virtual thread; may block; safe for use by several
+ * threads.
+ */
+@FunctionalInterface
+public interface TokenVerifier {
+  /**
+   * Empty for a token that is not registered here. Throws a Refusal where the answer cannot be had.
+   */
+  Optional<Caller.Tenant> verify(String token);
+
+  /** For listeners that have no tenants. */
+  static TokenVerifier none() {
+    return token -> Optional.empty();
+  }
+}
