@@ -1,0 +1,57 @@
+package dev.cofferdam.broker.api;
+
+import com.google.protobuf.Timestamp;
+import dev.cofferdam.broker.audit.AuditTexts;
+import dev.cofferdam.broker.policy.Policies;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.Secret;
+import dev.cofferdam.v1.Token;
+import io.grpc.stub.StreamObserver;
+import java.time.Instant;
+
+/** What the services have in common. */
+final class Answers {
+  static final int MAX_PAGE = 1000;
+
+  private Answers() {}
+
+  static <T> void answer(StreamObserver<T> observer, T answer) {
+    observer.onNext(answer);
+    observer.onCompleted();
+  }
+
+  /** 0 stands for the default. */
+  static int pageSize(int asked, int usual) {
+    if (asked < 0 || asked > MAX_PAGE) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+          "page_size is %d, expected 1 to %d, or 0 for %d".formatted(asked, MAX_PAGE, usual));
+    }
+    return asked == 0 ? usual : asked;
+  }
+
+  static Secret message(dev.cofferdam.broker.catalog.Secret secret) {
+    return Secret.newBuilder()
+        .setName(secret.name())
+        .addAllBindings(secret.bindings().stream().map(Policies::message).toList())
+        .setVersion(secret.version())
+        .setCreateTime(timestamp(secret.createTime()))
+        .setUpdateTime(timestamp(secret.updateTime()))
+        .setEtag(secret.etag())
+        .build();
+  }
+
+  static Token message(dev.cofferdam.broker.tenant.Token token) {
+    return Token.newBuilder()
+        .setId(token.id())
+        .setTenant(token.tenant())
+        .addAllScopes(token.scopes())
+        .setCreateTime(timestamp(token.createTime()))
+        .build();
+  }
+
+  static Timestamp timestamp(Instant instant) {
+    return AuditTexts.timestamp(instant);
+  }
+}

@@ -1,0 +1,153 @@
+package dev.cofferdam.broker.api;
+
+import static dev.cofferdam.broker.api.Answers.answer;
+
+import com.google.protobuf.ByteString;
+import dev.cofferdam.broker.audit.Reports;
+import dev.cofferdam.broker.grant.Attachments;
+import dev.cofferdam.broker.grant.MaterialiseRequest;
+import dev.cofferdam.broker.grant.Materialiser;
+import dev.cofferdam.internal.v1.Attachment;
+import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
+import dev.cofferdam.internal.v1.DetachRequest;
+import dev.cofferdam.internal.v1.DetachResponse;
+import dev.cofferdam.internal.v1.IssueCertificateRequest;
+import dev.cofferdam.internal.v1.IssueCertificateResponse;
+import dev.cofferdam.internal.v1.MaterializeRequest;
+import dev.cofferdam.internal.v1.RedeemTicketRequest;
+import dev.cofferdam.internal.v1.ReportDecisionsRequest;
+import dev.cofferdam.internal.v1.ReportDecisionsResponse;
+import dev.cofferdam.internal.v1.SyncAttachmentsRequest;
+import dev.cofferdam.internal.v1.SyncAttachmentsResponse;
+import dev.cofferdam.kit.call.Callers;
+import io.grpc.ServerServiceDefinition;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+
+/**
+ * {@code cofferdam.internal.v1.AttachmentService}, for gateways. Which gateway it is comes from the
+ * certificate, so none learns or uses what is another's.
+ */
+final class AttachmentApi extends AttachmentServiceGrpc.AttachmentServiceImplBase {
+  private final Attachments attachments;
+  private final Materialiser materialiser;
+  private final Reports reports;
+  private final Duration policyLease;
+  private final ExecutorService executor;
+  private final Map<String, AttachmentStream> streams = new ConcurrentHashMap<>();
+
+  /**
+   * @param executor a virtual thread for each stream
+   */
+  AttachmentApi(
+      Attachments attachments,
+      Materialiser materialiser,
+      Reports reports,
+      Duration policyLease,
+      ExecutorService executor) {
+    this.attachments = attachments;
+    this.materialiser = materialiser;
+    this.reports = reports;
+    this.policyLease = policyLease;
+    this.executor = executor;
+  }
+
+  /** With the method that gives values bound to off-heap memory. */
+  ServerServiceDefinition definition() {
+    return HandBound.replace(
+        bindService(),
+        HandBound.method(
+            AttachmentServiceGrpc.getMaterializeMethod().toBuilder(
+                    AttachmentServiceGrpc.getMaterializeMethod().getRequestMarshaller(),
+                    new ValuesMarshaller())
+                .build(),
+            this::materialise));
+  }
+
+  @Override
+  public void redeemTicket(RedeemTicketRequest request, StreamObserver<Attachment> observer) {
+    answer(
+        observer,
+        attachments.redeem(
+            gateway(), request.getTicket(), request.getNode(), request.getSlotAddress()));
+  }
+
+  @Override
+  public void detach(DetachRequest request, StreamObserver<DetachResponse> observer) {
+    attachments.detach(gateway(), request.getSandbox(), request.getNode(), request.getEpoch());
+    answer(observer, DetachResponse.getDefaultInstance());
+  }
+
+  @Override
+  public void issueCertificate(
+      IssueCertificateRequest request, StreamObserver<IssueCertificateResponse> observer) {
+    byte[] certificate =
+        attachments.issueCertificate(
+            gateway(),
+            request.getSandbox(),
+            request.getPolicyRevision(),
+            request.getCertificateRequest().toByteArray());
+    answer(
+        observer,
+        IssueCertificateResponse.newBuilder()
+            .setCertificate(ByteString.copyFrom(certificate))
+            .build());
+  }
+
+  @Override
+  public StreamObserver<SyncAttachmentsRequest> syncAttachments(
+      StreamObserver<SyncAttachmentsResponse> observer) {
+    String gateway = gateway();
+    ServerCallStreamObserver<SyncAttachmentsResponse> call =
+        (ServerCallStreamObserver<SyncAttachmentsResponse>) observer;
+    AttachmentStream stream =
+        new AttachmentStream(gateway, attachments, policyLease, executor, call);
+    call.setOnCancelHandler(() -> {
+      stream.stop();
+      streams.remove(gateway, stream);
+    });
+    // A gateway has one stream: the older belongs to a process or connection that is gone.
+    Optional.ofNullable(streams.put(gateway, stream)).ifPresent(AttachmentStream::stop);
+    return stream;
+  }
+
+  @Override
+  public StreamObserver<ReportDecisionsRequest> reportDecisions(
+      StreamObserver<ReportDecisionsResponse> observer) {
+    ServerCallStreamObserver<ReportDecisionsResponse> call =
+        (ServerCallStreamObserver<ReportDecisionsResponse>) observer;
+    DecisionStream stream = new DecisionStream(gateway(), reports, executor, call);
+    call.setOnCancelHandler(stream::stop);
+    return stream;
+  }
+
+  private Values materialise(MaterializeRequest request) throws InterruptedException {
+    return new Values(
+        materialiser.materialise(
+            new MaterialiseRequest(
+                gateway(),
+                request.getSandbox(),
+                request.getSlotAddress(),
+                request.getGeneration(),
+                request.getRequest(),
+                request.getHost(),
+                request.getPort(),
+                request.getMethod(),
+                request.getPath(),
+                request.getTls(),
+                request.getUsesList().stream()
+                    .map(use ->
+                        new MaterialiseRequest.Found(
+                            use.getPlaceholderSha256(), use.getTarget(), use.getOccurrences()))
+                    .toList())));
+  }
+
+  private static String gateway() {
+    return Callers.peer().identity().instance();
+  }
+}

@@ -1,0 +1,125 @@
+package dev.cofferdam.broker.api;
+
+import static dev.cofferdam.broker.api.Answers.answer;
+
+import dev.cofferdam.broker.audit.AuditLog;
+import dev.cofferdam.broker.audit.Cursor;
+import dev.cofferdam.broker.sql.Signal;
+import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.AuditEventType;
+import dev.cofferdam.v1.AuditServiceGrpc;
+import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.ListAuditEventsRequest;
+import dev.cofferdam.v1.ListAuditEventsResponse;
+import dev.cofferdam.v1.WatchAuditEventsRequest;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ExecutorService;
+
+/** {@code cofferdam.v1.AuditService}: a tenant's own events. */
+final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
+  private static final int PAGE = 100;
+  private static final int BATCH = 256;
+
+  /** How long another broker's events may wait to be found. */
+  private static final Duration LOOK = Duration.ofMillis(500);
+
+  private final AuditLog audit;
+  private final ExecutorService watchers;
+
+  /**
+   * @param watchers a virtual thread for each watch
+   */
+  AuditApi(AuditLog audit, ExecutorService watchers) {
+    this.audit = audit;
+    this.watchers = watchers;
+  }
+
+  @Override
+  public void listAuditEvents(
+      ListAuditEventsRequest request, StreamObserver<ListAuditEventsResponse> observer) {
+    int size = Answers.pageSize(request.getPageSize(), PAGE);
+    if (request.getType() == AuditEventType.UNRECOGNIZED) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+          "there is no event type %d".formatted(request.getTypeValue()));
+    }
+    List<AuditEvent> page =
+        audit.read(
+            Callers.tenant().tenant(),
+            Cursor.parse(request.getCursor()),
+            present(request.getSandbox()),
+            Optional.of(request.getType())
+                .filter(type -> type != AuditEventType.AUDIT_EVENT_TYPE_UNSPECIFIED),
+            size + 1);
+    ListAuditEventsResponse.Builder answer =
+        ListAuditEventsResponse.newBuilder().addAllEvents(page.stream().limit(size).toList());
+    if (page.size() > size) {
+      answer.setNextCursor(page.get(size - 1).getCursor());
+    }
+    answer(observer, answer.build());
+  }
+
+  @Override
+  public void watchAuditEvents(
+      WatchAuditEventsRequest request, StreamObserver<AuditEvent> observer) {
+    String tenant = Callers.tenant().tenant();
+    Cursor from = Cursor.parse(request.getCursor());
+    ServerCallStreamObserver<AuditEvent> call = (ServerCallStreamObserver<AuditEvent>) observer;
+    Signal ready = new Signal();
+    call.setOnReadyHandler(ready::raise);
+    // Its presence keeps a send to a caller who has left from throwing; the loop looks itself.
+    call.setOnCancelHandler(ready::raise);
+    var _ = watchers.submit(() -> watch(call, ready, tenant, from, present(request.getSandbox())));
+  }
+
+  private void watch(
+      ServerCallStreamObserver<AuditEvent> call,
+      Signal ready,
+      String tenant,
+      Cursor from,
+      Optional<String> sandbox) {
+    Cursor last = from;
+    try {
+      while (!call.isCancelled()) {
+        long seen = audit.appended().seen();
+        List<AuditEvent> batch = audit.read(tenant, last, sandbox, Optional.empty(), BATCH);
+        for (AuditEvent event : batch) {
+          awaitReady(call, ready);
+          call.onNext(event);
+          last = Cursor.parse(event.getCursor());
+        }
+        if (batch.size() < BATCH) {
+          audit.appended().await(seen, LOOK);
+        }
+      }
+    } catch (InterruptedException e) {
+      // The broker stops: the caller resumes at another with the last cursor.
+      call.onError(
+          Refusals.toStatus(
+              new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops")));
+    } catch (RuntimeException e) {
+      call.onError(Refusals.toStatus(e));
+    }
+  }
+
+  private static void awaitReady(ServerCallStreamObserver<AuditEvent> call, Signal ready)
+      throws InterruptedException {
+    while (!call.isReady() && !call.isCancelled()) {
+      long seen = ready.seen();
+      if (!call.isReady() && !call.isCancelled()) {
+        ready.await(seen, LOOK);
+      }
+    }
+  }
+
+  private static Optional<String> present(String text) {
+    return Optional.of(text).filter(present -> !present.isEmpty());
+  }
+}

@@ -1,0 +1,144 @@
+package dev.cofferdam.broker.api;
+
+import static dev.cofferdam.broker.api.Answers.answer;
+
+import dev.cofferdam.broker.grant.Attachments;
+import dev.cofferdam.broker.grant.Granted;
+import dev.cofferdam.broker.grant.Grants;
+import dev.cofferdam.broker.grant.SandboxGrants;
+import dev.cofferdam.broker.tenant.Token;
+import dev.cofferdam.internal.v1.CreateGrantsRequest;
+import dev.cofferdam.internal.v1.CreateGrantsResponse;
+import dev.cofferdam.internal.v1.GrantServiceGrpc;
+import dev.cofferdam.internal.v1.IssueTicketRequest;
+import dev.cofferdam.internal.v1.IssueTicketResponse;
+import dev.cofferdam.internal.v1.Placeholder;
+import dev.cofferdam.internal.v1.RevokeGrantsRequest;
+import dev.cofferdam.internal.v1.RevokeGrantsResponse;
+import dev.cofferdam.internal.v1.UpdatePolicyRequest;
+import dev.cofferdam.internal.v1.UpdatePolicyResponse;
+import dev.cofferdam.kit.call.Caller;
+import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.kit.call.TokenVerifier;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.ErrorReason;
+import io.grpc.stub.StreamObserver;
+import java.time.Duration;
+import java.util.List;
+
+/** {@code cofferdam.internal.v1.GrantService}, for the scheduler with its caller's token. */
+final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
+  private static final Duration ACKNOWLEDGE = Duration.ofSeconds(5);
+
+  private final Grants grants;
+  private final Attachments attachments;
+  private final TokenVerifier tokens;
+
+  GrantApi(Grants grants, Attachments attachments, TokenVerifier tokens) {
+    this.grants = grants;
+    this.attachments = attachments;
+    this.tokens = tokens;
+  }
+
+  @Override
+  public void createGrants(
+      CreateGrantsRequest request, StreamObserver<CreateGrantsResponse> observer) {
+    Caller.Tenant tenant = tenant(Token.SANDBOXES_WRITE);
+    if (request.getSecretsCount() > 0) {
+      require(tenant, Token.SECRETS_USE);
+    }
+    SandboxGrants wanted =
+        new SandboxGrants(
+            request.getSandbox(),
+            request.getNode(),
+            request.getEpoch(),
+            request.getSecretsList().stream().map(SandboxGrants.Wish::of).toList());
+    Granted granted = grants.create(tenant.tenant(), wanted, request.getPolicy());
+    CreateGrantsResponse.Builder answer =
+        CreateGrantsResponse.newBuilder()
+            .setAttachTicket(granted.ticket())
+            .setCaCertificate(granted.rootCertificate())
+            .setPolicyRevision(granted.policyRevision())
+            .setGeneration(granted.generation());
+    granted
+        .placeholders()
+        .forEach((env, placeholder) ->
+            answer.addPlaceholders(
+                Placeholder.newBuilder().setEnv(env).setPlaceholder(placeholder)));
+    answer(observer, answer.build());
+  }
+
+  @Override
+  public void updatePolicy(
+      UpdatePolicyRequest request, StreamObserver<UpdatePolicyResponse> observer) {
+    Caller.Tenant tenant = tenant(Token.SANDBOXES_WRITE);
+    Grants.Revision revision =
+        grants.updatePolicy(tenant.tenant(), request.getSandbox(), request.getPolicy());
+    List<String> missing;
+    try {
+      missing =
+          attachments.awaitAcknowledged(request.getSandbox(), revision.sequences(), ACKNOWLEDGE);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      missing = List.copyOf(revision.sequences().keySet());
+    }
+    if (!missing.isEmpty()) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE,
+          "revision %d stands, but %s did not acknowledge it within %d s"
+              .formatted(revision.number(), missing, ACKNOWLEDGE.toSeconds()));
+    }
+    answer(
+        observer, UpdatePolicyResponse.newBuilder().setPolicyRevision(revision.number()).build());
+  }
+
+  @Override
+  public void issueTicket(
+      IssueTicketRequest request, StreamObserver<IssueTicketResponse> observer) {
+    answer(
+        observer,
+        IssueTicketResponse.newBuilder()
+            .setAttachTicket(
+                grants.issueTicket(request.getSandbox(), request.getNode(), request.getEpoch()))
+            .build());
+  }
+
+  @Override
+  public void revokeGrants(
+      RevokeGrantsRequest request, StreamObserver<RevokeGrantsResponse> observer) {
+    grants.revoke(request.getSandbox());
+    answer(observer, RevokeGrantsResponse.getDefaultInstance());
+  }
+
+  /** The tenant whose token came along. */
+  private Caller.Tenant tenant(String scope) {
+    if (Callers.token().isEmpty()) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_TOKEN_MISSING, "the tenant's own token has to come along");
+    }
+    Caller.Tenant tenant =
+        tokens
+            .verify(Callers.token())
+            .orElseThrow(() ->
+                new Refusal(
+                    ErrorReason.ERROR_REASON_TOKEN_INVALID,
+                    "the token is not known to the broker"));
+    if (tenant.scopes().contains(Token.SECRETS_WRITE)) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_THROUGH_SCHEDULER,
+          "token %s may write secrets and must never be sent to the scheduler: replace it"
+              .formatted(tenant.tokenId()));
+    }
+    require(tenant, scope);
+    return tenant;
+  }
+
+  private static void require(Caller.Tenant tenant, String scope) {
+    if (!tenant.scopes().contains(scope)) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_SCOPE_MISSING,
+          "this needs the scope %s; token %s has %s"
+              .formatted(scope, tenant.tokenId(), tenant.scopes().stream().sorted().toList()));
+    }
+  }
+}

@@ -1,0 +1,60 @@
+package dev.cofferdam.broker.api;
+
+import dev.cofferdam.broker.audit.AuditLog;
+import dev.cofferdam.broker.catalog.Secrets;
+import dev.cofferdam.broker.tenant.Token;
+import dev.cofferdam.broker.tenant.Tokens;
+import dev.cofferdam.kit.call.CallRules;
+import dev.cofferdam.kit.server.RpcServer;
+import dev.cofferdam.v1.AuditServiceGrpc;
+import dev.cofferdam.v1.SecretServiceGrpc;
+import dev.cofferdam.v1.TokenServiceGrpc;
+import io.grpc.ServerInterceptors;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/** What the tenants' listener serves, and to whom. */
+public final class TenantApi implements AutoCloseable {
+  private static final String OPERATOR = "operator";
+
+  private final ExecutorService watches = Executors.newVirtualThreadPerTaskExecutor();
+  private final SecretApi secrets;
+  private final AuditApi audit;
+  private final TokenApi tokens;
+  private final NotThroughTheMesh notThroughTheMesh;
+
+  public TenantApi(Secrets secrets, AuditLog audit, Tokens tokens, String trustDomain) {
+    this.secrets = new SecretApi(secrets);
+    this.audit = new AuditApi(audit, watches);
+    this.tokens = new TokenApi(tokens);
+    this.notThroughTheMesh = new NotThroughTheMesh(trustDomain);
+  }
+
+  public RpcServer.Builder serve(RpcServer.Builder listener) {
+    return listener
+        .service(ServerInterceptors.intercept(secrets.definition(), notThroughTheMesh))
+        .service(audit)
+        .service(tokens)
+        .rules(rules());
+  }
+
+  @Override
+  public void close() {
+    watches.shutdownNow();
+  }
+
+  private static CallRules rules() {
+    return CallRules.builder()
+        .tenant(SecretServiceGrpc.getPutSecretMethod(), Token.SECRETS_WRITE)
+        .tenant(SecretServiceGrpc.getRotateSecretMethod(), Token.SECRETS_WRITE)
+        .tenant(SecretServiceGrpc.getNarrowSecretMethod(), Token.SECRETS_WRITE)
+        .tenant(SecretServiceGrpc.getDeleteSecretMethod(), Token.SECRETS_WRITE)
+        .tenant(SecretServiceGrpc.getListSecretsMethod(), Token.SECRETS_READ)
+        .tenant(AuditServiceGrpc.getListAuditEventsMethod(), Token.AUDIT_READ)
+        .tenant(AuditServiceGrpc.getWatchAuditEventsMethod(), Token.AUDIT_READ)
+        .peers(TokenServiceGrpc.getRegisterTokenMethod(), OPERATOR)
+        .peers(TokenServiceGrpc.getListTokensMethod(), OPERATOR)
+        .peers(TokenServiceGrpc.getRemoveTokenMethod(), OPERATOR)
+        .build();
+  }
+}

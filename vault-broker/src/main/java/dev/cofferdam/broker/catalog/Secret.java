@@ -1,0 +1,42 @@
+package dev.cofferdam.broker.catalog;
+
+import dev.cofferdam.broker.policy.Binding;
+import dev.cofferdam.broker.secret.SecretKey;
+import java.time.Instant;
+import java.util.List;
+import java.util.UUID;
+
+/**
+ * Everything known of a secret but its value.
+ *
+ * @param id differs from that of a deleted secret of the same name
+ * @param value the present value's id in the store
+ * @param version of the value, from 1
+ * @param revision rises with every change of this record
+ * @param weak its value may be shorter than 16 bytes
+ */
+public record Secret(
+    UUID id,
+    UUID value,
+    String tenant,
+    String name,
+    long version,
+    long revision,
+    boolean weak,
+    List<Binding> bindings,
+    Instant createTime,
+    Instant updateTime) {
+  public Secret {
+    bindings = Binding.checked(bindings);
+  }
+
+  /** Where its present value lies. */
+  public SecretKey key() {
+    return new SecretKey(tenant, name, value, version);
+  }
+
+  /** Of this state of this secret and of no other. */
+  public String etag() {
+    return "%08x-%x".formatted((int) id.getLeastSignificantBits(), revision);
+  }
+}

@@ -1,0 +1,288 @@
+package dev.cofferdam.broker.catalog;
+
+import dev.cofferdam.broker.audit.AuditLog;
+import dev.cofferdam.broker.audit.AuditRow;
+import dev.cofferdam.broker.audit.AuditTexts;
+import dev.cofferdam.broker.catalog.SecretRows.Lock;
+import dev.cofferdam.broker.policy.Binding;
+import dev.cofferdam.broker.policy.Bindings;
+import dev.cofferdam.broker.secret.SecretKey;
+import dev.cofferdam.broker.secret.SecretRules;
+import dev.cofferdam.broker.secret.SecretStore;
+import dev.cofferdam.broker.secret.SecretValue;
+import dev.cofferdam.broker.secret.StoreUnavailableException;
+import dev.cofferdam.broker.secret.ValueCache;
+import dev.cofferdam.broker.sql.Database;
+import dev.cofferdam.broker.sql.Tx;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.AuditEventType;
+import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.Verdict;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.function.BiFunction;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Writes, changes and deletes secrets. A value goes to the store first and into force by the commit
+ * of its row; what a crash leaves in the store between the two was noted before as garbage and is
+ * swept up.
+ */
+public final class Secrets {
+  private static final Logger log = LoggerFactory.getLogger(Secrets.class);
+
+  /** Longer than any write to the store takes. */
+  private static final Duration UNFINISHED = Duration.ofMinutes(10);
+
+  /** Longer than any use that was committed before a rotation takes to fetch its value. */
+  private static final Duration REPLACED = Duration.ofMinutes(1);
+
+  private static final int SWEEP = 100;
+
+  private final Database database;
+  private final SecretStore store;
+  private final ValueCache cache;
+  private final AuditLog audit;
+  private final Dependents dependents;
+  private final InstantSource clock;
+
+  /** Those who have to know of a change, in its transaction. */
+  public interface Dependents {
+    /** Bindings or version changed. */
+    void changed(Tx tx, UUID secret) throws SQLException;
+
+    /** Every grant of it ends. */
+    void deleted(Tx tx, UUID secret) throws SQLException;
+  }
+
+  public Secrets(
+      Database database,
+      SecretStore store,
+      ValueCache cache,
+      AuditLog audit,
+      Dependents dependents,
+      InstantSource clock) {
+    this.database = database;
+    this.store = store;
+    this.cache = cache;
+    this.audit = audit;
+    this.dependents = dependents;
+    this.clock = clock;
+  }
+
+  /** A secret as its owner wants it, without the value. */
+  public record Draft(String name, List<Binding> bindings, boolean weak, boolean replace) {
+    public Draft {
+      var _ = SecretRules.checkName(name);
+      bindings = Binding.checked(bindings);
+    }
+  }
+
+  /** Stores a new secret, or a whole new one in place of it. The caller closes the value. */
+  public Secret put(String tenant, Draft draft, SecretValue value, String actor) {
+    SecretRules.checkValue(value, draft.weak());
+    Optional<Secret> present =
+        database.transact(tx -> SecretRows.find(tx, tenant, draft.name(), Lock.NONE));
+    if (present.isPresent() && !draft.replace()) {
+      throw exists(draft.name());
+    }
+    Instant now = clock.instant();
+    Secret planned =
+        present
+            .map(old -> nextValue(old, draft.bindings(), draft.weak()))
+            .orElseGet(() ->
+                new Secret(
+                    UUID.randomUUID(),
+                    UUID.randomUUID(),
+                    tenant,
+                    draft.name(),
+                    1,
+                    1,
+                    draft.weak(),
+                    draft.bindings(),
+                    now,
+                    now));
+    return store(planned, present, value, present.isPresent() ? "replaced" : "stored", actor);
+  }
+
+  /** A new value under the same bindings. */
+  public Secret rotate(String tenant, String name, String etag, SecretValue value, String actor) {
+    Secret present =
+        database
+            .transact(tx -> SecretRows.find(tx, tenant, SecretRules.checkName(name), Lock.NONE))
+            .orElseThrow(() -> notFound(name));
+    checkEtag(present, etag);
+    SecretRules.checkValue(value, present.weak());
+    Secret planned = nextValue(present, present.bindings(), present.weak());
+    return store(planned, Optional.of(present), value, "rotated", actor);
+  }
+
+  /** Takes bindings away; never adds to them. */
+  public Secret narrow(
+      String tenant, String name, String etag, List<Binding> bindings, String actor) {
+    List<Binding> wanted = Binding.checked(bindings);
+    return change(
+        tenant,
+        name,
+        (tx, present) -> {
+          checkEtag(present, etag);
+          Bindings.checkNarrower(present.bindings(), wanted);
+          return next(present, present.value(), present.version(), wanted, present.weak());
+        },
+        "narrowed",
+        actor);
+  }
+
+  /** By name, after one. */
+  public List<Secret> list(String tenant, String after, int limit) {
+    return database.transact(tx -> SecretRows.list(tx, tenant, after, limit));
+  }
+
+  /** Ends every grant of it with the commit, then forgets the value. */
+  public void delete(String tenant, String name, String actor) {
+    Secret gone =
+        database.transact(tx -> {
+          Secret present =
+              SecretRows.find(tx, tenant, SecretRules.checkName(name), Lock.UPDATE)
+                  .orElseThrow(() -> notFound(name));
+          dependents.deleted(tx, present.id());
+          SecretRows.garbage(tx, present.key(), clock.instant());
+          tx.update("delete from secret where id = ?", present.id());
+          audit.append(tx, List.of(row(present, "deleted", actor)));
+          return present;
+        });
+    cache.forget(gone.key());
+    sweep();
+  }
+
+  /** Takes values out of the store that nothing refers to any more. */
+  public void sweep() {
+    List<SecretKey> due =
+        database.transact(tx -> SecretRows.garbageDue(tx, clock.instant(), SWEEP));
+    for (SecretKey key : due) {
+      try {
+        store.delete(key);
+        var _ = database.transact(tx -> SecretRows.ungarbage(tx, key));
+      } catch (StoreUnavailableException e) {
+        // It stays noted and is tried again.
+        log.atWarn()
+            .setMessage("value_not_deleted")
+            .addKeyValue("secret", key)
+            .addKeyValue("why", e.getMessage())
+            .log();
+      }
+    }
+  }
+
+  private Secret store(
+      Secret planned, Optional<Secret> present, SecretValue value, String what, String actor) {
+    SecretKey key = planned.key();
+    database.transact(tx -> {
+      SecretRows.garbage(tx, key, clock.instant().plus(UNFINISHED));
+      return key;
+    });
+    store.put(key, value);
+    Secret stored =
+        database.transact(tx -> {
+          Optional<Secret> now = SecretRows.find(tx, planned.tenant(), planned.name(), Lock.UPDATE);
+          if (!now.map(Secret::etag).equals(present.map(Secret::etag))) {
+            throw now.isPresent() && present.isEmpty()
+                ? exists(planned.name())
+                : changedMeanwhile(planned.name());
+          }
+          if (present.isPresent()) {
+            SecretRows.update(tx, planned);
+            SecretRows.garbage(tx, present.get().key(), clock.instant().plus(REPLACED));
+            dependents.changed(tx, planned.id());
+          } else {
+            SecretRows.insert(tx, planned);
+          }
+          if (!SecretRows.ungarbage(tx, key)) {
+            throw changedMeanwhile(planned.name());
+          }
+          audit.append(tx, List.of(row(planned, what, actor)));
+          return planned;
+        });
+    present.ifPresent(old -> cache.forget(old.key()));
+    return stored;
+  }
+
+  private Secret change(
+      String tenant, String name, BiFunction<Tx, Secret, Secret> next, String what, String actor) {
+    return database.transact(tx -> {
+      Secret present =
+          SecretRows.find(tx, tenant, SecretRules.checkName(name), Lock.UPDATE)
+              .orElseThrow(() -> notFound(name));
+      Secret changed = next.apply(tx, present);
+      SecretRows.update(tx, changed);
+      dependents.changed(tx, changed.id());
+      audit.append(tx, List.of(row(changed, what, actor)));
+      return changed;
+    });
+  }
+
+  private Secret nextValue(Secret old, List<Binding> bindings, boolean weak) {
+    return next(old, UUID.randomUUID(), old.version() + 1, bindings, weak);
+  }
+
+  private Secret next(Secret old, UUID value, long version, List<Binding> bindings, boolean weak) {
+    return new Secret(
+        old.id(),
+        value,
+        old.tenant(),
+        old.name(),
+        version,
+        old.revision() + 1,
+        weak,
+        bindings,
+        old.createTime(),
+        clock.instant());
+  }
+
+  private AuditRow row(Secret secret, String what, String actor) {
+    return new AuditRow(
+        secret.tenant(),
+        AuditEvent.newBuilder()
+            .setType(AuditEventType.AUDIT_EVENT_TYPE_CHANGE)
+            .setTime(AuditTexts.timestamp(clock.instant()))
+            .setSecret(secret.name())
+            .setVerdict(Verdict.VERDICT_ALLOWED)
+            .setReportedBy("broker")
+            .setMessage(
+                "secret %s by token %s, version %d".formatted(what, actor, secret.version()))
+            .build());
+  }
+
+  private static void checkEtag(Secret present, String etag) {
+    if (!etag.isEmpty() && !etag.equals(present.etag())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_ETAG_MISMATCH,
+          "the secret %s has the etag %s, not the one given"
+              .formatted(present.name(), present.etag()));
+    }
+  }
+
+  private static Refusal exists(String name) {
+    return new Refusal(
+        ErrorReason.ERROR_REASON_SECRET_EXISTS,
+        "a secret %s exists; rotate it or set replace".formatted(name));
+  }
+
+  private static Refusal notFound(String name) {
+    return new Refusal(
+        ErrorReason.ERROR_REASON_SECRET_NOT_FOUND, "there is no secret '%s'".formatted(name));
+  }
+
+  private static Refusal changedMeanwhile(String name) {
+    return new Refusal(
+        ErrorReason.ERROR_REASON_ETAG_MISMATCH,
+        "the secret %s was changed by another call meanwhile; try again".formatted(name));
+  }
+}

@@ -1,0 +1,122 @@
+package dev.cofferdam.broker.grant;
+
+import com.google.protobuf.ByteString;
+import dev.cofferdam.broker.catalog.Secret;
+import dev.cofferdam.broker.catalog.SecretRows;
+import dev.cofferdam.broker.grant.MaterialiseRequest.Found;
+import dev.cofferdam.broker.grant.Outcome.Denial;
+import dev.cofferdam.broker.grant.Outcome.Release;
+import dev.cofferdam.broker.grant.Places.Place;
+import dev.cofferdam.broker.policy.Bindings;
+import dev.cofferdam.broker.policy.Target;
+import dev.cofferdam.broker.policy.Use;
+import dev.cofferdam.broker.sql.Tx;
+import dev.cofferdam.v1.EgressReason;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.stream.Collectors;
+
+/**
+ * What a batch of materialisations is decided by: rows held against change until the transaction
+ * ends, so that a revocation is before or after it and never in between.
+ */
+record Ledger(
+    Map<String, Sandbox> sandboxes,
+    Map<String, List<Grant>> grants,
+    Map<String, List<Place>> places,
+    Map<UUID, Secret> secrets) {
+  static Ledger read(Tx tx, List<String> ids) throws SQLException {
+    Map<String, Sandbox> sandboxes =
+        Sandbox.share(tx, ids).stream().collect(Collectors.toMap(Sandbox::id, s -> s));
+    List<Grant> grants = Grant.share(tx, ids);
+    List<Place> places = Places.share(tx, ids);
+    return new Ledger(
+        sandboxes,
+        grants.stream().collect(Collectors.groupingBy(Grant::sandbox)),
+        places.stream().collect(Collectors.groupingBy(Place::sandbox)),
+        SecretRows.byId(tx, grants.stream().map(Grant::secret).distinct().toList()));
+  }
+
+  Outcome decide(MaterialiseRequest request) {
+    Sandbox sandbox = sandboxes.get(request.sandbox());
+    if (sandbox == null) {
+      return refuseAll("", request, EgressReason.EGRESS_REASON_UNKNOWN_SLOT);
+    }
+    if (sandbox.revoked()) {
+      return refuseAll(sandbox.tenant(), request, EgressReason.EGRESS_REASON_GRANT_REVOKED);
+    }
+    if (!attached(sandbox, request)) {
+      return refuseAll(sandbox.tenant(), request, EgressReason.EGRESS_REASON_UNKNOWN_SLOT);
+    }
+    List<Release> releases = new ArrayList<>();
+    List<Denial> denials = new ArrayList<>();
+    for (Found found : request.uses()) {
+      Optional<Grant> grant = grant(sandbox, found.placeholderHash());
+      Optional<EgressReason> reason = refuse(request, found, sandbox, grant);
+      if (reason.isPresent()) {
+        denials.add(new Denial(found, grant.map(Grant::secretName).orElse(""), reason.get()));
+      } else {
+        releases.add(new Release(found, secret(grant).orElseThrow().key()));
+      }
+    }
+    return denials.isEmpty()
+        ? new Outcome.Released(sandbox.tenant(), releases)
+        : allOrNone(sandbox.tenant(), releases, denials);
+  }
+
+  private boolean attached(Sandbox sandbox, MaterialiseRequest request) {
+    return request.generation() == sandbox.generation()
+        && places.getOrDefault(sandbox.id(), List.of()).stream()
+            .anyMatch(place ->
+                place.gateway().equals(request.gateway())
+                    && place.slotAddress().equals(request.slotAddress())
+                    && place.generation() == request.generation());
+  }
+
+  private Optional<EgressReason> refuse(
+      MaterialiseRequest request, Found found, Sandbox sandbox, Optional<Grant> grant) {
+    if (grant.isEmpty() || grant.get().generation() != sandbox.generation()) {
+      return Optional.of(EgressReason.EGRESS_REASON_PLACEHOLDER_FOREIGN);
+    }
+    Optional<Secret> secret = secret(grant);
+    if (grant.get().revoked() || secret.isEmpty()) {
+      return Optional.of(EgressReason.EGRESS_REASON_GRANT_REVOKED);
+    }
+    Optional<Target> target = found.knownTarget();
+    if (target.isEmpty()) {
+      return Optional.of(EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET);
+    }
+    return Bindings.refuse(
+        secret.get().bindings(),
+        new Use(request.host(), target.get(), found.occurrences(), request.tls()));
+  }
+
+  private Optional<Grant> grant(Sandbox sandbox, ByteString hash) {
+    return grants.getOrDefault(sandbox.id(), List.of()).stream()
+        .filter(grant -> grant.placeholderHash().equals(hash))
+        .findFirst();
+  }
+
+  private Optional<Secret> secret(Optional<Grant> grant) {
+    return grant.map(Grant::secret).map(secrets::get);
+  }
+
+  private static Outcome refuseAll(String tenant, MaterialiseRequest request, EgressReason reason) {
+    return new Outcome.Refused(
+        tenant,
+        reason,
+        request.uses().stream().map(found -> new Denial(found, "", reason)).toList());
+  }
+
+  private static Outcome allOrNone(String tenant, List<Release> releases, List<Denial> denials) {
+    EgressReason reason = denials.getFirst().reason();
+    List<Denial> all = new ArrayList<>(denials);
+    // Those that would have been allowed are on record as what they became.
+    releases.forEach(release -> all.add(new Denial(release.found(), release.key().name(), reason)));
+    return new Outcome.Refused(tenant, reason, all);
+  }
+}

@@ -1,0 +1,171 @@
+package dev.cofferdam.broker.grant;
+
+import dev.cofferdam.broker.audit.AuditLog;
+import dev.cofferdam.broker.audit.AuditRow;
+import dev.cofferdam.broker.audit.AuditTexts;
+import dev.cofferdam.broker.grant.MaterialiseRequest.Found;
+import dev.cofferdam.broker.grant.Outcome.Denial;
+import dev.cofferdam.broker.grant.Outcome.Release;
+import dev.cofferdam.broker.secret.SecretValue;
+import dev.cofferdam.broker.secret.StoreUnavailableException;
+import dev.cofferdam.broker.secret.ValueCache;
+import dev.cofferdam.broker.sql.Database;
+import dev.cofferdam.broker.sql.GroupCommit;
+import dev.cofferdam.broker.sql.Tx;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.AuditEventType;
+import dev.cofferdam.v1.EgressReason;
+import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.Verdict;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The one place where values are handed out. The check and the record are one transaction, grouped
+ * with whatever else is waiting; only after its commit is any value looked at.
+ */
+public final class Materialiser implements AutoCloseable {
+  /** Key of the refusal's metadata that carries the {@link EgressReason}, without its prefix. */
+  public static final String EGRESS_REASON = "egress_reason";
+
+  private static final String REASON_PREFIX = "EGRESS_REASON_";
+
+  private final Database database;
+  private final AuditLog audit;
+  private final ValueCache values;
+  private final InstantSource clock;
+  private final GroupCommit<MaterialiseRequest, Outcome> commits;
+
+  public Materialiser(Database database, AuditLog audit, ValueCache values, InstantSource clock) {
+    this.database = database;
+    this.audit = audit;
+    this.values = values;
+    this.clock = clock;
+    this.commits = new GroupCommit<>("materialise", database, this::decide);
+  }
+
+  /**
+   * The values, in the order of the uses, which the caller closes.
+   *
+   * @throws Refusal with the egress reason as metadata; nothing is handed out then
+   */
+  public List<SecretValue> materialise(MaterialiseRequest request) throws InterruptedException {
+    return switch (commits.submit(request)) {
+      case Outcome.Refused refused -> throw refusal(refused.reason());
+      case Outcome.Released released -> fetch(request, released);
+    };
+  }
+
+  @Override
+  public void close() {
+    commits.close();
+  }
+
+  private List<Outcome> decide(Tx tx, List<MaterialiseRequest> requests) throws SQLException {
+    Ledger ledger =
+        Ledger.read(
+            tx, requests.stream().map(MaterialiseRequest::sandbox).distinct().sorted().toList());
+    List<Outcome> outcomes = requests.stream().map(ledger::decide).toList();
+    List<AuditRow> rows = new ArrayList<>();
+    for (int i = 0; i < outcomes.size(); i++) {
+      rows.addAll(rows(requests.get(i), outcomes.get(i), clock.instant()));
+    }
+    audit.append(tx, rows);
+    return outcomes;
+  }
+
+  private List<SecretValue> fetch(MaterialiseRequest request, Outcome.Released released) {
+    List<SecretValue> fetched = new ArrayList<>();
+    try {
+      for (Release release : released.releases()) {
+        fetched.add(values.get(release.key()));
+      }
+      return fetched;
+    } catch (StoreUnavailableException e) {
+      fetched.forEach(SecretValue::close);
+      notHandedOut(request, released);
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_STORE_UNAVAILABLE,
+          "the use is on record but its value cannot be had: " + e.getMessage(),
+          Map.of(EGRESS_REASON, "STORE_UNAVAILABLE"));
+    } catch (RuntimeException e) {
+      fetched.forEach(SecretValue::close);
+      throw e;
+    }
+  }
+
+  /** The record said allowed before the store was asked; what became of it follows. */
+  private void notHandedOut(MaterialiseRequest request, Outcome.Released released) {
+    EgressReason reason = EgressReason.EGRESS_REASON_STORE_UNAVAILABLE;
+    Outcome became =
+        new Outcome.Refused(
+            released.tenant(),
+            reason,
+            released.releases().stream()
+                .map(release -> new Denial(release.found(), release.key().name(), reason))
+                .toList());
+    database.transact(tx -> {
+      audit.append(tx, rows(request, became, clock.instant()));
+      return became;
+    });
+  }
+
+  private static List<AuditRow> rows(MaterialiseRequest request, Outcome outcome, Instant time) {
+    return switch (outcome) {
+      case Outcome.Released released ->
+          released.releases().stream()
+              .map(release ->
+                  new AuditRow(
+                      released.tenant(),
+                      event(request, release.found(), release.key().name(), time)
+                          .setVerdict(Verdict.VERDICT_ALLOWED)
+                          .build()))
+              .toList();
+      case Outcome.Refused refused ->
+          refused.denials().stream()
+              .map(denial ->
+                  new AuditRow(
+                      refused.tenant(),
+                      event(request, denial.found(), denial.secret(), time)
+                          .setVerdict(Verdict.VERDICT_DENIED)
+                          .setReason(denial.reason())
+                          .build()))
+              .toList();
+    };
+  }
+
+  private static AuditEvent.Builder event(
+      MaterialiseRequest request, Found found, String secret, Instant time) {
+    return AuditEvent.newBuilder()
+        .setType(AuditEventType.AUDIT_EVENT_TYPE_USE)
+        .setTime(AuditTexts.timestamp(time))
+        .setSandbox(AuditTexts.line(request.sandbox(), 63))
+        .setRequest(AuditTexts.line(request.request(), 64))
+        .setSecret(secret)
+        .setHost(AuditTexts.line(request.host(), 253))
+        .setPort(request.port())
+        .setProtocol(request.tls() ? "https" : "http")
+        .setMethod(AuditTexts.line(request.method(), 32))
+        .setPath(AuditTexts.path(request.path()))
+        .setTarget(AuditTexts.line(found.target(), 300))
+        .setReportedBy("broker")
+        .setCount(1);
+  }
+
+  private static Refusal refusal(EgressReason reason) {
+    String name = reason.name().substring(REASON_PREFIX.length());
+    ErrorReason error =
+        switch (reason) {
+          case EGRESS_REASON_GRANT_REVOKED -> ErrorReason.ERROR_REASON_GRANT_REVOKED;
+          case EGRESS_REASON_UNKNOWN_SLOT -> ErrorReason.ERROR_REASON_ATTACHMENT_NOT_FOUND;
+          case EGRESS_REASON_PLACEHOLDER_TOO_OFTEN -> ErrorReason.ERROR_REASON_CAP_EXCEEDED;
+          default -> ErrorReason.ERROR_REASON_BINDING_INVALID;
+        };
+    return new Refusal(error, "no value for this request: " + name, Map.of(EGRESS_REASON, name));
+  }
+}

@@ -1,0 +1,52 @@
+package dev.cofferdam.broker.grant;
+
+import dev.cofferdam.kit.call.TokenHashes;
+import java.security.SecureRandom;
+
+/** Strings that nobody can guess: placeholders and tickets. Kept only as their SHA-256. */
+final class RandomTokens {
+  static final String PLACEHOLDER = "cofferdam_";
+  static final String TICKET = "cft_";
+
+  // 62^43 > 2^256.
+  private static final int LENGTH = 43;
+  private static final String ALPHABET =
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+  private final SecureRandom random;
+
+  RandomTokens(SecureRandom random) {
+    this.random = random;
+  }
+
+  /** {@code cofferdam_} and 43 characters of [0-9A-Za-z]. */
+  String placeholder() {
+    return next(PLACEHOLDER);
+  }
+
+  /** {@code cft_} and 43 characters of [0-9A-Za-z]. */
+  String ticket() {
+    return next(TICKET);
+  }
+
+  /** An id that is not secret: a prefix and 20 characters of [0-9a-z]. */
+  String id(String prefix) {
+    StringBuilder text = new StringBuilder(prefix);
+    for (int i = 0; i < 20; i++) {
+      text.append(Character.forDigit(random.nextInt(36), 36));
+    }
+    return text.toString();
+  }
+
+  static byte[] hash(String token) {
+    return TokenHashes.sha256(token);
+  }
+
+  private String next(String prefix) {
+    StringBuilder text = new StringBuilder(prefix.length() + LENGTH).append(prefix);
+    for (int i = 0; i < LENGTH; i++) {
+      text.append(ALPHABET.charAt(random.nextInt(ALPHABET.length())));
+    }
+    return text.toString();
+  }
+}

@@ -1,0 +1,94 @@
+package dev.cofferdam.broker.grant;
+
+import dev.cofferdam.broker.secret.SecretRules;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.SecretReference;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.regex.Pattern;
+
+/**
+ * What a new sandbox asks for.
+ *
+ * @param sandbox its id
+ * @param node the node's instance
+ * @param epoch of the assignment to the node
+ * @param wishes at most {@value #MAX_SECRETS}, each environment variable once
+ */
+public record SandboxGrants(String sandbox, String node, long epoch, List<Wish> wishes) {
+  public static final int MAX_SECRETS = 64;
+
+  private static final Pattern SANDBOX = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}");
+  private static final Pattern NODE = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}");
+  private static final Pattern ENV = Pattern.compile("[A-Za-z_][A-Za-z0-9_]{0,127}");
+
+  /**
+   * One secret for one environment variable.
+   *
+   * @param secret the secret's name
+   * @param env the variable that will hold its placeholder
+   */
+  public record Wish(String secret, String env) {
+    public Wish {
+      var _ = SecretRules.checkName(secret);
+      if (!ENV.matcher(env).matches()) {
+        throw new Refusal(
+            ErrorReason.ERROR_REASON_ENVIRONMENT_INVALID,
+            "the variable for %s does not look like one, expected %s".formatted(secret, ENV));
+      }
+    }
+
+    /** Without a variable: the secret's name in upper case, {@code -} as {@code _}. */
+    public static Wish of(SecretReference reference) {
+      return new Wish(
+          reference.getSecret(),
+          reference.getEnv().isEmpty()
+              ? reference.getSecret().toUpperCase(Locale.ROOT).replace('-', '_')
+              : reference.getEnv());
+    }
+  }
+
+  public SandboxGrants {
+    wishes = List.copyOf(wishes);
+    checkSandbox(sandbox);
+    checkNode(node);
+    checkEpoch(epoch);
+    if (wishes.size() > MAX_SECRETS) {
+      throw invalid("%d secrets, expected at most %d".formatted(wishes.size(), MAX_SECRETS));
+    }
+    Set<String> variables = new HashSet<>();
+    for (Wish wish : wishes) {
+      if (!variables.add(wish.env())) {
+        throw new Refusal(
+            ErrorReason.ERROR_REASON_ENVIRONMENT_INVALID,
+            "two secrets are for the variable %s, expected one".formatted(wish.env()));
+      }
+    }
+  }
+
+  static void checkSandbox(String sandbox) {
+    if (!SANDBOX.matcher(sandbox).matches()) {
+      throw invalid("the sandbox's id does not look like one, expected " + SANDBOX);
+    }
+  }
+
+  static void checkNode(String node) {
+    if (!NODE.matcher(node).matches()) {
+      throw invalid("the node's name does not look like one, expected " + NODE);
+    }
+  }
+
+  static void checkEpoch(long epoch) {
+    if (epoch < 0) {
+      throw invalid(
+          "the epoch is %s, expected less than 2^63".formatted(Long.toUnsignedString(epoch)));
+    }
+  }
+
+  private static Refusal invalid(String message) {
+    return new Refusal(ErrorReason.ERROR_REASON_INVALID_ARGUMENT, message);
+  }
+}

@@ -1,0 +1,78 @@
+package dev.cofferdam.broker.policy;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.ErrorReason;
+import java.util.List;
+
+/**
+ * Where a secret may be used.
+ *
+ * @param hosts 1 to {@value #MAX_HOSTS}
+ * @param targets at least 1; {@link #of} fills in the defaults
+ * @param occurrences how often the placeholder may stand in one target, 1 to {@value
+ *     #MAX_OCCURRENCES}
+ * @param cleartext also in requests that leave without TLS
+ */
+public record Binding(
+    List<HostPattern> hosts, List<Target> targets, int occurrences, boolean cleartext) {
+  public static final int MAX_HOSTS = 64;
+  public static final int MAX_TARGETS = 64;
+  public static final int MAX_OCCURRENCES = 16;
+
+  private static final List<Target> DEFAULT_TARGETS =
+      List.of(
+          new Target.Header("authorization"),
+          new Target.Header("x-api-key"),
+          new Target.Basic(Target.Basic.Part.PASSWORD));
+
+  /** How many bindings a secret may have. */
+  public static final int MAX_BINDINGS = 64;
+
+  public Binding {
+    hosts = List.copyOf(hosts);
+    targets = List.copyOf(targets);
+    if (hosts.isEmpty() || hosts.size() > MAX_HOSTS) {
+      throw invalid("a binding has %d hosts, expected 1 to %d".formatted(hosts.size(), MAX_HOSTS));
+    }
+    if (targets.isEmpty() || targets.size() > MAX_TARGETS) {
+      throw invalid(
+          "a binding has %d targets, expected 1 to %d".formatted(targets.size(), MAX_TARGETS));
+    }
+    if (occurrences < 1 || occurrences > MAX_OCCURRENCES) {
+      throw invalid(
+          "a binding has %s occurrences, expected 1 to %d"
+              .formatted(Integer.toUnsignedString(occurrences), MAX_OCCURRENCES));
+    }
+  }
+
+  /** A binding as its owner writes it: no targets are the usual ones, 0 occurrences are 1. */
+  public static Binding of(
+      List<HostPattern> hosts, List<Target> targets, int occurrences, boolean cleartext) {
+    return new Binding(
+        hosts,
+        targets.isEmpty() ? DEFAULT_TARGETS : targets.stream().distinct().toList(),
+        occurrences == 0 ? 1 : occurrences,
+        cleartext);
+  }
+
+  /** Refuses a secret that is bound to nothing, or to more than can be looked through. */
+  public static List<Binding> checked(List<Binding> bindings) {
+    if (bindings.isEmpty() || bindings.size() > MAX_BINDINGS) {
+      throw invalid(
+          "the secret has %d bindings, expected 1 to %d".formatted(bindings.size(), MAX_BINDINGS));
+    }
+    return List.copyOf(bindings);
+  }
+
+  boolean matchesHost(String host) {
+    return hosts.stream().anyMatch(pattern -> pattern.matches(host));
+  }
+
+  boolean covers(Target target) {
+    return targets.stream().anyMatch(own -> own.covers(target));
+  }
+
+  private static Refusal invalid(String message) {
+    return new Refusal(ErrorReason.ERROR_REASON_BINDING_INVALID, message);
+  }
+}

@@ -1,0 +1,58 @@
+package dev.cofferdam.broker.policy;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.ErrorReason;
+import java.util.Collection;
+import java.util.List;
+
+/**
+ * What may leave a sandbox, in order; what no rule matches is denied.
+ *
+ * @param rules at most {@value #MAX_RULES}
+ */
+public record Policy(List<Rule> rules) {
+  public static final int MAX_RULES = 256;
+
+  public Policy {
+    rules = List.copyOf(rules);
+    if (rules.size() > MAX_RULES) {
+      throw invalid(
+          "the policy has %d rules, expected at most %d".formatted(rules.size(), MAX_RULES));
+    }
+  }
+
+  /** Names that the gateway intercepts, each once, in order. */
+  public List<HostPattern> intercepted() {
+    return rules.stream()
+        .filter(Rule.Host.class::isInstance)
+        .map(Rule.Host.class::cast)
+        .filter(Rule.Host::intercepted)
+        .map(Rule.Host::host)
+        .distinct()
+        .toList();
+  }
+
+  /**
+   * Refuses a policy that would carry a placeholder past the gateway unseen: a host that a secret
+   * is bound to may not be passed through.
+   */
+  public void checkAgainst(Collection<Binding> bindings) {
+    for (Rule rule : rules) {
+      if (rule instanceof Rule.Host host && host.passthrough()) {
+        for (Binding binding : bindings) {
+          for (HostPattern bound : binding.hosts()) {
+            if (bound.overlaps(host.host())) {
+              throw invalid(
+                  "%s is passed through and a secret is bound to %s, expected one of both"
+                      .formatted(host.host(), bound));
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private static Refusal invalid(String message) {
+    return new Refusal(ErrorReason.ERROR_REASON_POLICY_INVALID, message);
+  }
+}

@@ -1,0 +1,109 @@
+package dev.cofferdam.broker.sql;
+
+import java.sql.Array;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** One open transaction. Valid inside the {@link Database.Work} that got it, on its thread. */
+public final class Tx {
+  private final Connection connection;
+  private final List<Runnable> afterCommit = new ArrayList<>();
+
+  Tx(Connection connection) {
+    this.connection = connection;
+  }
+
+  /** Reads one row. */
+  @FunctionalInterface
+  public interface Row<T> {
+    T read(ResultSet row) throws SQLException;
+  }
+
+  /** How many rows it changed. Arguments as {@link PreparedStatement#setObject} takes them. */
+  public int update(String sql, Object... arguments) throws SQLException {
+    try (PreparedStatement statement = prepare(sql, arguments)) {
+      return statement.executeUpdate();
+    }
+  }
+
+  /** The same statement for each list of arguments, in one round trip. */
+  public void updateAll(String sql, List<Object[]> rows) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      for (Object[] row : rows) {
+        set(statement, row);
+        statement.addBatch();
+      }
+      statement.executeBatch();
+    }
+  }
+
+  public <T> List<T> list(String sql, Row<T> row, Object... arguments) throws SQLException {
+    try (PreparedStatement statement = prepare(sql, arguments);
+        ResultSet results = statement.executeQuery()) {
+      List<T> list = new ArrayList<>();
+      while (results.next()) {
+        list.add(row.read(results));
+      }
+      return list;
+    }
+  }
+
+  /** The first row, where there is one. */
+  public <T> Optional<T> first(String sql, Row<T> row, Object... arguments) throws SQLException {
+    return list(sql, row, arguments).stream().findFirst();
+  }
+
+  /** The one row of a statement that always has one. */
+  public <T> T only(String sql, Row<T> row, Object... arguments) throws SQLException {
+    return first(sql, row, arguments)
+        .orElseThrow(() -> new SQLException("expected a row from: " + sql));
+  }
+
+  /** Runs once the transaction is durable, in order; not at all when it is rolled back. */
+  public void afterCommit(Runnable action) {
+    afterCommit.add(action);
+  }
+
+  /** A {@code text[]} as a list. */
+  public static List<String> texts(ResultSet row, String column) throws SQLException {
+    Array array = row.getArray(column);
+    return List.of((String[]) array.getArray());
+  }
+
+  public static Instant instant(ResultSet row, String column) throws SQLException {
+    return row.getTimestamp(column).toInstant();
+  }
+
+  void committed() {
+    afterCommit.forEach(Runnable::run);
+  }
+
+  private PreparedStatement prepare(String sql, Object... arguments) throws SQLException {
+    PreparedStatement statement = connection.prepareStatement(sql);
+    try {
+      set(statement, arguments);
+      return statement;
+    } catch (SQLException | RuntimeException e) {
+      statement.close();
+      throw e;
+    }
+  }
+
+  private void set(PreparedStatement statement, Object... arguments) throws SQLException {
+    for (int i = 0; i < arguments.length; i++) {
+      switch (arguments[i]) {
+        case Instant instant -> statement.setObject(i + 1, instant.atOffset(ZoneOffset.UTC));
+        case List<?> texts ->
+            statement.setArray(i + 1, connection.createArrayOf("text", texts.toArray()));
+        case Object other -> statement.setObject(i + 1, other);
+      }
+    }
+  }
+}
