@@ -1,0 +1,212 @@
+package dev.cofferdam.gateway;
+
+import dev.cofferdam.gateway.api.GatewayEndpoint;
+import dev.cofferdam.gateway.broker.AttachmentSync;
+import dev.cofferdam.gateway.broker.BrokerClient;
+import dev.cofferdam.gateway.broker.DecisionLine;
+import dev.cofferdam.gateway.dns.DnsAnswers;
+import dev.cofferdam.gateway.event.Decisions;
+import dev.cofferdam.gateway.event.EventSpool;
+import dev.cofferdam.gateway.event.Reporter;
+import dev.cofferdam.gateway.policy.AddressRules;
+import dev.cofferdam.gateway.policy.HostsFile;
+import dev.cofferdam.gateway.proxy.Limits;
+import dev.cofferdam.gateway.proxy.Surroundings;
+import dev.cofferdam.gateway.proxy.UpstreamsByLoop;
+import dev.cofferdam.gateway.slot.PolicyLease;
+import dev.cofferdam.gateway.slot.SlotTable;
+import dev.cofferdam.gateway.tls.KeyReservoir;
+import dev.cofferdam.gateway.tls.SandboxCertificates;
+import dev.cofferdam.gateway.tls.UpstreamTls;
+import dev.cofferdam.kit.admin.AdminServer;
+import dev.cofferdam.kit.client.MeshChannels;
+import dev.cofferdam.kit.identity.MeshTls;
+import dev.cofferdam.kit.server.RpcServer;
+import io.grpc.ManagedChannel;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import io.netty.handler.ssl.ClientAuth;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.Clock;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/** The gateway, wired. Closed in reverse order. */
+public final class GatewayApp implements AutoCloseable {
+  private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+
+  private GatewayApp() {}
+
+  /**
+   * Starts everything; guests are let in once the broker has told who they are, which may be later.
+   */
+  public static GatewayApp start(GatewayConfig config, InheritedSockets sockets)
+      throws IOException {
+    GatewayApp app = new GatewayApp();
+    try {
+      app.wire(config, sockets);
+      return app;
+    } catch (IOException | RuntimeException e) {
+      app.close();
+      throw e;
+    }
+  }
+
+  private void wire(GatewayConfig config, InheritedSockets sockets) throws IOException {
+    Clock clock = Clock.systemUTC();
+    PrometheusMeterRegistry meters =
+        own(new PrometheusMeterRegistry(PrometheusConfig.DEFAULT), PrometheusMeterRegistry::close);
+    ExecutorService blocking =
+        own(Executors.newVirtualThreadPerTaskExecutor(), ExecutorService::shutdownNow);
+    MeshTls tls = own(MeshTls.open(config.tls()), MeshTls::close);
+    ManagedChannel channel =
+        own(
+            new MeshChannels(tls).to(config.brokerAddress(), "vault-broker"),
+            ManagedChannel::shutdownNow);
+    BrokerClient broker = new BrokerClient(channel, meters);
+
+    EventSpool spool =
+        own(
+            new EventSpool(
+                config.stateDirectory().resolve("spool"),
+                config.spoolEvents(),
+                UUID.randomUUID().toString()),
+            EventSpool::close);
+    Decisions decisions = new Decisions(spool, clock, meters);
+    own(new Reporter(spool, decisions, new DecisionLine(broker)), Reporter::close);
+
+    SlotTable slots = new SlotTable();
+    PolicyLease lease = new PolicyLease(System::nanoTime);
+    KeyReservoir keys = own(new KeyReservoir(), KeyReservoir::close);
+    SandboxCertificates certificates =
+        new SandboxCertificates(broker::issue, keys, clock, blocking);
+    Limits limits = limits(config);
+    AddressRules rules =
+        new AddressRules(
+            config.hostsFile().map(GatewayApp::hosts).orElseGet(HostsFile::empty),
+            config.firstMeshPort(),
+            config.lastMeshPort(),
+            new OwnAddresses(System::nanoTime));
+    UpstreamsByLoop upstreams =
+        new UpstreamsByLoop(
+            new UpstreamTls(config.upstreamAuthorities()),
+            rules,
+            resolvers(config.resolvers()),
+            limits,
+            clock);
+    Surroundings surroundings =
+        new Surroundings(
+            slots,
+            lease,
+            decisions,
+            certificates,
+            broker,
+            upstreams,
+            limits,
+            blocking,
+            new SecureRandom(),
+            meters);
+    Listeners listeners = own(new Listeners(limits), Listeners::close);
+    AttachmentSync sync =
+        own(
+            new AttachmentSync(broker, slots, lease, UUID.randomUUID().toString()),
+            AttachmentSync::close);
+    own(
+        AdminServer.start(
+            config.adminListen(),
+            meters,
+            Map.of(
+                "attachments",
+                () ->
+                    slots.synchronised()
+                        ? Optional.empty()
+                        : Optional.of("the broker has not told who is attached"),
+                "lease",
+                () -> lease.expired() ? Optional.of("expired") : Optional.empty())),
+        AdminServer::close);
+    own(
+        RpcServer.builder("control", config.controlListen())
+            .tls(tls.server(ClientAuth.REQUIRE), tls.trustDomain())
+            .rules(GatewayEndpoint.rules())
+            .meters(meters)
+            .service(new GatewayEndpoint(broker, slots, certificates::prepare))
+            .start(),
+        RpcServer::close);
+    // Until then connections wait in the kernel's queue: a policy is loaded before the first
+    // accept.
+    blocking.execute(() -> {
+      try {
+        sync.awaitFirst();
+        listeners.adopt(sockets, surroundings, new DnsAnswers(slots, decisions));
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    });
+  }
+
+  static Limits limits(GatewayConfig config) {
+    return new Limits(
+        config.headerBytes(),
+        config.bodyScanBytes(),
+        config.connectionsPerSandbox(),
+        config.headerTimeout(),
+        config.idleTimeout(),
+        config.connectTimeout(),
+        config.answerTimeout());
+  }
+
+  private static HostsFile hosts(Path file) {
+    try {
+      return HostsFile.parse(Files.readAllLines(file));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read hosts.file " + file, e);
+    }
+  }
+
+  private static List<InetSocketAddress> resolvers(List<String> servers) {
+    return servers.stream()
+        .map(server -> {
+          int colon = server.lastIndexOf(':');
+          return colon < 0
+              ? new InetSocketAddress(server, 53)
+              : new InetSocketAddress(
+                  server.substring(0, colon), Integer.parseInt(server.substring(colon + 1)));
+        })
+        .toList();
+  }
+
+  private interface Closer<T> {
+    void close(T part) throws Exception;
+  }
+
+  private <T> T own(T part, Closer<T> closer) {
+    parts.push(() -> closer.close(part));
+    return part;
+  }
+
+  @Override
+  public void close() {
+    while (!parts.isEmpty()) {
+      try {
+        parts.pop().close();
+      } catch (Exception e) {
+        org.slf4j.LoggerFactory.getLogger(GatewayApp.class)
+            .atWarn()
+            .setMessage("close_failed")
+            .setCause(e)
+            .log();
+      }
+    }
+  }
+}

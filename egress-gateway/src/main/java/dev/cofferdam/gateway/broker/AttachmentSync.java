@@ -1,0 +1,168 @@
+package dev.cofferdam.gateway.broker;
+
+import dev.cofferdam.gateway.slot.PolicyLease;
+import dev.cofferdam.gateway.slot.SlotTable;
+import dev.cofferdam.internal.v1.Attachment;
+import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
+import dev.cofferdam.internal.v1.SyncAttachmentsRequest;
+import dev.cofferdam.internal.v1.SyncAttachmentsResponse;
+import dev.cofferdam.internal.v1.SyncStart;
+import io.grpc.Channel;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Keeps the slots as the broker says, by a stream that is opened again whenever it ends. Each
+ * change is acknowledged once it is in force.
+ */
+public final class AttachmentSync implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(AttachmentSync.class);
+  private static final long RETRY_MILLIS = 500;
+
+  /** The broker speaks at least every 5 s: three missed words and the stream is taken for dead. */
+  private static final long SILENCE_SECONDS = 15;
+
+  private final Channel channel;
+  private final SlotTable slots;
+  private final PolicyLease lease;
+  private final String process;
+  private final CountDownLatch first = new CountDownLatch(1);
+  private final Thread thread;
+
+  /**
+   * @param process new at every start
+   */
+  public AttachmentSync(BrokerClient broker, SlotTable slots, PolicyLease lease, String process) {
+    this.channel = broker.channel();
+    this.slots = slots;
+    this.lease = lease;
+    this.process = process;
+    this.thread = Thread.ofVirtual().name("attachments").start(this::run);
+  }
+
+  /** Waits until everything attached here is known. */
+  public void awaitFirst() throws InterruptedException {
+    first.await();
+  }
+
+  private void run() {
+    try {
+      while (!Thread.currentThread().isInterrupted()) {
+        new Session().run();
+        Thread.sleep(RETRY_MILLIS / 2 + ThreadLocalRandom.current().nextLong(RETRY_MILLIS));
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  @Override
+  public void close() {
+    thread.interrupt();
+    try {
+      thread.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** One stream, from its start to its end. */
+  private final class Session
+      implements ClientResponseObserver<SyncAttachmentsRequest, SyncAttachmentsResponse> {
+    private final CountDownLatch ended = new CountDownLatch(1);
+    private final AtomicReference<@Nullable Throwable> why = new AtomicReference<>();
+    private long inForce;
+    private volatile long heard = System.nanoTime();
+    private @Nullable ClientCallStreamObserver<SyncAttachmentsRequest> toBroker;
+
+    void run() throws InterruptedException {
+      slots.syncStarts();
+      io.grpc.stub.StreamObserver<SyncAttachmentsRequest> out =
+          AttachmentServiceGrpc.newStub(channel).syncAttachments(this);
+      out.onNext(
+          SyncAttachmentsRequest.newBuilder()
+              .setStart(SyncStart.newBuilder().setProcess(process))
+              .build());
+      try {
+        while (!ended.await(1, TimeUnit.SECONDS)) {
+          if (System.nanoTime() - heard > TimeUnit.SECONDS.toNanos(SILENCE_SECONDS)) {
+            break;
+          }
+        }
+      } finally {
+        out.onError(io.grpc.Status.CANCELLED.asRuntimeException());
+      }
+      log.atWarn()
+          .setMessage("attachments_stream_ended")
+          .addKeyValue("why", String.valueOf(why.get()))
+          .log();
+    }
+
+    @Override
+    public void beforeStart(ClientCallStreamObserver<SyncAttachmentsRequest> requestStream) {
+      toBroker = requestStream;
+    }
+
+    @Override
+    public void onNext(SyncAttachmentsResponse response) {
+      heard = System.nanoTime();
+      lease.renew();
+      switch (response.getChangeCase()) {
+        case ATTACHED -> put(response.getAttached());
+        case UPDATED -> put(response.getUpdated());
+        case DETACHED -> slots.detach(response.getDetached());
+        case SYNCHRONIZED -> {
+          slots.syncEnds();
+          first.countDown();
+          log.atInfo().setMessage("synchronised").addKeyValue("slots", slots.size()).log();
+        }
+        case LEASE ->
+            lease.renew(
+                Duration.ofSeconds(
+                    response.getLease().getPolicyLease().getSeconds(),
+                    response.getLease().getPolicyLease().getNanos()));
+        case CHANGE_NOT_SET -> {
+          // A change of a newer contract: nothing to do, but it was heard.
+        }
+      }
+      inForce = Math.max(inForce, response.getSequence());
+      ClientCallStreamObserver<SyncAttachmentsRequest> out = toBroker;
+      if (out != null) {
+        out.onNext(SyncAttachmentsRequest.newBuilder().setAcknowledge(inForce).build());
+      }
+    }
+
+    private void put(Attachment attachment) {
+      try {
+        slots.put(Attachments.read(attachment));
+      } catch (IllegalArgumentException e) {
+        // What cannot be understood must not be in force, nor what it was to replace.
+        slots.detach(attachment.getSandbox());
+        log.atError()
+            .setMessage("attachment_refused")
+            .addKeyValue("sandbox", attachment.getSandbox())
+            .addKeyValue("why", e.getMessage())
+            .log();
+      }
+    }
+
+    @Override
+    public void onError(Throwable t) {
+      why.set(t);
+      ended.countDown();
+    }
+
+    @Override
+    public void onCompleted() {
+      ended.countDown();
+    }
+  }
+}

@@ -1,0 +1,133 @@
+package dev.cofferdam.gateway.broker;
+
+import com.google.protobuf.ByteString;
+import dev.cofferdam.gateway.scrub.SecretValue;
+import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
+import dev.cofferdam.internal.v1.DetachRequest;
+import dev.cofferdam.internal.v1.IssueCertificateRequest;
+import dev.cofferdam.internal.v1.MaterializeRequest;
+import dev.cofferdam.internal.v1.RedeemTicketRequest;
+import dev.cofferdam.kit.client.Guard;
+import dev.cofferdam.v1.ErrorReason;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import io.grpc.stub.ClientCalls;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+import java.io.ByteArrayInputStream;
+import java.security.cert.CertificateException;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** Single calls to the vault-broker. They block: call from a virtual thread. */
+public final class BrokerClient {
+  private static final long DEADLINE_SECONDS = 5;
+
+  private static final MethodDescriptor<MaterializeRequest, List<SecretValue>> MATERIALIZE =
+      AttachmentServiceGrpc.getMaterializeMethod().toBuilder(
+              AttachmentServiceGrpc.getMaterializeMethod().getRequestMarshaller(),
+              new MaterialisedMarshaller())
+          .build();
+
+  private final Channel channel;
+  private final Guard guard;
+  private final Timer materialising;
+
+  public BrokerClient(Channel channel, MeterRegistry meters) {
+    this.channel = channel;
+    this.guard = new Guard("vault-broker", ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, meters);
+    this.materialising = meters.timer("cofferdam.gateway.materialise");
+  }
+
+  Channel channel() {
+    return channel;
+  }
+
+  /**
+   * @param node that handed the ticket in, by its certificate
+   * @throws io.grpc.StatusRuntimeException as the broker refused
+   */
+  public Attachment redeem(String ticket, String node, String slotAddress) {
+    return Attachments.read(
+        guard.call(() ->
+            stub()
+                .redeemTicket(
+                    RedeemTicketRequest.newBuilder()
+                        .setTicket(ticket)
+                        .setNode(node)
+                        .setSlotAddress(slotAddress)
+                        .build())));
+  }
+
+  public void detach(String sandbox, String node, long epoch) {
+    guard.idempotent(() ->
+        stub()
+            .detach(
+                DetachRequest.newBuilder()
+                    .setSandbox(sandbox)
+                    .setNode(node)
+                    .setEpoch(epoch)
+                    .build()));
+  }
+
+  /**
+   * @param request PKCS #10, DER
+   */
+  public X509Certificate issue(String sandbox, long revision, byte[] request) {
+    ByteString der =
+        guard
+            .idempotent(() ->
+                stub()
+                    .issueCertificate(
+                        IssueCertificateRequest.newBuilder()
+                            .setSandbox(sandbox)
+                            .setPolicyRevision(revision)
+                            .setCertificateRequest(ByteString.copyFrom(request))
+                            .build()))
+            .getCertificate();
+    try {
+      return (X509Certificate)
+          CertificateFactory.getInstance("X.509")
+              .generateCertificate(new ByteArrayInputStream(der.toByteArray()));
+    } catch (CertificateException e) {
+      throw Status.INTERNAL
+          .withDescription("the broker's issuer is no certificate")
+          .withCause(e)
+          .asRuntimeException();
+    }
+  }
+
+  /**
+   * @return in the order of the question's uses, for the caller to close
+   */
+  public List<SecretValue> materialise(Question question) {
+    MaterializeRequest request = question.toProto();
+    return materialising.record(() ->
+        guard.call(() -> {
+          List<SecretValue> values =
+              ClientCalls.blockingUnaryCall(
+                  channel,
+                  MATERIALIZE,
+                  CallOptions.DEFAULT.withDeadlineAfter(DEADLINE_SECONDS, TimeUnit.SECONDS),
+                  request);
+          if (values.size() != question.uses().size()) {
+            values.forEach(SecretValue::close);
+            throw Status.INTERNAL
+                .withDescription(
+                    "%d values, expected %d".formatted(values.size(), question.uses().size()))
+                .asRuntimeException();
+          }
+          return values;
+        }));
+  }
+
+  private AttachmentServiceGrpc.AttachmentServiceBlockingStub stub() {
+    return AttachmentServiceGrpc.newBlockingStub(channel)
+        .withDeadlineAfter(DEADLINE_SECONDS, TimeUnit.SECONDS);
+  }
+}

@@ -1,0 +1,95 @@
+package dev.cofferdam.gateway.broker;
+
+import dev.cofferdam.gateway.event.Reporter;
+import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
+import dev.cofferdam.internal.v1.ReportDecisionsRequest;
+import dev.cofferdam.internal.v1.ReportDecisionsResponse;
+import io.grpc.Status;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.function.LongConsumer;
+import org.jspecify.annotations.Nullable;
+
+/** {@code ReportDecisions} as the spool's way to the broker. */
+public final class DecisionLine implements Reporter.Uplink {
+  private final BrokerClient broker;
+
+  public DecisionLine(BrokerClient broker) {
+    this.broker = broker;
+  }
+
+  @Override
+  public Reporter.Line open(LongConsumer acknowledged, Runnable ended) {
+    Line line = new Line(acknowledged, ended);
+    AttachmentServiceGrpc.newStub(broker.channel()).reportDecisions(line);
+    return line;
+  }
+
+  private static final class Line
+      implements Reporter.Line,
+          ClientResponseObserver<ReportDecisionsRequest, ReportDecisionsResponse> {
+    private final LongConsumer acknowledged;
+    private final Runnable ended;
+    private final Semaphore ready = new Semaphore(0);
+    private volatile boolean over;
+    private @Nullable ClientCallStreamObserver<ReportDecisionsRequest> out;
+
+    Line(LongConsumer acknowledged, Runnable ended) {
+      this.acknowledged = acknowledged;
+      this.ended = ended;
+    }
+
+    @Override
+    public void beforeStart(ClientCallStreamObserver<ReportDecisionsRequest> requestStream) {
+      out = requestStream;
+      requestStream.setOnReadyHandler(ready::release);
+    }
+
+    @Override
+    public void send(ReportDecisionsRequest event) throws InterruptedException {
+      ClientCallStreamObserver<ReportDecisionsRequest> stream = out;
+      if (stream == null) {
+        throw new IllegalStateException("the stream has not begun");
+      }
+      while (!stream.isReady() && !over) {
+        // Woken by the stream; the time is only for a wake-up that came before the wait.
+        ready.tryAcquire(1, TimeUnit.SECONDS);
+      }
+      if (over) {
+        throw Status.UNAVAILABLE.withDescription("the stream ended").asRuntimeException();
+      }
+      stream.onNext(event);
+    }
+
+    @Override
+    public void onNext(ReportDecisionsResponse response) {
+      acknowledged.accept(response.getNumber());
+    }
+
+    @Override
+    public void onError(Throwable t) {
+      end();
+    }
+
+    @Override
+    public void onCompleted() {
+      end();
+    }
+
+    private void end() {
+      over = true;
+      ended.run();
+      ready.release();
+    }
+
+    @Override
+    public void close() {
+      ClientCallStreamObserver<ReportDecisionsRequest> stream = out;
+      if (stream != null && !over) {
+        stream.cancel("closed", null);
+      }
+    }
+  }
+}

@@ -1,0 +1,46 @@
+package dev.cofferdam.gateway.broker;
+
+import com.google.protobuf.ByteString;
+import dev.cofferdam.gateway.placeholder.Use;
+import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.internal.v1.MaterializeRequest;
+import dev.cofferdam.internal.v1.PlaceholderUse;
+import java.util.List;
+
+/**
+ * The request that values are needed for.
+ *
+ * @param id 16 random bytes as hex
+ */
+public record Question(
+    Attachment attachment,
+    String id,
+    String host,
+    int port,
+    String method,
+    String path,
+    boolean tls,
+    List<Use> uses) {
+
+  MaterializeRequest toProto() {
+    MaterializeRequest.Builder request =
+        MaterializeRequest.newBuilder()
+            .setSandbox(attachment.sandbox())
+            .setSlotAddress(attachment.slot().getHostAddress())
+            .setGeneration(attachment.generation())
+            .setRequest(id)
+            .setHost(host)
+            .setPort(port)
+            .setMethod(method)
+            .setPath(path)
+            .setTls(tls);
+    for (Use use : uses) {
+      request.addUses(
+          PlaceholderUse.newBuilder()
+              .setPlaceholderSha256(ByteString.copyFrom(use.grant().placeholder().bytes()))
+              .setTarget(use.target().toString())
+              .setOccurrences(use.occurrences()));
+    }
+    return request.build();
+  }
+}

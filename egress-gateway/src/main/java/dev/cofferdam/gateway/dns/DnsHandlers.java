@@ -1,0 +1,103 @@
+package dev.cofferdam.gateway.dns;
+
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.channel.socket.DatagramChannel;
+import io.netty.handler.codec.dns.DatagramDnsQuery;
+import io.netty.handler.codec.dns.DatagramDnsQueryDecoder;
+import io.netty.handler.codec.dns.DatagramDnsResponse;
+import io.netty.handler.codec.dns.DatagramDnsResponseEncoder;
+import io.netty.handler.codec.dns.DefaultDnsQuery;
+import io.netty.handler.codec.dns.DefaultDnsResponse;
+import io.netty.handler.codec.dns.TcpDnsQueryDecoder;
+import io.netty.handler.codec.dns.TcpDnsResponseEncoder;
+import io.netty.handler.timeout.ReadTimeoutHandler;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+
+/** The two transports of {@link DnsAnswers}. */
+public final class DnsHandlers {
+  private DnsHandlers() {}
+
+  public static ChannelHandler udp(DnsAnswers answers) {
+    return new ChannelInitializer<DatagramChannel>() {
+      @Override
+      protected void initChannel(DatagramChannel channel) {
+        channel
+            .pipeline()
+            .addLast(new DatagramDnsQueryDecoder(), new DatagramDnsResponseEncoder())
+            .addLast(new Udp(answers));
+      }
+    };
+  }
+
+  /**
+   * @param idle a connection without a query for this long is closed
+   */
+  public static ChannelHandler tcp(DnsAnswers answers, Duration idle) {
+    return new ChannelInitializer<>() {
+      @Override
+      protected void initChannel(Channel channel) {
+        channel
+            .pipeline()
+            .addLast(new ReadTimeoutHandler(idle.toMillis(), TimeUnit.MILLISECONDS))
+            .addLast(new TcpDnsQueryDecoder(), new TcpDnsResponseEncoder())
+            .addLast(new Tcp(answers));
+      }
+    };
+  }
+
+  private static final class Udp extends SimpleChannelInboundHandler<DatagramDnsQuery> {
+    private final DnsAnswers answers;
+
+    Udp(DnsAnswers answers) {
+      this.answers = answers;
+    }
+
+    @Override
+    protected void channelRead0(ChannelHandlerContext ctx, DatagramDnsQuery query) {
+      DatagramDnsResponse empty =
+          new DatagramDnsResponse(
+              /* sender= */ query.recipient(), /* recipient= */ query.sender(), query.id());
+      answers
+          .answer(query, query.sender().getAddress(), empty)
+          .ifPresentOrElse(ctx::writeAndFlush, empty::release);
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+      // A datagram that is no DNS gets no answer; the socket serves everyone and stays.
+    }
+  }
+
+  private static final class Tcp extends SimpleChannelInboundHandler<DefaultDnsQuery> {
+    private final DnsAnswers answers;
+
+    Tcp(DnsAnswers answers) {
+      this.answers = answers;
+    }
+
+    @Override
+    protected void channelRead0(ChannelHandlerContext ctx, DefaultDnsQuery query) {
+      DefaultDnsResponse empty = new DefaultDnsResponse(query.id());
+      InetSocketAddress asker = (InetSocketAddress) ctx.channel().remoteAddress();
+      answers
+          .answer(query, asker.getAddress(), empty)
+          .ifPresentOrElse(
+              ctx::writeAndFlush,
+              () -> {
+                empty.release();
+                ctx.close();
+              });
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
+      ctx.close();
+    }
+  }
+}

@@ -1,0 +1,126 @@
+package dev.cofferdam.gateway.http;
+
+import dev.cofferdam.gateway.scrub.SecretValue;
+import dev.cofferdam.v1.EgressReason;
+import io.netty.buffer.ByteBuf;
+import io.netty.channel.ChannelDuplexHandler;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelPromise;
+import io.netty.handler.codec.http2.DefaultHttp2DataFrame;
+import io.netty.handler.codec.http2.DefaultHttp2HeadersFrame;
+import io.netty.handler.codec.http2.Http2DataFrame;
+import io.netty.handler.codec.http2.Http2Headers;
+import io.netty.handler.codec.http2.Http2HeadersEncoder;
+import io.netty.handler.codec.http2.Http2HeadersFrame;
+import io.netty.handler.codec.http2.Http2ResetFrame;
+import io.netty.util.ReferenceCountUtil;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/** One stream towards an HTTP/2 upstream, in the parts of {@link Http1ClientHandler}. */
+public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
+  private boolean ended;
+
+  /** For the connection's codec: secrets are never indexed. */
+  public static Http2HeadersEncoder.SensitivityDetector sensitivity() {
+    return SecretCharacters.NEVER_INDEXED;
+  }
+
+  @Override
+  public void write(ChannelHandlerContext ctx, Object message, ChannelPromise promise) {
+    switch (message) {
+      case OutgoingRequest request -> {
+        RequestHead head = request.head();
+        Map<Integer, SecretCharacters> sealed = new HashMap<>();
+        request.sealed().forEach((place, value) -> sealed.put(place, new SecretCharacters(value)));
+        Http2Headers headers = Http2Parts.of(head.headers(), sealed);
+        headers
+            .method(head.method())
+            .scheme(request.tls() ? "https" : "http")
+            .authority(head.authority())
+            .path(head.target());
+        if (head.bodyLength() > 0) {
+          headers.set("content-length", String.valueOf(head.bodyLength()));
+        }
+        // The frame may wait in the codec for a free stream.
+        promise.addListener(_ -> request.sealed().values().forEach(SecretValue::close));
+        ctx.write(new DefaultHttp2HeadersFrame(headers, false), promise);
+      }
+      case ByteBuf data -> {
+        if (data.isReadable()) {
+          ctx.write(new DefaultHttp2DataFrame(data, false), promise);
+        } else {
+          data.release();
+          promise.trySuccess();
+        }
+      }
+      case End end -> ctx.writeAndFlush(Http2Parts.end(end), promise);
+      default -> ctx.write(message, promise);
+    }
+  }
+
+  @Override
+  public void channelRead(ChannelHandlerContext ctx, Object message) {
+    switch (message) {
+      case Http2HeadersFrame frame -> headers(ctx, frame);
+      case Http2DataFrame frame -> {
+        ctx.fireChannelRead(frame.content());
+        if (frame.isEndStream()) {
+          end(ctx, End.plain());
+        }
+      }
+      case Http2ResetFrame _ -> ctx.close();
+      default -> ReferenceCountUtil.release(message);
+    }
+  }
+
+  private void headers(ChannelHandlerContext ctx, Http2HeadersFrame frame) {
+    CharSequence status = frame.headers().status();
+    Headers headers = Http2Parts.headers(frame.headers());
+    if (status == null) {
+      end(ctx, new End(headers));
+      return;
+    }
+    if (!valid(status) || !headers.lines().stream().allMatch(Http2ClientStreamHandler::writable)) {
+      ctx.fireChannelRead(
+          new MalformedException(
+              502, EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE, "an answer that is no HTTP"));
+      return;
+    }
+    int code = Integer.parseInt(status.toString());
+    long length =
+        frame.isEndStream()
+            ? 0
+            : headers
+                .first("content-length")
+                .filter(text -> text.matches("[0-9]{1,18}"))
+                .map(Long::parseLong)
+                .orElse(-1L);
+    boolean keepsLength = frame.isEndStream();
+    ctx.fireChannelRead(
+        new ResponseHead(code, keepsLength ? headers : headers.without("content-length"), length));
+    if (frame.isEndStream()) {
+      end(ctx, End.plain());
+    }
+  }
+
+  private static boolean valid(CharSequence status) {
+    return status.length() == 3
+        && status.charAt(0) != '0'
+        && IntStream.range(0, 3).allMatch(i -> Character.digit(status.charAt(i), 10) >= 0);
+  }
+
+  /** What HTTP/2 carries and HTTP/1.1 must not. */
+  private static boolean writable(Header header) {
+    return RequestRules.isToken(header.name())
+        && header.value().chars().allMatch(c -> c == '\t' || (c >= 0x20 && c != 0x7f && c < 0x100));
+  }
+
+  private void end(ChannelHandlerContext ctx, End end) {
+    if (!ended) {
+      ended = true;
+      ctx.fireChannelRead(end);
+    }
+  }
+}

@@ -1,0 +1,60 @@
+package dev.cofferdam.gateway.http;
+
+import static dev.cofferdam.gateway.http.MalformedException.bad;
+
+import dev.cofferdam.v1.EgressReason;
+
+/** What every request has to keep to, in whatever version it came. */
+final class RequestRules {
+  private static final int MAX_METHOD = 32;
+
+  private RequestRules() {}
+
+  static void check(String method, String target, Headers headers) throws MalformedException {
+    if (method.length() > MAX_METHOD || !isToken(method)) {
+      throw bad("a method that is no token");
+    }
+    if (method.equals("CONNECT")) {
+      throw new MalformedException(
+          403,
+          EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
+          "CONNECT: this is no explicit proxy");
+    }
+    boolean asterisk = target.equals("*") && method.equals("OPTIONS");
+    if (!asterisk && !target.startsWith("/")) {
+      throw bad("a request target that is not a path");
+    }
+    if (!target.chars().allMatch(c -> c > 0x20 && c < 0x7f && c != '#')) {
+      throw bad("a character in the request target that has to be escaped");
+    }
+    if (headers.has("upgrade")) {
+      throw new MalformedException(
+          403,
+          EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
+          "upgrades to other protocols are not allowed");
+    }
+    for (Header header : headers.lines()) {
+      if (!isToken(header.name())) {
+        throw bad("a header name that is no token");
+      }
+      if (!header.value().chars().allMatch(RequestRules::inValue)) {
+        throw bad("a control character in a header");
+      }
+    }
+  }
+
+  private static boolean inValue(int c) {
+    return c == '\t' || (c >= 0x20 && c != 0x7f && c <= 0xff);
+  }
+
+  /** RFC 9110 section 5.6.2. */
+  static boolean isToken(String text) {
+    return !text.isEmpty()
+        && text.chars()
+            .allMatch(c ->
+                (c >= 'a' && c <= 'z')
+                    || (c >= 'A' && c <= 'Z')
+                    || (c >= '0' && c <= '9')
+                    || "!#$%&'*+-.^_`|~".indexOf(c) >= 0);
+  }
+}

@@ -1,0 +1,31 @@
+package dev.cofferdam.gateway.placeholder;
+
+import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.policy.HostPattern;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Where a secret may be used.
+ *
+ * @param occurrences how often in one target, 1 to 16
+ * @param cleartext also in requests that leave without TLS
+ */
+public record Binding(
+    List<HostPattern> hosts, Set<Target> targets, int occurrences, boolean cleartext) {
+  public Binding {
+    if (occurrences < 1 || occurrences > 16) {
+      throw new IllegalArgumentException(occurrences + " occurrences, expected 1 to 16");
+    }
+    hosts = List.copyOf(hosts);
+    targets = Set.copyOf(targets);
+  }
+
+  boolean covers(Host.Name host) {
+    return hosts.stream().anyMatch(pattern -> pattern.matches(host));
+  }
+
+  boolean permits(Target place) {
+    return targets.stream().anyMatch(target -> target.permits(place));
+  }
+}

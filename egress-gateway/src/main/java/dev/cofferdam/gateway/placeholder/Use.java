@@ -1,0 +1,8 @@
+package dev.cofferdam.gateway.placeholder;
+
+/**
+ * A placeholder that stands where it may.
+ *
+ * @param occurrences in this target, at least 1
+ */
+public record Use(Grant grant, String placeholder, Target target, int occurrences) {}

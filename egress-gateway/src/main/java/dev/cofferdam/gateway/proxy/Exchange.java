@@ -1,0 +1,545 @@
+package dev.cofferdam.gateway.proxy;
+
+import dev.cofferdam.gateway.broker.Question;
+import dev.cofferdam.gateway.http.End;
+import dev.cofferdam.gateway.http.Header;
+import dev.cofferdam.gateway.http.Headers;
+import dev.cofferdam.gateway.http.MalformedException;
+import dev.cofferdam.gateway.http.OutgoingRequest;
+import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.gateway.http.ResponseHead;
+import dev.cofferdam.gateway.placeholder.Candidates;
+import dev.cofferdam.gateway.placeholder.Judgement;
+import dev.cofferdam.gateway.placeholder.Use;
+import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.scrub.SecretValue;
+import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.EgressReason;
+import dev.cofferdam.v1.Verdict;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.util.concurrent.Future;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One request and its answer: judged, searched, given its secrets, sent, and its answer brought
+ * back clean. Everything happens on the event loop of the guest's connection.
+ */
+final class Exchange implements UpstreamStream.Listener {
+  private static final Set<String> REPEATABLE =
+      Set.of("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE");
+
+  /** What waits for a slow upstream before the guest is no longer read. */
+  private static final int MAX_WAITING = 256 << 10;
+
+  private final Surroundings surroundings;
+  private final GuestConnection connection;
+  private final Channel guest;
+  private final RequestHead head;
+  private final String id;
+  private final Runnable over;
+  private final Attachment attachment;
+  private final RequestBody body;
+  private final long began = System.nanoTime();
+
+  private Host.@Nullable Name host;
+  private List<Use> uses = List.of();
+  private boolean requestEnded;
+  private boolean opening;
+  private boolean sent;
+  private boolean endWritten;
+  private boolean retried;
+  private boolean finished;
+  private @Nullable UpstreamStream upstream;
+  private @Nullable Secrets secrets;
+  private @Nullable Answering answering;
+  private @Nullable Future<?> deadline;
+
+  /**
+   * @param over told once, after the last part of the answer was written
+   */
+  Exchange(
+      Surroundings surroundings,
+      GuestConnection connection,
+      Channel guest,
+      RequestHead head,
+      String id,
+      Runnable over) {
+    this.surroundings = surroundings;
+    this.connection = connection;
+    this.guest = guest;
+    this.head = head;
+    this.id = id;
+    this.over = over;
+    this.attachment = connection.slot().attachment();
+    this.body = new RequestBody(head.headers(), guest.alloc());
+  }
+
+  void begin() {
+    if (surroundings.lease().expired()) {
+      refuse(EgressReason.EGRESS_REASON_LEASE_EXPIRED, "the policy's lease has ended");
+      return;
+    }
+    RequestDecision decision =
+        RequestDecision.decide(
+            attachment,
+            head,
+            connection.port(),
+            connection.tls(),
+            connection.serverName(),
+            connection.syntheticName());
+    switch (decision) {
+      case RequestDecision.Stop(var reason, var message, var secret, var target) ->
+          refuse(reason, message, secret, target);
+      case RequestDecision.Go(Host.Name name, List<Use> needed) -> {
+        host = name;
+        uses = needed;
+        if (!needed.isEmpty() && surroundings.decisions().full()) {
+          refuse(
+              EgressReason.EGRESS_REASON_SPOOL_FULL,
+              "decisions are being lost, so no secret may be used");
+        } else if (!attachment.grants().isEmpty() && !RequestBody.readable(head.headers())) {
+          refuse(
+              EgressReason.EGRESS_REASON_CONTENT_ENCODING,
+              "a body in this Content-Encoding cannot be searched for placeholders");
+        } else {
+          await();
+        }
+      }
+    }
+  }
+
+  private void await() {
+    if (head.expectsContinue() && head.bodyLength() != 0) {
+      guest.writeAndFlush(new ResponseHead(100, Headers.none(), 0));
+    }
+    stalled();
+  }
+
+  /** The guest has so long for the next part of its request. */
+  private void stalled() {
+    within(
+        surroundings.limits().idleTimeout().toMillis(),
+        () -> {
+          finish(
+              Verdict.VERDICT_DENIED,
+              EgressReason.EGRESS_REASON_MALFORMED_REQUEST,
+              408,
+              "the request stalled");
+          guest.close();
+        });
+  }
+
+  private void within(long millis, Runnable otherwise) {
+    if (deadline != null) {
+      deadline.cancel(false);
+    }
+    deadline = guest.eventLoop().schedule(otherwise, millis, TimeUnit.MILLISECONDS);
+  }
+
+  void body(ByteBuf part) {
+    if (finished) {
+      part.release();
+    } else if (take(part, false)) {
+      if (!requestEnded) {
+        stalled();
+      }
+      if (sent) {
+        pass();
+      } else if (body.waitingBytes() > surroundings.limits().bodyScanBytes()) {
+        open();
+      }
+      if (body.waitingBytes() > MAX_WAITING) {
+        guest.config().setAutoRead(false);
+      }
+    }
+  }
+
+  void bodyEnds(End end) {
+    if (finished || !take(Unpooled.EMPTY_BUFFER, true)) {
+      return;
+    }
+    for (Header trailer : end.trailers().lines()) {
+      for (Candidates.Found found : Candidates.in(trailer.name() + ":" + trailer.value())) {
+        refuse(judged(found, "trailer"));
+        return;
+      }
+    }
+    requestEnded = true;
+    within(
+        surroundings.limits().answerTimeout().toMillis(),
+        () -> refuse(EgressReason.EGRESS_REASON_UPSTREAM_TIMEOUT, "no answer came in time"));
+    if (sent) {
+      pass();
+    } else {
+      open();
+    }
+  }
+
+  /** False: the body ended the exchange. */
+  private boolean take(ByteBuf part, boolean last) {
+    try {
+      body.add(part, last);
+    } catch (RequestBody.UnreadableException e) {
+      refuse(
+          e.tooLarge()
+              ? EgressReason.EGRESS_REASON_BODY_TOO_LARGE
+              : EgressReason.EGRESS_REASON_CONTENT_ENCODING,
+          String.valueOf(e.getMessage()));
+      return false;
+    }
+    Optional<Candidates.Found> found = body.found();
+    found.ifPresent(f -> refuse(judged(f, "body")));
+    return found.isEmpty();
+  }
+
+  private Judgement.Refuse judged(Candidates.Found found, String part) {
+    return attachment.judge().outside(found.placeholder(), part, name());
+  }
+
+  private Host.Name name() {
+    Host.Name judged = host;
+    if (judged == null) {
+      throw new IllegalStateException("a request that was not let through has a body");
+    }
+    return judged;
+  }
+
+  private void open() {
+    if (opening) {
+      return;
+    }
+    opening = true;
+    surroundings
+        .upstreams()
+        .of(guest.eventLoop())
+        .open(connection.slot(), name(), connection.port(), connection.tls(), retried)
+        .addListener((Future<UpstreamStream> opened) -> {
+          if (!opened.isSuccess()) {
+            refuse(opened.cause());
+          } else if (finished) {
+            opened.getNow().abort();
+          } else {
+            upstream = opened.getNow();
+            opened.getNow().listen(this);
+            if (uses.isEmpty()) {
+              send();
+            } else {
+              materialise();
+            }
+          }
+        });
+  }
+
+  private void refuse(Throwable why) {
+    if (why instanceof UpstreamException e) {
+      refuse(e.reason(), String.valueOf(e.getMessage()));
+    } else {
+      refuse(EgressReason.EGRESS_REASON_INTERNAL, "the gateway failed: " + why.getClass());
+    }
+  }
+
+  /** One call for all uses of the request, and not before there is a connection to use it on. */
+  private void materialise() {
+    Question question =
+        new Question(
+            attachment,
+            id,
+            name().value(),
+            connection.port(),
+            head.method(),
+            head.path(),
+            connection.tls(),
+            uses);
+    surroundings
+        .blocking()
+        .execute(() -> {
+          try {
+            List<SecretValue> values = surroundings.broker().materialise(question);
+            guest.eventLoop().execute(() -> materialised(values));
+          } catch (RuntimeException e) {
+            guest.eventLoop().execute(() -> notMaterialised(e));
+          }
+        });
+  }
+
+  private void materialised(List<SecretValue> values) {
+    if (finished) {
+      values.forEach(SecretValue::close);
+      return;
+    }
+    secrets = new Secrets(uses, values);
+    send();
+  }
+
+  private void notMaterialised(RuntimeException why) {
+    UpstreamException refusal = MaterialiseFailures.of(why);
+    Use first = uses.getFirst();
+    refuse(
+        refusal.reason(),
+        String.valueOf(refusal.getMessage()),
+        first.grant().secret(),
+        first.target().toString());
+  }
+
+  private void send() {
+    UpstreamStream stream = upstream;
+    if (stream == null) {
+      return;
+    }
+    Headers headers = head.headers().endToEnd();
+    if (head.headers().lists("te", "trailers") && stream.connection.http2) {
+      headers = headers.with("te", "trailers");
+    }
+    Secrets values = secrets;
+    if (values != null) {
+      boolean gzip = headers.lists("accept-encoding", "gzip");
+      // Only what can be searched may come back.
+      headers =
+          headers
+              .without("accept-encoding")
+              .with("accept-encoding", gzip ? "gzip, identity" : "identity");
+    }
+    long length = requestEnded ? body.bytes() : head.bodyLength();
+    OutgoingRequest request =
+        new OutgoingRequest(
+            head.with(headers).withBodyLength(length),
+            connection.tls(),
+            values == null ? Map.of() : values.seal(headers.lines()),
+            Optional.ofNullable(values).map(Secrets::scrubber));
+    stream
+        .channel
+        .write(request)
+        .addListener(written -> {
+          if (!written.isSuccess()) {
+            stream.channel.close();
+          }
+        });
+    sent = true;
+    pass();
+  }
+
+  /** Writes what may leave, as far as the upstream takes it. */
+  private void pass() {
+    UpstreamStream stream = upstream;
+    if (stream == null || finished) {
+      return;
+    }
+    while (stream.channel.isWritable()) {
+      Optional<ByteBuf> part = body.poll();
+      if (part.isEmpty()) {
+        break;
+      }
+      stream.channel.write(part.get());
+    }
+    if (requestEnded && body.waitingBytes() == 0 && !endWritten) {
+      endWritten = true;
+      stream.channel.write(End.plain());
+    }
+    stream.channel.flush();
+    guest.config().setAutoRead(body.waitingBytes() <= MAX_WAITING);
+  }
+
+  @Override
+  public void upstreamWritable() {
+    if (sent) {
+      pass();
+    }
+  }
+
+  @Override
+  public void answered(Object part) {
+    switch (part) {
+      case ResponseHead answer -> {
+        if (answer.status() == 101) {
+          refuse(EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED, "the upstream left HTTP");
+        } else if (!answer.informational()) {
+          answerBegins(answer);
+        }
+      }
+      case MalformedException malformed ->
+          refuse(
+              EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE,
+              "the upstream's answer is no HTTP: " + malformed.text());
+      case ByteBuf data -> {
+        if (answering == null) {
+          data.release();
+        } else {
+          answering.data(data);
+        }
+      }
+      case End end -> {
+        if (answering != null) {
+          answering.end(end);
+        }
+      }
+      default -> throw new IllegalStateException("not an HTTP part: " + part);
+    }
+  }
+
+  private void answerBegins(ResponseHead answer) {
+    if (deadline != null && requestEnded) {
+      deadline.cancel(false);
+    }
+    UpstreamStream stream = upstream;
+    if (stream != null && !finished) {
+      Answering fresh = new Answering(this, guest, stream, head.method(), secrets);
+      answering = fresh;
+      fresh.begin(answer);
+    }
+  }
+
+  void guestWritable() {
+    if (answering != null) {
+      answering.guestWritable();
+    }
+  }
+
+  @Override
+  public void upstreamClosed() {
+    UpstreamStream stream = upstream;
+    boolean unnoticed = stream != null && stream.reused && answering == null;
+    if (unnoticed
+        && !retried
+        && requestEnded
+        && body.bytes() == 0
+        && REPEATABLE.contains(head.method())) {
+      // A kept connection that the upstream had closed meanwhile: RFC 9110 section 9.2.2.
+      retried = true;
+      opening = false;
+      sent = false;
+      endWritten = false;
+      upstream = null;
+      closeSecrets();
+      open();
+      return;
+    }
+    refuse(EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE, "the upstream broke off");
+  }
+
+  void guestGone() {
+    if (!finished) {
+      finish(
+          Verdict.VERDICT_ALLOWED,
+          EgressReason.EGRESS_REASON_UNSPECIFIED,
+          0,
+          "the guest broke off");
+    }
+  }
+
+  /** The answer was given to the guest, whole. */
+  void answeredWhole(int status) {
+    UpstreamStream stream = upstream;
+    upstream = null;
+    if (stream != null) {
+      if (requestEnded && endWritten) {
+        stream.release();
+      } else {
+        stream.abort();
+      }
+    }
+    finish(Verdict.VERDICT_ALLOWED, EgressReason.EGRESS_REASON_UNSPECIFIED, status, "");
+  }
+
+  void refuse(EgressReason reason, String message) {
+    refuse(reason, message, "", "");
+  }
+
+  private void refuse(Judgement.Refuse refusal) {
+    refuse(refusal.reason(), refusal.message(), refusal.secret(), refusal.target().toString());
+  }
+
+  private void refuse(EgressReason reason, String message, String secret, String target) {
+    if (finished) {
+      return;
+    }
+    boolean begun = answering != null && answering.begun();
+    Answers.Refusal refusal = Answers.refusal(reason, message, id);
+    finish(Verdict.VERDICT_DENIED, reason, refusal.head().status(), message, secret, target);
+    if (begun) {
+      // Too late for a status: the guest must see that the answer is not whole.
+      refusal.body().release();
+      guest.close();
+      return;
+    }
+    guest.config().setAutoRead(true);
+    guest.write(refusal.head());
+    guest.write(refusal.body());
+    guest.writeAndFlush(End.plain());
+    over.run();
+  }
+
+  private void finish(Verdict verdict, EgressReason reason, int status, String message) {
+    Use first = uses.isEmpty() ? null : uses.getFirst();
+    finish(
+        verdict,
+        reason,
+        status,
+        message,
+        first == null ? "" : first.grant().secret(),
+        first == null ? "" : first.target().toString());
+    if (verdict == Verdict.VERDICT_ALLOWED && guest.isActive()) {
+      over.run();
+    }
+  }
+
+  private void finish(
+      Verdict verdict,
+      EgressReason reason,
+      int status,
+      String message,
+      String secret,
+      String target) {
+    finished = true;
+    if (deadline != null) {
+      deadline.cancel(false);
+    }
+    UpstreamStream stream = upstream;
+    upstream = null;
+    if (stream != null) {
+      stream.abort();
+    }
+    AuditEvent.Builder event =
+        connection
+            .event(connection.tls() ? "https" : "http", verdict, reason)
+            .setRequest(id)
+            .setHost(host == null ? authority() : host.value())
+            .setMethod(head.method())
+            .setPath(head.path())
+            .setSecret(secret)
+            .setTarget(target)
+            .setStatus(status)
+            .setBytesOut(body.bytes())
+            .setBytesIn(answering == null ? 0 : answering.bytes())
+            .setMessage(message);
+    surroundings.decisions().record(attachment.tenant(), event);
+    surroundings
+        .meters()
+        .timer("cofferdam.gateway.requests", "verdict", String.valueOf(verdict.getNumber()))
+        .record(System.nanoTime() - began, TimeUnit.NANOSECONDS);
+    if (answering != null) {
+      answering.close();
+    }
+    body.close();
+    closeSecrets();
+  }
+
+  private String authority() {
+    String text = head.authority();
+    return Candidates.in(text).isEmpty() ? text : "";
+  }
+
+  private void closeSecrets() {
+    if (secrets != null) {
+      secrets.close();
+      secrets = null;
+    }
+  }
+}

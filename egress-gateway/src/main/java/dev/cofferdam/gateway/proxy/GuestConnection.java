@@ -1,0 +1,93 @@
+package dev.cofferdam.gateway.proxy;
+
+import dev.cofferdam.gateway.policy.Decision;
+import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.gateway.slot.Slot;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.EgressReason;
+import dev.cofferdam.v1.Verdict;
+import io.netty.channel.Channel;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.Optional;
+
+/** One TCP connection of a guest, from its acceptance on. Used on its event loop. */
+final class GuestConnection implements Slot.Tenant {
+  private final Slot slot;
+  private final Channel channel;
+  private final InetSocketAddress destination;
+
+  /** What the connection as a whole was let out to; requests inside are judged on their own. */
+  private volatile Optional<Host> admitted = Optional.empty();
+
+  private boolean tls;
+
+  GuestConnection(Slot slot, Channel channel, InetSocketAddress destination) {
+    this.slot = slot;
+    this.channel = channel;
+    this.destination = destination;
+  }
+
+  Slot slot() {
+    return slot;
+  }
+
+  Channel channel() {
+    return channel;
+  }
+
+  int port() {
+    return destination.getPort();
+  }
+
+  InetAddress address() {
+    return destination.getAddress();
+  }
+
+  /** The name that the lineage's DNS gave the address for. */
+  Optional<Host.Name> syntheticName() {
+    return slot.names().nameOf(address());
+  }
+
+  /** TLS was terminated; its SNI is what was admitted. */
+  boolean tls() {
+    return tls;
+  }
+
+  void admit(Host host, boolean overTls) {
+    admitted = Optional.of(host);
+    tls = overTls;
+  }
+
+  /** The name in SNI; empty on a connection without TLS. */
+  Optional<Host.Name> serverName() {
+    return tls
+        ? admitted.filter(Host.Name.class::isInstance).map(Host.Name.class::cast)
+        : Optional.empty();
+  }
+
+  /** The beginning of an event about this connection. */
+  AuditEvent.Builder event(String protocol, Verdict verdict, EgressReason reason) {
+    return AuditEvent.newBuilder()
+        .setSandbox(slot.attachment().sandbox())
+        .setProtocol(protocol)
+        .setPort(port())
+        .setVerdict(verdict)
+        .setReason(reason);
+  }
+
+  @Override
+  public void reconsider(Attachment attachment) {
+    Optional<Host> host = admitted;
+    if (host.isPresent()
+        && !(attachment.policy().decide(host.get(), port()) instanceof Decision.Allowed)) {
+      channel.close();
+    }
+  }
+
+  @Override
+  public void end() {
+    channel.close();
+  }
+}

@@ -1,0 +1,78 @@
+package dev.cofferdam.gateway.proxy;
+
+import dev.cofferdam.gateway.slot.Slot;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.EgressReason;
+import dev.cofferdam.v1.Verdict;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.socket.SocketChannel;
+import java.net.InetSocketAddress;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+
+/**
+ * Receives each connection of a guest: whose it is, where it wants to go, and what happens next.
+ */
+public final class GuestConnections extends ChannelInitializer<SocketChannel> {
+  private final Surroundings surroundings;
+  private final Function<Channel, InetSocketAddress> destination;
+  private final AtomicInteger open;
+
+  /**
+   * @param destination what a guest asked for: behind TPROXY the local address of what it got
+   */
+  public GuestConnections(
+      Surroundings surroundings, Function<Channel, InetSocketAddress> destination) {
+    this.surroundings = surroundings;
+    this.destination = destination;
+    this.open = new AtomicInteger();
+    surroundings.meters().gauge("cofferdam.gateway.connections", open);
+  }
+
+  /** One instance serves all connections: it keeps nothing of any. */
+  @Override
+  public boolean isSharable() {
+    return true;
+  }
+
+  @Override
+  protected void initChannel(SocketChannel channel) {
+    Optional<Slot> slot = surroundings.slots().at(channel.remoteAddress().getAddress());
+    if (slot.isEmpty()) {
+      surroundings
+          .decisions()
+          .record(
+              "",
+              AuditEvent.newBuilder()
+                  .setProtocol("tcp")
+                  .setVerdict(Verdict.VERDICT_DENIED)
+                  .setReason(EgressReason.EGRESS_REASON_UNKNOWN_SLOT)
+                  .setMessage(
+                      "a connection from "
+                          + channel.remoteAddress().getAddress().getHostAddress()));
+      channel.close();
+      return;
+    }
+    if (!slot.get().tryConnect(surroundings.limits().connectionsPerSandbox())) {
+      channel.close();
+      return;
+    }
+    GuestConnection connection =
+        new GuestConnection(slot.get(), channel, destination.apply(channel));
+    open.incrementAndGet();
+    channel
+        .closeFuture()
+        .addListener(_ -> {
+          open.decrementAndGet();
+          slot.get().disconnected();
+          slot.get().remove(connection);
+        });
+    if (!slot.get().add(connection)) {
+      channel.close();
+      return;
+    }
+    channel.pipeline().addLast(new Reception(surroundings, connection));
+  }
+}

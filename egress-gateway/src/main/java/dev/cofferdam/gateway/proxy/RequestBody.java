@@ -1,0 +1,129 @@
+package dev.cofferdam.gateway.proxy;
+
+import dev.cofferdam.gateway.http.Headers;
+import dev.cofferdam.gateway.placeholder.BodyScanner;
+import dev.cofferdam.gateway.placeholder.Candidates;
+import dev.cofferdam.gateway.scrub.GzipReader;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Locale;
+import java.util.Optional;
+
+/**
+ * A request's body on its way: searched for placeholders, also inside gzip, and kept until the
+ * upstream is there. One thread at a time.
+ */
+final class RequestBody implements AutoCloseable {
+  /** What a packed body may become; more is not searched but refused. */
+  private static final long MAX_UNPACKED = 256L << 20;
+
+  /** The body cannot be searched. */
+  static final class UnreadableException extends Exception {
+    private static final long serialVersionUID = 1L;
+    private final boolean tooLarge;
+
+    UnreadableException(String message, boolean tooLarge) {
+      super(message, null, false, false);
+      this.tooLarge = tooLarge;
+    }
+
+    boolean tooLarge() {
+      return tooLarge;
+    }
+  }
+
+  private final ByteBufAllocator allocator;
+  private final BodyScanner plain = new BodyScanner();
+  private final Optional<GzipReader> unpacker;
+  private final BodyScanner unpacked = new BodyScanner();
+  private final Deque<ByteBuf> waiting = new ArrayDeque<>();
+  private long waitingBytes;
+  private long unpackedBytes;
+  private long bytes;
+
+  RequestBody(Headers headers, ByteBufAllocator allocator) {
+    this.allocator = allocator;
+    this.unpacker = packed(headers) ? Optional.of(new GzipReader()) : Optional.empty();
+  }
+
+  private static boolean packed(Headers headers) {
+    return headers
+        .first("content-encoding")
+        .map(coding -> coding.strip().toLowerCase(Locale.ROOT))
+        .filter(coding -> coding.equals("gzip") || coding.equals("x-gzip"))
+        .isPresent();
+  }
+
+  /** Whether the coding is one that can be looked into. */
+  static boolean readable(Headers headers) {
+    return headers.all("content-encoding").stream()
+            .allMatch(coding -> coding.strip().equalsIgnoreCase("identity"))
+        || (headers.all("content-encoding").size() == 1 && packed(headers));
+  }
+
+  /** Takes a part over; {@link #poll} gives out what may leave. */
+  void add(ByteBuf part, boolean last) throws UnreadableException {
+    bytes += part.readableBytes();
+    if (unpacker.isPresent()) {
+      unpack(unpacker.get(), part.retainedSlice(), last);
+    }
+    ByteBuf leaving = plain.feed(part, last);
+    waitingBytes += leaving.readableBytes();
+    waiting.add(leaving);
+  }
+
+  private void unpack(GzipReader reader, ByteBuf part, boolean last) throws UnreadableException {
+    reader.feed(part);
+    try {
+      for (Optional<ByteBuf> piece = reader.next(allocator);
+          piece.isPresent();
+          piece = reader.next(allocator)) {
+        unpackedBytes += piece.get().readableBytes();
+        if (unpackedBytes > MAX_UNPACKED) {
+          piece.get().release();
+          throw new UnreadableException("the body unpacks to more than " + MAX_UNPACKED, true);
+        }
+        unpacked.feed(piece.get(), false).release();
+      }
+    } catch (GzipReader.CorruptException e) {
+      throw new UnreadableException("the body is not what its Content-Encoding says", false);
+    }
+    if (last) {
+      unpacked.feed(Unpooled.EMPTY_BUFFER, true).release();
+    }
+  }
+
+  /** The first placeholder found so far. */
+  Optional<Candidates.Found> found() {
+    return plain.found().stream().findFirst().or(() -> unpacked.found().stream().findFirst());
+  }
+
+  long waitingBytes() {
+    return waitingBytes;
+  }
+
+  long bytes() {
+    return bytes;
+  }
+
+  /** The next part that may leave, for the caller to release. */
+  Optional<ByteBuf> poll() {
+    ByteBuf next = waiting.poll();
+    if (next != null) {
+      waitingBytes -= next.readableBytes();
+    }
+    return Optional.ofNullable(next);
+  }
+
+  @Override
+  public void close() {
+    plain.close();
+    unpacked.close();
+    unpacker.ifPresent(GzipReader::close);
+    waiting.forEach(ByteBuf::release);
+    waiting.clear();
+  }
+}

@@ -1,0 +1,79 @@
+package dev.cofferdam.gateway.proxy;
+
+import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.gateway.placeholder.Judgement;
+import dev.cofferdam.gateway.placeholder.Use;
+import dev.cofferdam.gateway.policy.Decision;
+import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.v1.EgressReason;
+import java.util.List;
+import java.util.Optional;
+
+/** Whether a request may go on, by its head alone. Pure. */
+sealed interface RequestDecision {
+  record Go(Host.Name host, List<Use> uses) implements RequestDecision {}
+
+  record Stop(EgressReason reason, String message, String secret, String target)
+      implements RequestDecision {}
+
+  /**
+   * @param serverName in SNI, where TLS was terminated
+   * @param addressName of the synthetic address that was connected to
+   */
+  static RequestDecision decide(
+      Attachment attachment,
+      RequestHead head,
+      int port,
+      boolean tls,
+      Optional<Host.Name> serverName,
+      Optional<Host.Name> addressName) {
+    String authority = head.authority();
+    int colon = authority.startsWith("[") ? authority.indexOf("]:") + 1 : authority.indexOf(':');
+    String hostText = colon > 0 ? authority.substring(0, colon) : authority;
+    String portText = colon > 0 ? authority.substring(colon + 1) : "";
+    Optional<Host> host = Host.parse(hostText);
+    if (host.isEmpty() || !portText.matches("[0-9]{0,5}")) {
+      return stop(EgressReason.EGRESS_REASON_MALFORMED_REQUEST, "Host is no host");
+    }
+    int standard = tls ? 443 : 80;
+    int named = portText.isEmpty() ? standard : Integer.parseInt(portText);
+    // A client that was told of another port by other means may leave it out.
+    if (named != port && !portText.isEmpty()) {
+      return stop(
+          EgressReason.EGRESS_REASON_HOST_MISMATCH,
+          "Host names port %d, the connection is to port %d".formatted(named, port));
+    }
+    if (!(host.get() instanceof Host.Name name)) {
+      return stop(
+          EgressReason.EGRESS_REASON_ADDRESS_NOT_ALLOWED,
+          "Host is the address " + host.get() + ", expected a name");
+    }
+    Optional<Host.Name> expected = tls ? serverName : addressName;
+    if (expected.isPresent() && !expected.get().equals(name)) {
+      return stop(
+          EgressReason.EGRESS_REASON_HOST_MISMATCH,
+          "Host names %s, the connection is to %s".formatted(name, expected.get()));
+    }
+    if (attachment.policy().decide(name, port)
+        instanceof Decision.Denied(EgressReason reason, String why)) {
+      return stop(reason, why);
+    }
+    return switch (attachment.judge().judge(head, name, tls)) {
+      case Judgement.Refuse refuse ->
+          new Stop(refuse.reason(), refuse.message(), refuse.secret(), refuse.target().toString());
+      case Judgement.Proceed(List<Use> uses) -> {
+        if (!uses.isEmpty() && (head.headers().has("range") || head.headers().has("if-range"))) {
+          yield stop(
+              EgressReason.EGRESS_REASON_RANGE_WITH_SECRET,
+              "slices of an answer cannot be searched for the secret");
+        }
+        yield new Go(name, uses);
+      }
+    };
+  }
+
+  private static Stop stop(EgressReason reason, String message) {
+    return new Stop(reason, message, "", "");
+  }
+}

@@ -1,0 +1,106 @@
+package dev.cofferdam.gateway.proxy;
+
+import dev.cofferdam.gateway.policy.AddressRules;
+import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.v1.EgressReason;
+import io.netty.channel.EventLoop;
+import io.netty.channel.epoll.EpollDatagramChannel;
+import io.netty.channel.epoll.EpollSocketChannel;
+import io.netty.resolver.HostsFileEntriesResolver;
+import io.netty.resolver.ResolvedAddressTypes;
+import io.netty.resolver.dns.DnsNameResolver;
+import io.netty.resolver.dns.DnsNameResolverBuilder;
+import io.netty.resolver.dns.SequentialDnsServerAddressStreamProvider;
+import io.netty.util.concurrent.Future;
+import io.netty.util.concurrent.Promise;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** From a name to the addresses that the gateway may connect to. Bound to one event loop. */
+final class Resolution {
+  /** A record is believed as long as it says, but not longer. A TTL of 0 is not kept at all. */
+  private static final int MAX_TTL_SECONDS = 300;
+
+  private final EventLoop loop;
+  private final AddressRules rules;
+  private final DnsNameResolver resolver;
+
+  Resolution(EventLoop loop, AddressRules rules, List<InetSocketAddress> servers, Limits limits) {
+    this.loop = loop;
+    this.rules = rules;
+    DnsNameResolverBuilder builder =
+        new DnsNameResolverBuilder(loop)
+            .datagramChannelType(EpollDatagramChannel.class)
+            .socketChannelType(EpollSocketChannel.class)
+            // What this host calls localhost is no business of a guest's.
+            .hostsFileEntriesResolver(noHostsFile())
+            .searchDomains(List.of())
+            .ndots(0)
+            .ttl(0, MAX_TTL_SECONDS)
+            .negativeTtl(5)
+            .queryTimeoutMillis(Math.max(100, limits.connectTimeout().toMillis() / 2))
+            .resolvedAddressTypes(ResolvedAddressTypes.IPV4_PREFERRED);
+    if (!servers.isEmpty()) {
+      builder.nameServerProvider(new SequentialDnsServerAddressStreamProvider(servers));
+    }
+    this.resolver = builder.build();
+  }
+
+  @SuppressWarnings("NullAway") // null is how the interface says that it knows no such name
+  private static HostsFileEntriesResolver noHostsFile() {
+    return (name, types) -> null;
+  }
+
+  /** Fails with an {@link UpstreamException}. Never gives an empty list. */
+  Future<List<InetAddress>> resolve(Host.Name name, int port) {
+    Promise<List<InetAddress>> promise = loop.newPromise();
+    List<InetAddress> pinned = rules.hosts().addresses(name);
+    if (!pinned.isEmpty()) {
+      permit(name, port, pinned, promise);
+      return promise;
+    }
+    // With the dot it is absolute, and no search list of this host applies.
+    resolver
+        .resolveAll(name.value() + ".")
+        .addListener((Future<List<InetAddress>> resolved) -> {
+          if (resolved.isSuccess()) {
+            permit(name, port, resolved.getNow(), promise);
+          } else {
+            promise.setFailure(
+                new UpstreamException(
+                    EgressReason.EGRESS_REASON_NAME_NOT_RESOLVED, name + " could not be resolved"));
+          }
+        });
+    return promise;
+  }
+
+  private void permit(
+      Host.Name name, int port, List<InetAddress> resolved, Promise<List<InetAddress>> promise) {
+    List<InetAddress> permitted = new ArrayList<>();
+    Optional<String> why = Optional.empty();
+    for (InetAddress address : resolved) {
+      Optional<String> refusal = rules.refuse(name, address, port);
+      if (refusal.isEmpty()) {
+        permitted.add(address);
+      } else {
+        why = refusal;
+      }
+    }
+    if (permitted.isEmpty()) {
+      promise.setFailure(
+          new UpstreamException(
+              EgressReason.EGRESS_REASON_PRIVATE_ADDRESS,
+              name + " leads to an address that is not allowed: " + why.orElse("none")));
+    } else {
+      promise.setSuccess(List.copyOf(permitted));
+    }
+  }
+
+  /** For an address under a CIDR rule. */
+  Optional<String> refuse(InetAddress literal, int port) {
+    return rules.refuse(literal, port);
+  }
+}

@@ -1,0 +1,132 @@
+package dev.cofferdam.gateway.scrub;
+
+import dev.cofferdam.gateway.match.Needle;
+import dev.cofferdam.gateway.match.StreamMatcher;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.Unpooled;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Puts the placeholder back wherever an answer holds the value: as it is, escaped, hexadecimal or
+ * in base64. A few bits of the value's first and last byte may remain in the base64 digits that
+ * they share with their neighbours. What a server made of the value in any other way is not found.
+ *
+ * <p>One for each answer, since it keeps the bytes in which a value may have begun; one thread at a
+ * time. The values have to live as long.
+ */
+public final class Scrubber implements AutoCloseable {
+  /** A value that was put into the request of this answer. */
+  public record Secret(SecretValue value, String placeholder, boolean weak) {}
+
+  /** Fewer base64 digits than this are found in any text. */
+  private static final int FEWEST_DIGITS = 4;
+
+  private final StreamMatcher matcher;
+  private final List<Secret> byNeedle = new ArrayList<>();
+  private ByteBuf kept = Unpooled.EMPTY_BUFFER;
+  private boolean weakSeen;
+
+  public Scrubber(List<Secret> secrets) {
+    List<Needle> needles = new ArrayList<>();
+    for (Secret secret : secrets) {
+      SecretValue value = secret.value();
+      add(needles, secret, new Needle(new ValuePattern.Raw(value), Needle.Form.EXACT));
+      for (Needle escaped : Needle.escaped(new ValuePattern.Raw(value))) {
+        add(needles, secret, escaped);
+      }
+      add(needles, secret, new Needle(new ValuePattern.Hex(value), Needle.Form.EXACT));
+      for (int alignment = 0; alignment < 3; alignment++) {
+        ValuePattern.Base64 base64 = new ValuePattern.Base64(value, alignment);
+        if (base64.length() >= FEWEST_DIGITS) {
+          add(needles, secret, new Needle(base64, Needle.Form.FOLDED));
+        }
+      }
+    }
+    this.matcher = new StreamMatcher(needles);
+  }
+
+  private void add(List<Needle> needles, Secret secret, Needle needle) {
+    needles.add(needle);
+    byNeedle.add(secret);
+  }
+
+  /**
+   * @param chunk is released
+   * @param last nothing follows: what was kept back comes out
+   * @return for the caller to release
+   */
+  public ByteBuf feed(ByteBuf chunk, boolean last, ByteBufAllocator allocator) {
+    ByteBuf all = kept.isReadable() ? Unpooled.wrappedBuffer(kept, chunk) : chunk;
+    kept = Unpooled.EMPTY_BUFFER;
+    ByteBuf out = allocator.directBuffer(all.readableBytes());
+    try {
+      StreamMatcher.Rest rest =
+          matcher.scan(all, all.readerIndex(), all.writerIndex(), last, 0, new Replacer(out));
+      int keeping = all.writerIndex() - rest.keep();
+      if (keeping > 0) {
+        kept = allocator.directBuffer(keeping);
+        kept.writeBytes(all, rest.keep(), keeping);
+      }
+      return out;
+    } finally {
+      all.release();
+    }
+  }
+
+  /**
+   * For what is there as a whole, such as a header. Independent of what was fed.
+   *
+   * @param text is released
+   * @return for the caller to release
+   */
+  public ByteBuf whole(ByteBuf text, ByteBufAllocator allocator) {
+    ByteBuf out = allocator.directBuffer(text.readableBytes());
+    matcher.scan(text, text.readerIndex(), text.writerIndex(), true, 0, new Replacer(out));
+    text.release();
+    return out;
+  }
+
+  /** As {@link #whole(ByteBuf, ByteBufAllocator)}; a character is a byte. */
+  public String whole(String text) {
+    ByteBuf in = Unpooled.wrappedBuffer(text.getBytes(StandardCharsets.ISO_8859_1));
+    Replacer replacer = new Replacer(Unpooled.buffer(text.length()));
+    matcher.scan(in, 0, in.writerIndex(), true, 0, replacer);
+    return replacer.replaced ? replacer.out.toString(StandardCharsets.ISO_8859_1) : text;
+  }
+
+  /** Whether a value that must not even be hinted at was in the answer. */
+  public boolean weakSeen() {
+    return weakSeen;
+  }
+
+  @Override
+  public void close() {
+    kept.release();
+    kept = Unpooled.EMPTY_BUFFER;
+  }
+
+  private final class Replacer implements StreamMatcher.Sink {
+    private final ByteBuf out;
+    private boolean replaced;
+
+    Replacer(ByteBuf out) {
+      this.out = out;
+    }
+
+    @Override
+    public void clean(ByteBuf in, int from, int length) {
+      out.writeBytes(in, from, length);
+    }
+
+    @Override
+    public void found(int needle, ByteBuf in, int from, int length) {
+      Secret secret = byNeedle.get(needle);
+      weakSeen |= secret.weak();
+      replaced = true;
+      out.writeCharSequence(secret.placeholder(), StandardCharsets.US_ASCII);
+    }
+  }
+}

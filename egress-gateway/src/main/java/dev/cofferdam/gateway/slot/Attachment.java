@@ -1,0 +1,35 @@
+package dev.cofferdam.gateway.slot;
+
+import dev.cofferdam.gateway.placeholder.Grant;
+import dev.cofferdam.gateway.placeholder.Judge;
+import dev.cofferdam.gateway.policy.Policy;
+import java.net.InetAddress;
+import java.util.List;
+
+/**
+ * What the broker says of one sandbox. Replaced as a whole, never changed.
+ *
+ * @param slot the address that the sandbox's connections come from
+ * @param epoch rises with each assignment to a node: of two attachments the higher one counts
+ */
+public record Attachment(
+    String sandbox,
+    String tenant,
+    String lineage,
+    long generation,
+    long epoch,
+    String node,
+    InetAddress slot,
+    Policy policy,
+    long revision,
+    List<Grant> grants,
+    Judge judge) {
+  public Attachment {
+    if (sandbox.isEmpty() || tenant.isEmpty() || lineage.isEmpty()) {
+      throw new IllegalArgumentException(
+          "attachment of sandbox '%s', tenant '%s', lineage '%s': none may be empty"
+              .formatted(sandbox, tenant, lineage));
+    }
+    grants = List.copyOf(grants);
+  }
+}

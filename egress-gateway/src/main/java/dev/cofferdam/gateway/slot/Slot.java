@@ -1,0 +1,74 @@
+package dev.cofferdam.gateway.slot;
+
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** A sandbox's place in the network, while it is attached. Safe for use by several threads. */
+public final class Slot {
+  /** Something that lives under the slot's policy, such as a guest's connection. */
+  public interface Tenant {
+    /** Called by any thread: ends what the attachment no longer allows. */
+    void reconsider(Attachment attachment);
+
+    /** Called by any thread. */
+    void end();
+  }
+
+  private final SyntheticNames names;
+  private final Set<Tenant> tenants = ConcurrentHashMap.newKeySet();
+  private final AtomicInteger connections = new AtomicInteger();
+  private volatile Attachment attachment;
+  private volatile boolean ended;
+
+  Slot(Attachment attachment, SyntheticNames names) {
+    this.attachment = attachment;
+    this.names = names;
+  }
+
+  public Attachment attachment() {
+    return attachment;
+  }
+
+  /** Of the sandbox's lineage. */
+  public SyntheticNames names() {
+    return names;
+  }
+
+  /** False: the slot was detached; nothing may begin. */
+  public boolean add(Tenant tenant) {
+    tenants.add(tenant);
+    if (ended) {
+      tenants.remove(tenant);
+      return false;
+    }
+    return true;
+  }
+
+  public void remove(Tenant tenant) {
+    tenants.remove(tenant);
+  }
+
+  /** Counts a connection, unless there are that many already. */
+  public boolean tryConnect(int most) {
+    if (connections.incrementAndGet() > most) {
+      connections.decrementAndGet();
+      return false;
+    }
+    return true;
+  }
+
+  public void disconnected() {
+    connections.decrementAndGet();
+  }
+
+  void update(Attachment newer) {
+    attachment = newer;
+    tenants.forEach(tenant -> tenant.reconsider(newer));
+  }
+
+  void end() {
+    ended = true;
+    tenants.forEach(Tenant::end);
+  }
+}

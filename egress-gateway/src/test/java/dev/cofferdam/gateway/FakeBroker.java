@@ -1,0 +1,225 @@
+package dev.cofferdam.gateway;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.Duration;
+import dev.cofferdam.gateway.placeholder.PlaceholderHash;
+import dev.cofferdam.internal.v1.Attachment;
+import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
+import dev.cofferdam.internal.v1.DetachRequest;
+import dev.cofferdam.internal.v1.DetachResponse;
+import dev.cofferdam.internal.v1.IssueCertificateRequest;
+import dev.cofferdam.internal.v1.IssueCertificateResponse;
+import dev.cofferdam.internal.v1.Lease;
+import dev.cofferdam.internal.v1.MaterializeRequest;
+import dev.cofferdam.internal.v1.MaterializeResponse;
+import dev.cofferdam.internal.v1.PlaceholderUse;
+import dev.cofferdam.internal.v1.RedeemTicketRequest;
+import dev.cofferdam.internal.v1.ReportDecisionsRequest;
+import dev.cofferdam.internal.v1.ReportDecisionsResponse;
+import dev.cofferdam.internal.v1.SyncAttachmentsRequest;
+import dev.cofferdam.internal.v1.SyncAttachmentsResponse;
+import dev.cofferdam.internal.v1.Synchronized;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.ErrorReason;
+import io.grpc.ManagedChannel;
+import io.grpc.Server;
+import io.grpc.Status;
+import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.NettyServerBuilder;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.security.cert.CertificateEncodingException;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.function.UnaryOperator;
+
+/** A broker that knows what a test tells it, behind real gRPC on loopback. */
+final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
+    implements AutoCloseable {
+  final Map<String, byte[]> values = new ConcurrentHashMap<>();
+  final Map<String, Attachment> attachments = new ConcurrentHashMap<>();
+  final Map<String, Attachment> tickets = new ConcurrentHashMap<>();
+  final List<String> detached = new CopyOnWriteArrayList<>();
+  final List<MaterializeRequest> materialised = new CopyOnWriteArrayList<>();
+  final BlockingQueue<AuditEvent> events = new LinkedBlockingQueue<>();
+  final List<ReportDecisionsRequest> reports = new CopyOnWriteArrayList<>();
+  private final List<StreamObserver<SyncAttachmentsResponse>> syncs = new CopyOnWriteArrayList<>();
+  private final TestPki lineage;
+  private final Server server;
+  private long sequence;
+  volatile boolean away;
+  volatile boolean keepsReports = true;
+
+  FakeBroker(TestPki lineage) throws IOException {
+    this(lineage, builder -> builder);
+  }
+
+  FakeBroker(TestPki lineage, UnaryOperator<NettyServerBuilder> transport) throws IOException {
+    this.lineage = lineage;
+    this.server =
+        transport
+            .apply(NettyServerBuilder.forAddress(new InetSocketAddress("127.0.0.1", 0)))
+            .addService(this)
+            .build()
+            .start();
+  }
+
+  int port() {
+    return server.getPort();
+  }
+
+  @Override
+  public void redeemTicket(RedeemTicketRequest request, StreamObserver<Attachment> out) {
+    Attachment attachment = tickets.remove(request.getTicket());
+    if (attachment == null
+        || !attachment.getNode().equals(request.getNode())
+        || !attachment.getSlotAddress().equals(request.getSlotAddress())) {
+      out.onError(
+          Refusals.toStatus(
+              new Refusal(ErrorReason.ERROR_REASON_TICKET_INVALID, "the ticket is not valid")));
+      return;
+    }
+    out.onNext(attachment);
+    out.onCompleted();
+  }
+
+  @Override
+  public void detach(DetachRequest request, StreamObserver<DetachResponse> out) {
+    detached.add(request.getSandbox());
+    out.onNext(DetachResponse.getDefaultInstance());
+    out.onCompleted();
+  }
+
+  ManagedChannel channel() {
+    return NettyChannelBuilder.forAddress("127.0.0.1", server.getPort()).usePlaintext().build();
+  }
+
+  void secret(String placeholder, String value) {
+    values.put(
+        PlaceholderHash.of(placeholder).hex(),
+        value.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+  }
+
+  @Override
+  public synchronized StreamObserver<SyncAttachmentsRequest> syncAttachments(
+      StreamObserver<SyncAttachmentsResponse> out) {
+    syncs.add(out);
+    attachments
+        .values()
+        .forEach(a -> tell(out, SyncAttachmentsResponse.newBuilder().setAttached(a)));
+    tell(
+        out,
+        SyncAttachmentsResponse.newBuilder()
+            .setLease(Lease.newBuilder().setPolicyLease(Duration.newBuilder().setSeconds(600))));
+    tell(
+        out,
+        SyncAttachmentsResponse.newBuilder().setSynchronized(Synchronized.getDefaultInstance()));
+    return new StreamObserver<>() {
+      @Override
+      public void onNext(SyncAttachmentsRequest request) {}
+
+      @Override
+      public void onError(Throwable t) {
+        syncs.remove(out);
+      }
+
+      @Override
+      public void onCompleted() {
+        syncs.remove(out);
+      }
+    };
+  }
+
+  private void tell(
+      StreamObserver<SyncAttachmentsResponse> out, SyncAttachmentsResponse.Builder change) {
+    out.onNext(change.setSequence(++sequence).build());
+  }
+
+  synchronized void put(Attachment attachment) {
+    attachments.put(attachment.getSandbox(), attachment);
+    syncs.forEach(out -> tell(out, SyncAttachmentsResponse.newBuilder().setUpdated(attachment)));
+  }
+
+  @Override
+  public void issueCertificate(
+      IssueCertificateRequest request, StreamObserver<IssueCertificateResponse> out) {
+    try {
+      byte[] der = lineage.issuer(request.getCertificateRequest().toByteArray()).getEncoded();
+      out.onNext(
+          IssueCertificateResponse.newBuilder().setCertificate(ByteString.copyFrom(der)).build());
+      out.onCompleted();
+    } catch (CertificateEncodingException e) {
+      out.onError(e);
+    }
+  }
+
+  @Override
+  public void materialize(MaterializeRequest request, StreamObserver<MaterializeResponse> out) {
+    if (away) {
+      out.onError(Status.UNAVAILABLE.asRuntimeException());
+      return;
+    }
+    materialised.add(request);
+    MaterializeResponse.Builder response = MaterializeResponse.newBuilder();
+    for (PlaceholderUse use : request.getUsesList()) {
+      byte[] value = values.get(PlaceholderHash.of(use.getPlaceholderSha256().toByteArray()).hex());
+      if (value == null) {
+        out.onError(Status.NOT_FOUND.asRuntimeException());
+        return;
+      }
+      response.addValues(ByteString.copyFrom(value));
+    }
+    out.onNext(response.build());
+    out.onCompleted();
+  }
+
+  @Override
+  public StreamObserver<ReportDecisionsRequest> reportDecisions(
+      StreamObserver<ReportDecisionsResponse> out) {
+    return new StreamObserver<>() {
+      @Override
+      public void onNext(ReportDecisionsRequest request) {
+        if (keepsReports) {
+          reports.add(request);
+          events.add(request.getEvent());
+          out.onNext(ReportDecisionsResponse.newBuilder().setNumber(request.getNumber()).build());
+        }
+      }
+
+      @Override
+      public void onError(Throwable t) {}
+
+      @Override
+      public void onCompleted() {
+        out.onCompleted();
+      }
+    };
+  }
+
+  /** The next event that fits; those before it are forgotten. */
+  AuditEvent event(Predicate<AuditEvent> wanted) throws InterruptedException {
+    while (true) {
+      AuditEvent event = events.poll(20, TimeUnit.SECONDS);
+      if (event == null) {
+        throw new AssertionError("no such event was reported");
+      }
+      if (wanted.test(event)) {
+        return event;
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    server.shutdownNow();
+  }
+}

@@ -1,0 +1,203 @@
+package dev.cofferdam.gateway;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
+
+import dev.cofferdam.internal.v1.AttachSlotRequest;
+import dev.cofferdam.internal.v1.DetachSlotRequest;
+import dev.cofferdam.internal.v1.GatewayServiceGrpc;
+import dev.cofferdam.kit.client.MeshChannels;
+import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.kit.identity.MeshTls;
+import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.testkit.TestCertificates;
+import dev.cofferdam.v1.ErrorReason;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.netty.channel.unix.Socket;
+import io.netty.handler.ssl.ClientAuth;
+import java.io.IOException;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyPair;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The service as it runs: inherited sockets, mutual TLS on the mesh, nothing put in by hand. */
+final class GatewayAppTest {
+  @TempDir Path directory;
+  private final TestPki lineage = new TestPki("lineage");
+  private final TestPki authority = new TestPki("public");
+
+  private static TlsFiles files(TestCertificates mesh, String service, String instance) {
+    TestCertificates.PeerFiles peer = mesh.peer(service, instance);
+    return new TlsFiles(
+        peer.certificate(), peer.key(), peer.authority(), TestCertificates.TRUST_DOMAIN);
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0)) {
+      return socket.getLocalPort();
+    }
+  }
+
+  /** In the place of 198.18.0.1:53. */
+  private InetSocketAddress dns = new InetSocketAddress(0);
+
+  private InheritedSockets sockets(int port) throws IOException {
+    Socket tcp = Socket.newSocketStream();
+    tcp.bind(new InetSocketAddress("127.0.0.1", port));
+    tcp.listen(16);
+    Socket udp = Socket.newSocketDgram();
+    udp.bind(new InetSocketAddress("127.0.0.1", 0));
+    dns = udp.localAddress();
+    Socket dnsTcp = Socket.newSocketStream();
+    dnsTcp.bind(new InetSocketAddress("127.0.0.1", 0));
+    dnsTcp.listen(16);
+    return new InheritedSockets(tcp.intValue(), udp.intValue(), dnsTcp.intValue());
+  }
+
+  private GatewayConfig config(TlsFiles tls, int broker, int control, int admin) throws Exception {
+    return new GatewayConfig(
+        new InetSocketAddress("127.0.0.1", control),
+        new InetSocketAddress("127.0.0.1", admin),
+        tls,
+        new InetSocketAddress("127.0.0.1", broker),
+        directory.resolve("state"),
+        Optional.of(authority.writeRoot(directory)),
+        Optional.of(Files.writeString(directory.resolve("hosts"), "127.0.0.2 api.example.test\n")),
+        List.of(),
+        65536,
+        65536,
+        16,
+        Duration.ofSeconds(5),
+        Duration.ofSeconds(5),
+        Duration.ofSeconds(5),
+        Duration.ofSeconds(5),
+        100,
+        7400,
+        7480);
+  }
+
+  @Test
+  void aNodeAttachesASlotByTicketAndItsGuestGetsOut() throws Exception {
+    TestCertificates mesh = TestCertificates.in(directory);
+    KeyPair key = TestPki.newKey();
+    int control = freePort();
+    int admin = freePort();
+    try (MeshTls brokerTls = MeshTls.open(files(mesh, "vault-broker", "broker-1"));
+        MeshTls nodeTls = MeshTls.open(files(mesh, "node-agent", "node-1"));
+        MeshTls otherTls = MeshTls.open(files(mesh, "scheduler-svc", "scheduler-1"));
+        FakeBroker broker =
+            new FakeBroker(lineage, b -> b.sslContext(brokerTls.server(ClientAuth.REQUIRE)));
+        TestUpstream upstream =
+            new TestUpstream(
+                new InetSocketAddress("127.0.0.2", 0),
+                key,
+                true,
+                authority.leaf(key.getPublic(), Duration.ofHours(1), "api.example.test"));
+        GatewayApp app =
+            GatewayApp.start(
+                config(files(mesh, "egress-gateway", "gateway-1"), broker.port(), control, admin),
+                sockets(upstream.port()))) {
+      broker.secret(Harness.PLACEHOLDER, Harness.VALUE);
+      broker.tickets.put("ticket-1", Harness.attachment(upstream.port()).build());
+      AttachSlotRequest attach =
+          AttachSlotRequest.newBuilder()
+              .setSandbox("sb-1")
+              .setSlotAddress(Harness.SLOT)
+              .setTicket("ticket-1")
+              .build();
+      InetSocketAddress address = new InetSocketAddress("127.0.0.1", control);
+
+      ManagedChannel stranger = new MeshChannels(otherTls).to(address, "egress-gateway");
+      assertThat(
+              Status.fromThrowable(
+                      catchThrowable(
+                          () -> GatewayServiceGrpc.newBlockingStub(stranger).attachSlot(attach)))
+                  .getCode())
+          .isEqualTo(Status.Code.PERMISSION_DENIED);
+      stranger.shutdownNow();
+
+      ManagedChannel node = new MeshChannels(nodeTls).to(address, "egress-gateway");
+      var gateway = GatewayServiceGrpc.newBlockingStub(node);
+      assertThat(gateway.attachSlot(attach).getPolicyRevision()).isEqualTo(1);
+      // A ticket is good once.
+      assertThat(Refusals.reason(catchThrowable(() -> gateway.attachSlot(attach))))
+          .contains(ErrorReason.ERROR_REASON_TICKET_INVALID);
+
+      assertThat(asksDns()).startsWith(0, 1).endsWith(198 - 256, 18, 1, 0);
+
+      try (RawGuest guest =
+          new RawGuest(Harness.SLOT, new InetSocketAddress("127.0.0.1", upstream.port()), lineage)
+              .tls("api.example.test")) {
+        Answer answer =
+            guest
+                .send(
+                    "GET /echo HTTP/1.1\r\nHost: api.example.test\r\nAuthorization: Bearer "
+                        + Harness.PLACEHOLDER
+                        + "\r\n\r\n")
+                .answer();
+        assertThat(answer.status()).isEqualTo(200);
+        assertThat(upstream.received.getFirst().header("authorization"))
+            .isEqualTo("Bearer " + Harness.VALUE);
+        assertThat(broker.event(e -> e.getPath().equals("/echo")).getSandbox()).isEqualTo("sb-1");
+
+        gateway.detachSlot(
+            DetachSlotRequest.newBuilder()
+                .setSandbox("sb-1")
+                .setSlotAddress(Harness.SLOT)
+                .setEpoch(1)
+                .build());
+        assertThat(guest.closed()).isTrue();
+        assertThat(broker.detached).containsExactly("sb-1");
+      }
+      node.shutdownNow();
+      assertThat(app).isNotNull();
+      assertThat(page(admin, "/readyz")).contains("attachments: ready");
+      assertThat(page(admin, "/metrics"))
+          .contains("cofferdam_gateway_decisions_total")
+          .contains("cofferdam_gateway_requests_seconds_count")
+          .contains("cofferdam_gateway_materialise_seconds_count 1")
+          .contains("cofferdam_gateway_spool_depth")
+          .contains("cofferdam_gateway_connections")
+          .doesNotContain(Harness.VALUE);
+    }
+  }
+
+  private byte[] asksDns() throws IOException {
+    byte[] query =
+        "\0\1\1\0\0\1\0\0\0\0\0\0\3api\7example\4test\0\0\1\0\1"
+            .getBytes(StandardCharsets.ISO_8859_1);
+    try (DatagramSocket socket = new DatagramSocket(new InetSocketAddress(Harness.SLOT, 0))) {
+      socket.setSoTimeout(20_000);
+      socket.send(new DatagramPacket(query, query.length, dns));
+      DatagramPacket answer = new DatagramPacket(new byte[512], 512);
+      socket.receive(answer);
+      return Arrays.copyOf(answer.getData(), answer.getLength());
+    }
+  }
+
+  private static String page(int port, String path) throws Exception {
+    try (HttpClient client = HttpClient.newHttpClient()) {
+      return client
+          .send(
+              HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path)).build(),
+              HttpResponse.BodyHandlers.ofString())
+          .body();
+    }
+  }
+}

@@ -1,0 +1,126 @@
+package dev.cofferdam.gateway;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.cofferdam.kit.config.ConfigException;
+import dev.cofferdam.kit.config.Settings;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class GatewayConfigTest {
+  @TempDir Path directory;
+
+  private static final String REQUIRED =
+      """
+      tls.certificate = /c
+      tls.key = /k
+      tls.authority = /a
+      state.dir = /s
+      """;
+
+  private GatewayConfig read(String text) throws Exception {
+    Path file = Files.writeString(directory.resolve("service.properties"), text);
+    return GatewayConfig.read(Settings.load("egress-gateway", file, Map.of()));
+  }
+
+  @Test
+  void defaults() throws Exception {
+    GatewayConfig config = read(REQUIRED);
+
+    assertThat(config.controlListen())
+        .isEqualTo(InetSocketAddress.createUnresolved("127.0.0.1", 7430));
+    assertThat(config.adminListen())
+        .isEqualTo(InetSocketAddress.createUnresolved("127.0.0.1", 7431));
+    assertThat(config.brokerAddress())
+        .isEqualTo(InetSocketAddress.createUnresolved("127.0.0.1", 7410));
+    assertThat(config.stateDirectory()).isEqualTo(Path.of("/s"));
+    assertThat(config.upstreamAuthorities()).isEmpty();
+    assertThat(config.hostsFile()).isEmpty();
+    assertThat(config.resolvers()).isEmpty();
+    assertThat(config.headerBytes()).isEqualTo(65536);
+    assertThat(config.bodyScanBytes()).isEqualTo(65536);
+    assertThat(config.connectionsPerSandbox()).isEqualTo(512);
+    assertThat(config.headerTimeout()).isEqualTo(Duration.ofSeconds(15));
+    assertThat(config.idleTimeout()).isEqualTo(Duration.ofMinutes(2));
+    assertThat(config.connectTimeout()).isEqualTo(Duration.ofSeconds(10));
+    assertThat(config.answerTimeout()).isEqualTo(Duration.ofMinutes(10));
+    assertThat(config.spoolEvents()).isEqualTo(50_000);
+    assertThat(config.firstMeshPort()).isEqualTo(7400);
+    assertThat(config.lastMeshPort()).isEqualTo(7480);
+  }
+
+  @Test
+  void everyKey() throws Exception {
+    GatewayConfig config =
+        read(
+            REQUIRED
+                + """
+                control.listen = 0.0.0.0:1
+                admin.listen = 127.0.0.1:2
+                tls.trust-domain = other.local
+                broker.address = broker:3
+                upstream.ca-file = /ca
+                hosts.file = /hosts
+                resolvers = 192.0.2.1:5353, 192.0.2.2
+                limits.header-bytes = 2048
+                limits.body-scan-bytes = 0
+                limits.connections-per-sandbox = 3
+                limits.header-timeout = 1s
+                limits.idle-timeout = 2s
+                limits.connect-timeout = 3s
+                limits.answer-timeout = 4s
+                limits.spool-events = 100
+                mesh.ports = 5-6
+                """);
+
+    assertThat(config.controlListen().getPort()).isEqualTo(1);
+    assertThat(config.adminListen().getPort()).isEqualTo(2);
+    assertThat(config.tls().trustDomain()).isEqualTo("other.local");
+    assertThat(config.brokerAddress().getHostString()).isEqualTo("broker");
+    assertThat(config.upstreamAuthorities()).isEqualTo(Optional.of(Path.of("/ca")));
+    assertThat(config.hostsFile()).isEqualTo(Optional.of(Path.of("/hosts")));
+    assertThat(config.resolvers()).isEqualTo(List.of("192.0.2.1:5353", "192.0.2.2"));
+    assertThat(GatewayApp.limits(config))
+        .isEqualTo(
+            new dev.cofferdam.gateway.proxy.Limits(
+                2048,
+                0,
+                3,
+                Duration.ofSeconds(1),
+                Duration.ofSeconds(2),
+                Duration.ofSeconds(3),
+                Duration.ofSeconds(4)));
+    assertThat(config.spoolEvents()).isEqualTo(100);
+    assertThat(config.firstMeshPort()).isEqualTo(5);
+    assertThat(config.lastMeshPort()).isEqualTo(6);
+  }
+
+  @Test
+  void allProblemsAreReportedTogether() {
+    assertThatThrownBy(
+            () -> read("mesh.ports = 9-1\nlimits.header-bytes = 1\nlimits.nonsense = 1\n"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("mesh.ports")
+        .hasMessageContaining("limits.header-bytes")
+        .hasMessageContaining("limits.nonsense")
+        .hasMessageContaining("state.dir")
+        .hasMessageContaining("tls.key");
+  }
+
+  @Test
+  void inheritedSocketsAreNamedOrRefused() {
+    assertThat(InheritedSockets.parse("tcp:3,dns-udp:4,dns-tcp:5"))
+        .isEqualTo(new InheritedSockets(3, 4, 5));
+    assertThatThrownBy(() -> InheritedSockets.parse("tcp:3,dns-udp:4"))
+        .hasMessageContaining("dns-tcp");
+    assertThatThrownBy(() -> InheritedSockets.parse("tcp=3")).hasMessageContaining("tcp=3");
+  }
+}

@@ -1,0 +1,215 @@
+package dev.cofferdam.gateway;
+
+import com.google.protobuf.ByteString;
+import dev.cofferdam.gateway.broker.AttachmentSync;
+import dev.cofferdam.gateway.broker.BrokerClient;
+import dev.cofferdam.gateway.broker.DecisionLine;
+import dev.cofferdam.gateway.dns.DnsAnswers;
+import dev.cofferdam.gateway.event.Decisions;
+import dev.cofferdam.gateway.event.EventSpool;
+import dev.cofferdam.gateway.event.Reporter;
+import dev.cofferdam.gateway.placeholder.PlaceholderHash;
+import dev.cofferdam.gateway.policy.AddressRules;
+import dev.cofferdam.gateway.policy.HostsFile;
+import dev.cofferdam.gateway.proxy.Limits;
+import dev.cofferdam.gateway.proxy.Surroundings;
+import dev.cofferdam.gateway.proxy.UpstreamsByLoop;
+import dev.cofferdam.gateway.slot.PolicyLease;
+import dev.cofferdam.gateway.slot.SlotTable;
+import dev.cofferdam.gateway.tls.KeyReservoir;
+import dev.cofferdam.gateway.tls.SandboxCertificates;
+import dev.cofferdam.gateway.tls.UpstreamTls;
+import dev.cofferdam.internal.v1.Attachment;
+import dev.cofferdam.internal.v1.GrantedBinding;
+import dev.cofferdam.internal.v1.GrantedSecret;
+import dev.cofferdam.v1.EgressPolicy;
+import dev.cofferdam.v1.EgressRule;
+import io.grpc.ManagedChannel;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.security.KeyPair;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicReference;
+
+/**
+ * A whole gateway on loopback. Upstreams listen on 127.0.0.2, the gateway on 127.0.0.1 at the same
+ * port, a sandbox's slot is an address of 127.0.1.0/24: only the destination that TPROXY would tell
+ * is put in by hand.
+ */
+@SuppressWarnings("try") // closing the parts may throw anything
+final class Harness implements AutoCloseable {
+  static final String SLOT = "127.0.1.5";
+  static final String PLACEHOLDER = "cofferdam_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0Uv4";
+  static final String VALUE = "sk-live-0123456789/abc+def=XYZ";
+  static final String OTHER = "cofferdam_" + "Z9y8X7w6V5u4T3s2R1q0P9o8N7m6L5k4J3i2H1g0Fe3";
+  static final String OTHER_VALUE = "another-secret-value-98765";
+  static final String WEAK = "cofferdam_" + "W0w1W2w3W4w5W6w7W8w9W0w1W2w3W4w5W6w7W8w9Wwe";
+
+  final TestPki lineage = new TestPki("lineage");
+  final TestPki public_ = new TestPki("public");
+  final FakeBroker broker;
+  final TestUpstream upstream;
+  final SlotTable slots = new SlotTable();
+  final AtomicReference<Long> nanos = new AtomicReference<>(0L);
+  final AtomicReference<InetAddress> asked = new AtomicReference<>();
+  final InetSocketAddress dns;
+  final int port;
+  final EventSpool spool;
+  final Surroundings surroundings;
+  final Listeners listeners;
+  private final List<AutoCloseable> parts = new ArrayList<>();
+
+  Harness(Path directory, boolean http2) throws Exception {
+    KeyPair key = TestPki.newKey();
+    upstream =
+        own(
+            new TestUpstream(
+                new InetSocketAddress("127.0.0.2", 0),
+                key,
+                http2,
+                public_.leaf(
+                    key.getPublic(),
+                    Duration.ofHours(1),
+                    "api.example.test",
+                    "other.example.test")));
+    port = upstream.port();
+    asked.set(InetAddress.getByName("198.18.77.1"));
+    broker = own(new FakeBroker(lineage));
+    broker.secret(PLACEHOLDER, VALUE);
+    broker.secret(OTHER, OTHER_VALUE);
+    broker.secret(WEAK, "short");
+    broker.put(attachment(port).build());
+    SimpleMeterRegistry meters = new SimpleMeterRegistry();
+    ExecutorService blocking = own(Executors.newVirtualThreadPerTaskExecutor());
+    ManagedChannel channel = broker.channel();
+    parts.add(channel::shutdownNow);
+    BrokerClient client = new BrokerClient(channel, meters);
+    spool = own(new EventSpool(directory.resolve("spool"), 64, "test"));
+    Decisions decisions = new Decisions(spool, InstantSource.system(), meters);
+    own(new Reporter(spool, decisions, new DecisionLine(client)));
+    PolicyLease lease = new PolicyLease(nanos::get);
+    Limits limits =
+        new Limits(
+            16 << 10,
+            64 << 10,
+            64,
+            Duration.ofSeconds(2),
+            Duration.ofSeconds(5),
+            Duration.ofSeconds(5),
+            Duration.ofSeconds(20));
+    HostsFile hosts =
+        HostsFile.parse(
+            List.of(
+                "127.0.0.2 api.example.test other.example.test self.example.test",
+                "127.0.0.1 mesh.example.test"));
+    UpstreamsByLoop upstreams =
+        new UpstreamsByLoop(
+            new UpstreamTls(Optional.of(public_.writeRoot(directory))),
+            new AddressRules(hosts, 7400, 7480, _ -> false),
+            List.of(new InetSocketAddress("127.0.0.1", 9)),
+            limits,
+            InstantSource.system());
+    surroundings =
+        new Surroundings(
+            slots,
+            lease,
+            decisions,
+            new SandboxCertificates(
+                client::issue, own(new KeyReservoir()), InstantSource.system(), blocking),
+            client,
+            upstreams,
+            limits,
+            blocking,
+            new SecureRandom(),
+            meters);
+    listeners = own(new Listeners(limits));
+    AttachmentSync sync = own(new AttachmentSync(client, slots, lease, "test"));
+    sync.awaitFirst();
+    listen("127.0.0.1", port);
+    dns =
+        listeners.listenDns(
+            new InetSocketAddress("127.0.0.1", 0), new DnsAnswers(slots, decisions));
+  }
+
+  /** Another listener, whose guests ask for a port. */
+  int listen(String address, int askedPort) {
+    return listeners
+        .listen(
+            new InetSocketAddress(address, askedPort == port ? port : 0),
+            surroundings,
+            _ -> new InetSocketAddress(asked.get(), askedPort))
+        .getPort();
+  }
+
+  static EgressRule rule(String host, int... ports) {
+    EgressRule.Builder rule = EgressRule.newBuilder().setHost(host);
+    for (int p : ports) {
+      rule.addPorts(p);
+    }
+    return rule.build();
+  }
+
+  static Attachment.Builder attachment(int port) {
+    return Attachment.newBuilder()
+        .setSandbox("sb-1")
+        .setTenant("default")
+        .setLineage("ln-1")
+        .setGeneration(1)
+        .setEpoch(1)
+        .setNode("node-1")
+        .setSlotAddress(SLOT)
+        .setPolicyRevision(1)
+        .setPolicy(
+            EgressPolicy.newBuilder()
+                .addRules(rule("api.example.test", port, 80, 7410))
+                .addRules(rule("other.example.test", port, 80))
+                .addRules(rule("self.example.test", port))
+                .addRules(rule("mesh.example.test", 7410))
+                .addRules(rule("*.nowhere.example.test", port)))
+        .addSecrets(granted("api-key", PLACEHOLDER, "api.example.test", false))
+        .addSecrets(granted("other-key", OTHER, "other.example.test", false))
+        .addSecrets(granted("weak-key", WEAK, "api.example.test", true));
+  }
+
+  static GrantedSecret granted(String name, String placeholder, String host, boolean weak) {
+    return GrantedSecret.newBuilder()
+        .setGrant("gr-" + name)
+        .setSecret(name)
+        .setPlaceholderSha256(ByteString.copyFrom(PlaceholderHash.of(placeholder).bytes()))
+        .setWeak(weak)
+        .addBindings(
+            GrantedBinding.newBuilder()
+                .addHosts(host)
+                .addTargets("header:authorization")
+                .addTargets("header:x-api-key")
+                .addTargets("basic:password")
+                .setOccurrences(1))
+        .build();
+  }
+
+  RawGuest guest() throws IOException {
+    return new RawGuest(SLOT, new InetSocketAddress("127.0.0.1", port), lineage);
+  }
+
+  private <T extends AutoCloseable> T own(T part) {
+    parts.add(part);
+    return part;
+  }
+
+  @Override
+  public void close() throws Exception {
+    for (AutoCloseable part : parts.reversed()) {
+      part.close();
+    }
+  }
+}

@@ -1,0 +1,136 @@
+package dev.cofferdam.gateway;
+
+import io.netty.bootstrap.Bootstrap;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.epoll.EpollIoHandler;
+import io.netty.channel.epoll.EpollSocketChannel;
+import io.netty.handler.codec.http2.DefaultHttp2Headers;
+import io.netty.handler.codec.http2.DefaultHttp2HeadersFrame;
+import io.netty.handler.codec.http2.DefaultHttp2ResetFrame;
+import io.netty.handler.codec.http2.Http2Error;
+import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
+import io.netty.handler.codec.http2.Http2Headers;
+import io.netty.handler.codec.http2.Http2HeadersFrame;
+import io.netty.handler.codec.http2.Http2MultiplexHandler;
+import io.netty.handler.codec.http2.Http2StreamChannel;
+import io.netty.handler.codec.http2.Http2StreamChannelBootstrap;
+import io.netty.handler.ssl.ApplicationProtocolConfig;
+import io.netty.handler.ssl.SslContextBuilder;
+import io.netty.handler.ssl.SslHandler;
+import io.netty.util.ReferenceCountUtil;
+import java.net.InetSocketAddress;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+
+/** An HTTP/2 client that sends what no honest one would. */
+final class Http2Guest implements AutoCloseable {
+  private final EventLoopGroup group =
+      new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
+  private final Channel channel;
+
+  Http2Guest(Harness harness, String serverName) throws Exception {
+    var tls =
+        SslContextBuilder.forClient()
+            .trustManager(harness.lineage.root)
+            .applicationProtocolConfig(
+                new ApplicationProtocolConfig(
+                    ApplicationProtocolConfig.Protocol.ALPN,
+                    ApplicationProtocolConfig.SelectorFailureBehavior.NO_ADVERTISE,
+                    ApplicationProtocolConfig.SelectedListenerFailureBehavior.ACCEPT,
+                    "h2"))
+            .build();
+    channel =
+        new Bootstrap()
+            .group(group)
+            .channel(EpollSocketChannel.class)
+            .handler(
+                new ChannelInitializer<>() {
+                  @Override
+                  protected void initChannel(Channel ch) {
+                    SslHandler handler = tls.newHandler(ch.alloc(), serverName, 443);
+                    ch.pipeline()
+                        .addLast(
+                            handler,
+                            Http2FrameCodecBuilder.forClient().validateHeaders(false).build(),
+                            new Http2MultiplexHandler(new ChannelInboundHandlerAdapter()));
+                  }
+                })
+            .connect(
+                new InetSocketAddress("127.0.0.1", harness.port),
+                new InetSocketAddress(Harness.SLOT, 0))
+            .sync()
+            .channel();
+    channel.pipeline().get(SslHandler.class).handshakeFuture().sync();
+  }
+
+  private Http2StreamChannel open(CompletableFuture<String> status) throws Exception {
+    return new Http2StreamChannelBootstrap(channel)
+        .handler(
+            new ChannelInboundHandlerAdapter() {
+              @Override
+              public void channelRead(ChannelHandlerContext ctx, Object message) {
+                if (message instanceof Http2HeadersFrame frame) {
+                  status.complete(String.valueOf(frame.headers().status()));
+                }
+                ReferenceCountUtil.release(message);
+              }
+
+              @Override
+              public void channelInactive(ChannelHandlerContext ctx) {
+                status.complete("closed");
+              }
+            })
+        .open()
+        .get(20, TimeUnit.SECONDS);
+  }
+
+  private static Http2Headers headers(String authority, String path, Map<String, String> more) {
+    Http2Headers headers =
+        new DefaultHttp2Headers(false)
+            .method("GET")
+            .scheme("https")
+            .authority(authority)
+            .path(path);
+    more.forEach(headers::add);
+    return headers;
+  }
+
+  /** The status of the answer. */
+  String ask(String authority, String path, Map<String, String> more) throws Exception {
+    CompletableFuture<String> status = new CompletableFuture<>();
+    open(status)
+        .writeAndFlush(new DefaultHttp2HeadersFrame(headers(authority, path, more), true))
+        .get(20, TimeUnit.SECONDS);
+    return status.get(20, TimeUnit.SECONDS);
+  }
+
+  void resetRapidly(int times) throws Exception {
+    for (int i = 0; i < times && channel.isActive(); i++) {
+      try {
+        Http2StreamChannel stream = open(new CompletableFuture<>());
+        stream.write(
+            new DefaultHttp2HeadersFrame(headers("api.example.test", "/", Map.of()), false));
+        stream.writeAndFlush(new DefaultHttp2ResetFrame(Http2Error.CANCEL));
+      } catch (java.util.concurrent.ExecutionException e) {
+        // The connection is going away, as it should.
+        return;
+      }
+    }
+  }
+
+  boolean awaitClosed() throws InterruptedException {
+    return channel.closeFuture().await(20, TimeUnit.SECONDS);
+  }
+
+  @Override
+  public void close() {
+    channel.close().syncUninterruptibly();
+    group.shutdownGracefully(0, 1, TimeUnit.SECONDS).syncUninterruptibly();
+  }
+}

@@ -1,0 +1,230 @@
+package dev.cofferdam.gateway;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.google.protobuf.ByteString;
+import dev.cofferdam.gateway.placeholder.PlaceholderHash;
+import dev.cofferdam.internal.v1.Attachment;
+import dev.cofferdam.internal.v1.GrantedBinding;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.EgressPolicy;
+import dev.cofferdam.v1.EgressRule;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.security.KeyPair;
+import java.time.Duration;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What changes while connections are open, and what is relayed or refused below HTTP. */
+final class PolicyChangeTest {
+  private static final String GET = "GET / HTTP/1.1\r\nHost: api.example.test\r\n\r\n";
+  private Harness harness;
+
+  @BeforeEach
+  void start(@TempDir Path directory) throws Exception {
+    harness = new Harness(directory, false);
+  }
+
+  @AfterEach
+  void stop() throws Exception {
+    harness.close();
+  }
+
+  private void policy(EgressRule... rules) throws Exception {
+    long revision = harness.slots.at(slot()).orElseThrow().attachment().revision() + 1;
+    Attachment.Builder attachment = Harness.attachment(harness.port).setPolicyRevision(revision);
+    attachment.setPolicy(EgressPolicy.newBuilder().addAllRules(java.util.List.of(rules)));
+    apply(attachment.build());
+  }
+
+  /** Returns once it is in force: the next change on the same stream has been read. */
+  private void apply(Attachment attachment) throws Exception {
+    harness.broker.put(attachment);
+    long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+    while (harness.slots.at(slot()).orElseThrow().attachment().revision()
+        != attachment.getPolicyRevision()) {
+      assertThat(System.nanoTime()).as("the change never came into force").isLessThan(end);
+      Thread.onSpinWait();
+    }
+  }
+
+  private static InetAddress slot() throws Exception {
+    return InetAddress.getByName(Harness.SLOT);
+  }
+
+  /** ATTACKS.md row 48. */
+  @Test
+  void aTightenedPolicyClosesTheConnectionsThatItForbids() throws Exception {
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      assertThat(guest.send(GET).answer().status()).isEqualTo(200);
+
+      policy(Harness.rule("other.example.test", harness.port));
+
+      assertThat(guest.closed()).isTrue();
+    }
+  }
+
+  @Test
+  void aDetachedSlotIsClosedAndUnknown() throws Exception {
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      harness.slots.detach("sb-1", 1);
+
+      assertThat(guest.closed()).isTrue();
+    }
+    try (RawGuest guest = harness.guest()) {
+      assertThat(guest.closed()).isTrue();
+    }
+  }
+
+  @Test
+  void aPassThroughRuleRelaysWithoutLookingInsideAndSaysSo() throws Exception {
+    policy(Harness.rule("api.example.test", harness.port).toBuilder().setPassthrough(true).build());
+    // The guest meets the upstream's own certificate.
+    try (RawGuest guest =
+        new RawGuest(
+                Harness.SLOT, new InetSocketAddress("127.0.0.1", harness.port), harness.public_)
+            .tls("api.example.test")) {
+      assertThat(guest.send(GET).answer().status()).isEqualTo(200);
+    }
+    AuditEvent event = harness.broker.event(AuditEvent::getUninspected);
+    assertThat(event.getHost()).isEqualTo("api.example.test");
+    assertThat(event.getBytesIn()).isPositive();
+  }
+
+  @Test
+  void aRangeRelaysToItsAddressesOnlyWhereTheOperatorAgreed() throws Exception {
+    policy(EgressRule.newBuilder().setCidr("127.0.0.0/8").addPorts(harness.port).build());
+    harness.asked.set(InetAddress.getByName("127.0.0.2"));
+    try (RawGuest guest =
+        new RawGuest(
+                Harness.SLOT, new InetSocketAddress("127.0.0.1", harness.port), harness.public_)
+            .tls("api.example.test")) {
+      assertThat(guest.send(GET).answer().status()).isEqualTo(200);
+    }
+    harness.asked.set(InetAddress.getByName("127.0.0.3"));
+    try (RawGuest guest = harness.guest()) {
+      assertThat(guest.closed()).isTrue();
+    }
+    assertThat(harness.broker.event(e -> e.getHost().equals("127.0.0.3")).getReason().name())
+        .isEqualTo("EGRESS_REASON_PRIVATE_ADDRESS");
+  }
+
+  /** ATTACKS.md row 38. */
+  @Test
+  void oneSecretBoundToTwoHostSetsIsAllowedWhereAnyBindingMatches() throws Exception {
+    Attachment.Builder attachment = Harness.attachment(harness.port).setPolicyRevision(2);
+    attachment.setSecrets(
+        0,
+        attachment.getSecrets(0).toBuilder()
+            .addBindings(
+                GrantedBinding.newBuilder()
+                    .addHosts("other.example.test")
+                    .addTargets("header:x-other")
+                    .setOccurrences(1)));
+    apply(attachment.build());
+
+    try (RawGuest guest = harness.guest().tls("other.example.test")) {
+      String request = "GET / HTTP/1.1\r\nHost: other.example.test\r\n%s: %s\r\n\r\n";
+      assertThat(guest.send(request.formatted("X-Other", Harness.PLACEHOLDER)).answer().status())
+          .isEqualTo(200);
+      assertThat(
+              guest.send(request.formatted("Authorization", Harness.PLACEHOLDER)).answer().reason())
+          .isEqualTo("placeholder_outside_target");
+    }
+  }
+
+  /** ATTACKS.md row 36: after the grants were issued anew, the old placeholder is nobody's. */
+  @Test
+  void anOldPlaceholderIsForeign() throws Exception {
+    Attachment.Builder attachment = Harness.attachment(harness.port).setPolicyRevision(2);
+    attachment.setSecrets(
+        0,
+        attachment.getSecrets(0).toBuilder()
+            .setPlaceholderSha256(
+                ByteString.copyFrom(PlaceholderHash.of("cofferdam_" + "N".repeat(43)).bytes())));
+    apply(attachment.build());
+
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      assertThat(
+              guest
+                  .send(
+                      GET.replace(
+                          "\r\n\r\n", "\r\nAuthorization: " + Harness.PLACEHOLDER + "\r\n\r\n"))
+                  .answer()
+                  .reason())
+          .isEqualTo("placeholder_foreign");
+    }
+    assertThat(harness.broker.materialised).isEmpty();
+  }
+
+  /** ATTACKS.md row 40. */
+  @Test
+  void anUpstreamWhoseCertificateIsWrongIsNotSpokenTo() throws Exception {
+    KeyPair key = TestPki.newKey();
+    TestPki stranger = new TestPki("stranger");
+    policy(Harness.rule("*.example.test"), Harness.rule("*.wrong.example.test"));
+    for (var leaf :
+        java.util.List.of(
+            harness.public_.leaf(key.getPublic(), Duration.ofHours(1), "elsewhere.example.test"),
+            harness.public_.leaf(key.getPublic(), Duration.ofHours(-1), "api.example.test"),
+            stranger.leaf(key.getPublic(), Duration.ofHours(1), "api.example.test"))) {
+      try (TestUpstream wrong =
+          new TestUpstream(new InetSocketAddress("127.0.0.2", 0), key, false, leaf)) {
+        policy(Harness.rule("api.example.test", wrong.port()));
+        int listener = harness.listen("127.0.0.1", wrong.port());
+        try (RawGuest guest =
+            new RawGuest(
+                    Harness.SLOT, new InetSocketAddress("127.0.0.1", listener), harness.lineage)
+                .tls("api.example.test")) {
+          Answer answer =
+              guest
+                  .send(
+                      GET.replace(
+                          "\r\n\r\n", "\r\nAuthorization: " + Harness.PLACEHOLDER + "\r\n\r\n"))
+                  .answer();
+
+          assertThat(answer.status()).isEqualTo(502);
+          assertThat(answer.reason()).isEqualTo("upstream_certificate");
+        }
+        assertThat(wrong.received).isEmpty();
+      }
+    }
+    assertThat(harness.broker.materialised).isEmpty();
+  }
+
+  @Test
+  void withTheSpoolFullNoSecretIsUsedAndOtherRequestsPass() throws Exception {
+    harness.broker.keepsReports = false;
+    for (int i = 0; i < 64; i++) {
+      harness.spool.add("default", AuditEvent.getDefaultInstance());
+    }
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      assertThat(guest.send(GET).answer().status()).isEqualTo(200);
+      Answer answer =
+          guest
+              .send(
+                  GET.replace("\r\n\r\n", "\r\nAuthorization: " + Harness.PLACEHOLDER + "\r\n\r\n"))
+              .answer();
+      assertThat(answer.status()).isEqualTo(503);
+      assertThat(answer.reason()).isEqualTo("spool_full");
+    }
+    assertThat(harness.broker.materialised).isEmpty();
+  }
+
+  @Test
+  void aGuestDoesNotTrustALeafOfAnotherLineage() throws Exception {
+    try (RawGuest guest =
+        new RawGuest(
+            Harness.SLOT,
+            new InetSocketAddress("127.0.0.1", harness.port),
+            new TestPki("other lineage"))) {
+      assertThatThrownBy(() -> guest.tls("api.example.test")).isInstanceOf(IOException.class);
+    }
+  }
+}

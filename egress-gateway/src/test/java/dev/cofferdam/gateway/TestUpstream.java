@@ -1,0 +1,210 @@
+package dev.cofferdam.gateway;
+
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.SimpleChannelInboundHandler;
+import io.netty.channel.epoll.EpollIoHandler;
+import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.handler.codec.http.DefaultHttpContent;
+import io.netty.handler.codec.http.DefaultHttpResponse;
+import io.netty.handler.codec.http.DefaultLastHttpContent;
+import io.netty.handler.codec.http.FullHttpRequest;
+import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http.HttpServerCodec;
+import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
+import io.netty.handler.codec.http2.Http2MultiplexHandler;
+import io.netty.handler.codec.http2.Http2StreamFrameToHttpObjectCodec;
+import io.netty.handler.ssl.ApplicationProtocolConfig;
+import io.netty.handler.ssl.ApplicationProtocolNames;
+import io.netty.handler.ssl.ApplicationProtocolNegotiationHandler;
+import io.netty.handler.ssl.SslContext;
+import io.netty.handler.ssl.SslContextBuilder;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.security.KeyPair;
+import java.security.cert.X509Certificate;
+import java.util.Base64;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.zip.GZIPOutputStream;
+
+/** A TLS server that says back what it was told, in the form that the path asks for. */
+final class TestUpstream implements AutoCloseable {
+  /** What arrived. */
+  record Received(String method, String uri, Map<String, String> headers, String body) {
+    /** Empty where there is none. */
+    String header(String name) {
+      return headers.getOrDefault(name, "");
+    }
+  }
+
+  final List<Received> received = new CopyOnWriteArrayList<>();
+  final AtomicInteger connections = new AtomicInteger();
+  private final EventLoopGroup group =
+      new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
+  private final Channel channel;
+
+  TestUpstream(InetSocketAddress address, KeyPair key, boolean http2, X509Certificate... chain)
+      throws IOException {
+    SslContext tls =
+        SslContextBuilder.forServer(key.getPrivate(), chain)
+            .applicationProtocolConfig(
+                new ApplicationProtocolConfig(
+                    ApplicationProtocolConfig.Protocol.ALPN,
+                    ApplicationProtocolConfig.SelectorFailureBehavior.NO_ADVERTISE,
+                    ApplicationProtocolConfig.SelectedListenerFailureBehavior.ACCEPT,
+                    http2 ? List.of("h2", "http/1.1") : List.of("http/1.1")))
+            .build();
+    this.channel =
+        new ServerBootstrap()
+            .group(group)
+            .channel(EpollServerSocketChannel.class)
+            .childHandler(
+                new ChannelInitializer<>() {
+                  @Override
+                  protected void initChannel(Channel child) {
+                    connections.incrementAndGet();
+                    child.pipeline().addLast(tls.newHandler(child.alloc()), new Negotiation());
+                  }
+                })
+            .bind(address)
+            .syncUninterruptibly()
+            .channel();
+  }
+
+  int port() {
+    return ((InetSocketAddress) channel.localAddress()).getPort();
+  }
+
+  private final class Negotiation extends ApplicationProtocolNegotiationHandler {
+    Negotiation() {
+      super(ApplicationProtocolNames.HTTP_1_1);
+    }
+
+    @Override
+    protected void configurePipeline(ChannelHandlerContext ctx, String protocol) {
+      if (protocol.equals(ApplicationProtocolNames.HTTP_2)) {
+        ctx.pipeline()
+            .addLast(
+                Http2FrameCodecBuilder.forServer().build(),
+                new Http2MultiplexHandler(
+                    new ChannelInitializer<>() {
+                      @Override
+                      protected void initChannel(Channel stream) {
+                        stream
+                            .pipeline()
+                            .addLast(
+                                new Http2StreamFrameToHttpObjectCodec(true),
+                                new HttpObjectAggregator(8 << 20),
+                                new Echo());
+                      }
+                    }));
+      } else {
+        ctx.pipeline()
+            .addLast(new HttpServerCodec(), new HttpObjectAggregator(8 << 20), new Echo());
+      }
+    }
+  }
+
+  private final class Echo extends SimpleChannelInboundHandler<FullHttpRequest> {
+    @Override
+    protected void channelRead0(ChannelHandlerContext ctx, FullHttpRequest request) {
+      Map<String, String> headers = new java.util.TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+      request.headers().forEach(e -> headers.put(e.getKey(), e.getValue()));
+      Received one =
+          new Received(
+              request.method().name(),
+              request.uri(),
+              headers,
+              request.content().toString(StandardCharsets.ISO_8859_1));
+      received.add(one);
+      String credential = headers.getOrDefault("authorization", "");
+      String path = request.uri().replaceFirst("\\?.*", "");
+      DefaultHttpResponse head =
+          new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK);
+      DefaultLastHttpContent last = new DefaultLastHttpContent();
+      byte[] body =
+          switch (path) {
+            case "/base64" -> Base64.getEncoder().encode(bytes("{\"a\":\"" + credential + "\"}"));
+            case "/hex" -> bytes(HexFormat.of().formatHex(bytes(credential)));
+            case "/percent" -> bytes(URLEncoder.encode(credential, StandardCharsets.UTF_8));
+            case "/header" -> {
+              head.headers().set("x-echo", credential);
+              yield bytes("see header");
+            }
+            case "/trailer" -> {
+              last.trailingHeaders().set("x-echo", credential);
+              yield bytes("see trailer");
+            }
+            case "/gzip" -> {
+              head.headers().set("content-encoding", "gzip");
+              yield gzip(bytes(one.toString()));
+            }
+            case "/br" -> {
+              head.headers().set("content-encoding", "br");
+              yield bytes("packed");
+            }
+            case "/redirect" -> {
+              head.setStatus(HttpResponseStatus.FOUND);
+              head.headers().set("location", "https://evil.example.test/");
+              yield bytes("");
+            }
+            case "/large" -> new byte[4 << 20];
+            default -> bytes(one.toString());
+          };
+      if (path.equals("/bytes")) {
+        head.headers().set("transfer-encoding", "chunked");
+        ctx.write(head);
+        for (byte b : body) {
+          ctx.writeAndFlush(new DefaultHttpContent(Unpooled.wrappedBuffer(new byte[] {b})));
+        }
+      } else {
+        if (path.equals("/trailer")) {
+          head.headers().set("transfer-encoding", "chunked");
+        } else {
+          head.headers().set("content-length", body.length);
+        }
+        ctx.write(head);
+        ByteBuf content = Unpooled.wrappedBuffer(body);
+        ctx.write(new DefaultHttpContent(content));
+      }
+      ctx.writeAndFlush(last);
+    }
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  static byte[] gzip(byte[] plain) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (GZIPOutputStream gzip = new GZIPOutputStream(out)) {
+      gzip.write(plain);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return out.toByteArray();
+  }
+
+  @Override
+  public void close() {
+    channel.close().syncUninterruptibly();
+    group.shutdownGracefully(0, 1, TimeUnit.SECONDS).syncUninterruptibly();
+  }
+}

@@ -1,0 +1,145 @@
+package dev.cofferdam.gateway.event;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.cofferdam.internal.v1.ReportDecisionsRequest;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.EgressReason;
+import dev.cofferdam.v1.Verdict;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class EventSpoolTest {
+  @TempDir Path directory;
+
+  private EventSpool open() {
+    return new EventSpool(directory, 4, "fresh");
+  }
+
+  private static void add(EventSpool spool, String... paths) {
+    for (String path : paths) {
+      spool.add("default", AuditEvent.newBuilder().setPath(path).build());
+    }
+  }
+
+  private static List<String> paths(EventSpool spool, long after) throws InterruptedException {
+    return spool.after(after, 0).stream()
+        .map(entry -> entry.getNumber() + entry.getEvent().getPath())
+        .toList();
+  }
+
+  @Test
+  void whatWasNotAcknowledgedOutlivesTheProcess() throws Exception {
+    try (EventSpool spool = open()) {
+      add(spool, "/a", "/b", "/c");
+      spool.acknowledge(1);
+    }
+    try (EventSpool spool = open()) {
+      assertThat(paths(spool, 0)).containsExactly("2/b", "3/c");
+      add(spool, "/d");
+      assertThat(paths(spool, 3)).containsExactly("4/d");
+      assertThat(spool.name()).isEqualTo("fresh");
+    }
+  }
+
+  @Test
+  void numbersGoOnAfterEverythingWasAcknowledgedAndTheFileWasRewritten() throws Exception {
+    try (EventSpool spool = open()) {
+      for (int i = 0; i < 200; i++) {
+        add(spool, "/a/path/that/makes/the/file/grow");
+        spool.acknowledge(i + 1);
+      }
+      assertThat(Files.size(directory.resolve("events"))).isLessThan(8192);
+    }
+    try (EventSpool spool = open()) {
+      add(spool, "/next");
+      assertThat(spool.after(200, 0).getLast().getNumber()).isEqualTo(201);
+    }
+  }
+
+  @Test
+  void aFullSpoolSaysSoAndLeavesAHoleInTheNumbers() throws Exception {
+    try (EventSpool spool = open()) {
+      add(spool, "/1", "/2", "/3");
+      assertThat(spool.full()).isFalse();
+      add(spool, "/4", "/lost");
+      assertThat(spool.full()).isTrue();
+
+      spool.acknowledge(4);
+      add(spool, "/6");
+
+      assertThat(spool.full()).isFalse();
+      assertThat(paths(spool, 0)).containsExactly("6/6");
+    }
+  }
+
+  @Test
+  void aWriteThatWasCutOffCostsOnlyItself() throws Exception {
+    try (EventSpool spool = open()) {
+      add(spool, "/a", "/b");
+    }
+    Path file = directory.resolve("events");
+    byte[] bytes = Files.readAllBytes(file);
+    Files.write(
+        file,
+        java.util.Arrays.copyOf(bytes, bytes.length - 2),
+        StandardOpenOption.TRUNCATE_EXISTING);
+    try (EventSpool spool = open()) {
+      assertThat(paths(spool, 0)).containsExactly("1/a");
+      add(spool, "/c");
+      assertThat(spool.after(1, 0))
+          .extracting(ReportDecisionsRequest::getNumber)
+          .containsExactly(3L);
+    }
+  }
+
+  @Test
+  void refusalsThatRepeatWithinASecondAreCounted() throws Exception {
+    AtomicReference<Instant> now = new AtomicReference<>(Instant.EPOCH);
+    try (EventSpool spool = open()) {
+      Decisions decisions = new Decisions(spool, now::get, new SimpleMeterRegistry());
+      for (int i = 0; i < 100; i++) {
+        decisions.record(
+            "default",
+            AuditEvent.newBuilder()
+                .setSandbox("sb-1")
+                .setProtocol("dns")
+                .setHost("evil.test")
+                .setVerdict(Verdict.VERDICT_DENIED)
+                .setReason(EgressReason.EGRESS_REASON_NAME_NOT_ALLOWED));
+      }
+      now.set(Instant.EPOCH.plusSeconds(2));
+      decisions.flush();
+
+      assertThat(spool.after(0, 0))
+          .extracting(entry -> entry.getEvent().getCount())
+          .containsExactly(1L, 99L);
+    }
+  }
+
+  @Test
+  void whatAGuestWroteIsBoundedPrintableAndWithoutPlaceholders() throws Exception {
+    String placeholder = "cofferdam_" + "A".repeat(43);
+    try (EventSpool spool = open()) {
+      Decisions decisions = new Decisions(spool, () -> Instant.EPOCH, new SimpleMeterRegistry());
+      decisions.record(
+          "default",
+          AuditEvent.newBuilder()
+              .setHost("a\0b\n" + "c".repeat(1000))
+              .setPath("/x/" + placeholder + "/" + placeholder.replace("_", "%255F"))
+              .setMessage("m".repeat(1000)));
+
+      AuditEvent event = spool.after(0, 0).getFirst().getEvent();
+      assertThat(event.getHost()).startsWith("a?b?c").hasSize(253);
+      assertThat(event.getPath()).isEqualTo("/x/[placeholder]/[placeholder]");
+      assertThat(event.getMessage()).hasSize(512);
+    }
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.gateway.event;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.gateway.http;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.gateway.placeholder;
+
+import org.jspecify.annotations.NullMarked;

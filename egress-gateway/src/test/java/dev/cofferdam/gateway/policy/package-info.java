@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.gateway.policy;
+
+import org.jspecify.annotations.NullMarked;

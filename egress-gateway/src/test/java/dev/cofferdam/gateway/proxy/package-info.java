@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.gateway.proxy;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,213 @@
+package dev.cofferdam.gateway.scrub;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.buffer.UnpooledByteBufAllocator;
+import java.io.ByteArrayOutputStream;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Random;
+import java.util.function.UnaryOperator;
+import java.util.zip.GZIPOutputStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+final class ScrubberTest {
+  private static final String PLACEHOLDER = "cofferdam_" + "a".repeat(43);
+
+  /** Every kind of character that some encoding changes. */
+  private static final List<String> VALUES =
+      List.of(
+          "sk-live-0123456789abcdef",
+          "a+b/c=d&e<f>g\"h'i\\j%k l",
+          "%41%42%43%44%45%46%47%48",
+          "AAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+          "\u00e9\u00fc\u00f1 sixteen bytes and more",
+          "x".repeat(300) + "y");
+
+  private static SecretValue secret(String value) {
+    byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
+    SecretValue secret = new SecretValue(bytes.length);
+    for (int i = 0; i < bytes.length; i++) {
+      secret.set(i, bytes[i]);
+    }
+    return secret;
+  }
+
+  /** Feeds a text in pieces of random length. */
+  private static String scrub(String value, byte[] text, Random random) {
+    try (SecretValue secret = secret(value);
+        Scrubber scrubber =
+            new Scrubber(List.of(new Scrubber.Secret(secret, PLACEHOLDER, false)))) {
+      ByteArrayOutputStream out = new ByteArrayOutputStream();
+      int at = 0;
+      while (at < text.length) {
+        int length = Math.min(text.length - at, 1 + random.nextInt(random.nextBoolean() ? 2 : 40));
+        take(scrubber.feed(Unpooled.copiedBuffer(text, at, length), false, allocator()), out);
+        at += length;
+      }
+      take(scrubber.feed(Unpooled.EMPTY_BUFFER, true, allocator()), out);
+      return out.toString(StandardCharsets.UTF_8);
+    }
+  }
+
+  private static UnpooledByteBufAllocator allocator() {
+    return UnpooledByteBufAllocator.DEFAULT;
+  }
+
+  private static void take(ByteBuf piece, ByteArrayOutputStream out) {
+    byte[] bytes = new byte[piece.readableBytes()];
+    piece.readBytes(bytes);
+    piece.release();
+    out.writeBytes(bytes);
+  }
+
+  private static List<UnaryOperator<String>> encodings() {
+    List<UnaryOperator<String>> encodings = new ArrayList<>();
+    encodings.add(v -> v);
+    encodings.add(v -> HexFormat.of().formatHex(utf8(v)));
+    encodings.add(v -> HexFormat.of().withUpperCase().formatHex(utf8(v)));
+    encodings.add(v -> URLEncoder.encode(v, StandardCharsets.UTF_8));
+    encodings.add(v ->
+        URLEncoder.encode(URLEncoder.encode(v, StandardCharsets.UTF_8), StandardCharsets.UTF_8));
+    encodings.add(v -> "%" + HexFormat.ofDelimiter("%").formatHex(utf8(v)));
+    encodings.add(
+        v -> "%" + HexFormat.ofDelimiter("%").formatHex(utf8(v)).toUpperCase(Locale.ROOT));
+    encodings.add(v -> v.replace("\\", "\\\\").replace("\"", "\\\"").replace("/", "\\/"));
+    encodings.add(v ->
+        v.replace("&", "&amp;")
+            .replace("<", "&lt;")
+            .replace(">", "&gt;")
+            .replace("\"", "&#34;")
+            .replace("'", "&#x27;"));
+    return encodings;
+  }
+
+  private static byte[] utf8(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
+  void inEveryEncodingAndChunkingTheValueBecomesThePlaceholder(long seed) {
+    Random random = new Random(seed);
+    for (String value : VALUES) {
+      for (UnaryOperator<String> encoding : encodings()) {
+        String encoded = encoding.apply(value);
+        String text = "<" + encoded + "> and \"" + encoded + "\"";
+
+        assertThat(scrub(value, utf8(text), random))
+            .as("%s as %s", value, encoded)
+            .isEqualTo("<" + PLACEHOLDER + "> and \"" + PLACEHOLDER + "\"");
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {11, 12, 13, 14, 15, 16, 17, 18})
+  void inBase64NothingOfTheValueRemainsWhateverStandsBesideIt(long seed) {
+    Random random = new Random(seed);
+    for (String value : VALUES) {
+      for (int before = 0; before < 3; before++) {
+        byte[] plain = utf8("u".repeat(before) + value + "tail".substring(0, random.nextInt(5)));
+        for (Base64.Encoder encoder :
+            List.of(
+                Base64.getEncoder(),
+                Base64.getUrlEncoder().withoutPadding(),
+                Base64.getMimeEncoder())) {
+          String encoded = encoder.encodeToString(plain);
+
+          String scrubbed = scrub(value, utf8("x=\"" + encoded + "\""), random);
+
+          assertThat(scrubbed).contains(PLACEHOLDER);
+          // At most the digits that the value shares with its neighbours are left.
+          assertThat(scrubbed.length()).isLessThan(PLACEHOLDER.length() + 20);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {21, 22, 23, 24})
+  void whatHoldsNoSecretIsUnchanged(long seed) {
+    Random random = new Random(seed);
+    byte[] noise = new byte[5000];
+    for (int i = 0; i < noise.length; i++) {
+      // Many beginnings of the value and of escapes, and never the whole of it.
+      noise[i] = (byte) "sk-live-%\\&6c2U".charAt(random.nextInt(15));
+    }
+
+    assertThat(scrub(VALUES.getFirst(), noise, random))
+        .isEqualTo(new String(noise, StandardCharsets.UTF_8));
+  }
+
+  @Test
+  void aPartThatCannotBecomeTheValueIsNotHeldBack() {
+    try (SecretValue secret = secret(VALUES.getFirst());
+        Scrubber scrubber =
+            new Scrubber(List.of(new Scrubber.Secret(secret, PLACEHOLDER, false)))) {
+      ByteBuf out = scrubber.feed(Unpooled.copiedBuffer(utf8("data: one\n\n")), false, allocator());
+
+      assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("data: one\n\n");
+      out.release();
+    }
+  }
+
+  @Test
+  void aWeakValueIsSeen() {
+    try (SecretValue secret = secret("pin4");
+        Scrubber scrubber = new Scrubber(List.of(new Scrubber.Secret(secret, PLACEHOLDER, true)))) {
+      assertThat(scrubber.whole("nothing")).isEqualTo("nothing");
+      assertThat(scrubber.weakSeen()).isFalse();
+
+      assertThat(scrubber.whole("the pin4 is")).isEqualTo("the " + PLACEHOLDER + " is");
+      assertThat(scrubber.weakSeen()).isTrue();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {31, 32, 33})
+  void gzipIsReadInAnyChunkingAndInSeveralMembers(long seed) throws Exception {
+    Random random = new Random(seed);
+    byte[] plain = new byte[100_000];
+    for (int i = 0; i < plain.length; i++) {
+      plain[i] = (byte) ('a' + random.nextInt(3));
+    }
+    ByteArrayOutputStream packed = new ByteArrayOutputStream();
+    for (int member = 0; member < 2; member++) {
+      try (GZIPOutputStream gzip = new GZIPOutputStream(packed)) {
+        gzip.write(plain);
+      }
+    }
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (GzipReader reader = new GzipReader()) {
+      byte[] bytes = packed.toByteArray();
+      int at = 0;
+      while (at < bytes.length) {
+        int length = Math.min(bytes.length - at, 1 + random.nextInt(500));
+        reader.feed(Unpooled.copiedBuffer(bytes, at, length));
+        at += length;
+        for (Optional<ByteBuf> piece = reader.next(allocator());
+            piece.isPresent();
+            piece = reader.next(allocator())) {
+          assertThat(piece.get().readableBytes()).isLessThanOrEqualTo(16 << 10);
+          take(piece.get(), out);
+        }
+      }
+      assertThat(reader.complete()).isTrue();
+    }
+    byte[] twice = new byte[2 * plain.length];
+    System.arraycopy(plain, 0, twice, 0, plain.length);
+    System.arraycopy(plain, 0, twice, plain.length, plain.length);
+    assertThat(out.toByteArray()).isEqualTo(twice);
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.gateway.scrub;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.gateway.tls;
+
+import org.jspecify.annotations.NullMarked;
