@@ -1,0 +1,244 @@
+package helper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"regexp"
+
+	"cofferdam.dev/node-helper/internal/netspace"
+	"cofferdam.dev/node-helper/internal/vmm"
+	"cofferdam.dev/node-helper/internal/wire"
+)
+
+var (
+	sandboxID = regexp.MustCompile(`^sb-[a-z0-9-]{1,60}$`)
+	digest    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,127}$`)
+	fileName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+)
+
+const maxFiles = 16
+
+type none struct{}
+
+type slotArgs struct {
+	Slot int `json:"slot"`
+}
+
+type slotMade struct {
+	Address string `json:"address"`
+	Link    string `json:"link"`
+	VMMUID  int    `json:"vmm_uid"`
+}
+
+type slotState struct {
+	Slot    int    `json:"slot"`
+	Address string `json:"address"`
+	VMMPID  int    `json:"vmm_pid"`
+}
+
+type slotList struct {
+	Slots []slotState `json:"slots"`
+}
+
+type prepareArgs struct {
+	Slot    int      `json:"slot"`
+	Sandbox string   `json:"sandbox"`
+	Files   []string `json:"files"`
+}
+
+type templateArgs struct {
+	Template string `json:"template"`
+}
+
+type startArgs struct {
+	Slot      int      `json:"slot"`
+	Sandbox   string   `json:"sandbox"`
+	Driver    string   `json:"driver"`
+	Args      []string `json:"args"`
+	Template  string   `json:"template"`
+	Image     string   `json:"image"`
+	MemoryMiB int      `json:"memory_mib"`
+	VCPUs     int      `json:"vcpus"`
+	Snapshot  bool     `json:"snapshot"`
+}
+
+type started struct {
+	PID       int    `json:"pid"`
+	StartTime uint64 `json:"start_time"`
+}
+
+// Verbs is the closed list.
+func (h *Helper) Verbs() map[string]wire.Verb {
+	return map[string]wire.Verb{
+		"gate.ensure":     verb(h.gateEnsure),
+		"slot.create":     verb(h.slotCreate),
+		"slot.destroy":    verb(h.slotDestroy),
+		"slot.list":       verb(h.slotList),
+		"slot.reset":      verb(h.slotReset),
+		"sandbox.prepare": verb(h.sandboxPrepare),
+		"template.load":   verb(h.templateLoad),
+		"vmm.start":       verb(h.vmmStart),
+		"vmm.stop":        verb(h.vmmStop),
+	}
+}
+
+// Watches is the closed list of streams.
+func (h *Helper) Watches() map[string]wire.Watch {
+	return map[string]wire.Watch{
+		"drops.watch": func(ctx context.Context, text json.RawMessage, send func(any) error) error {
+			if err := wire.Decode(text, &none{}); err != nil {
+				return wire.Errorf(wire.Invalid, "args: %v", err)
+			}
+			return h.drops.Watch(ctx, send)
+		},
+	}
+}
+
+func verb[A any](act func(*A) (any, error)) wire.Verb {
+	return func(text json.RawMessage) (any, error) {
+		var args A
+		if err := wire.Decode(text, &args); err != nil {
+			return nil, wire.Errorf(wire.Invalid, "args: %v", err)
+		}
+		return act(&args)
+	}
+}
+
+// lock takes the slot for one verb at a time.
+func (h *Helper) lock(slot int) (unlock func(), err error) {
+	if !h.config.ValidSlot(slot) {
+		return nil, wire.Errorf(wire.Invalid, "slot %d, expected 1 to %d", slot, h.config.MaxSlots)
+	}
+	h.slotMu[slot].Lock()
+	return h.slotMu[slot].Unlock, nil
+}
+
+func matches(what string, r *regexp.Regexp, text string) error {
+	if !r.MatchString(text) {
+		return wire.Errorf(wire.Invalid, "%s %.128q, expected %s", what, text, r)
+	}
+	return nil
+}
+
+func (h *Helper) gateEnsure(*none) (any, error) { return none{}, h.ensureGate() }
+
+func (h *Helper) slotCreate(a *slotArgs) (any, error) {
+	unlock, err := h.lock(a.Slot)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return h.create(a.Slot)
+}
+
+func (h *Helper) create(slot int) (any, error) {
+	whole, err := h.network.SlotIsWhole(slot)
+	if err != nil {
+		return nil, err
+	}
+	if !whole {
+		// What holds the remains would outlive them.
+		if err := h.destroy(slot); err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(h.gatePath()); err != nil {
+			if err := h.ensureGate(); err != nil {
+				return nil, err
+			}
+		}
+		if err := h.network.CreateSlot(slot); err != nil {
+			return nil, err
+		}
+	}
+	if err := h.attend(slot); err != nil {
+		return nil, err
+	}
+	return slotMade{h.config.Address(slot).String(), h.linkPath(slot), h.config.VMMUID(slot)}, nil
+}
+
+func (h *Helper) slotDestroy(a *slotArgs) (any, error) {
+	unlock, err := h.lock(a.Slot)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return none{}, h.destroy(a.Slot)
+}
+
+// slotReset makes the slot anew: no conntrack entry, neighbour, socket or device setting of the last sandbox can be left.
+func (h *Helper) slotReset(a *slotArgs) (any, error) {
+	unlock, err := h.lock(a.Slot)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if _, err := h.network.SlotInode(a.Slot); errors.Is(err, os.ErrNotExist) {
+		return nil, wire.Errorf(wire.NotFound, "slot %d", a.Slot)
+	}
+	if err := h.destroy(a.Slot); err != nil {
+		return nil, err
+	}
+	return h.create(a.Slot)
+}
+
+func (h *Helper) slotList(*none) (any, error) {
+	slots, err := h.network.Slots()
+	if err != nil {
+		return nil, err
+	}
+	byUID, err := vmm.ByUID(h.config.VMMUID(1), h.config.VMMUID(h.config.MaxSlots))
+	if err != nil {
+		return nil, err
+	}
+	list := slotList{Slots: []slotState{}}
+	for _, slot := range slots {
+		if !h.config.ValidSlot(slot) {
+			continue
+		}
+		o, err := h.owner(slot)
+		if err != nil {
+			return nil, err
+		}
+		state := slotState{Slot: slot, Address: h.config.Address(slot).String()}
+		for _, pid := range byUID[o.UID] {
+			if o.Owns(pid) {
+				state.VMMPID = pid
+				break
+			}
+		}
+		list.Slots = append(list.Slots, state)
+	}
+	return list, nil
+}
+
+func (h *Helper) templateLoad(a *templateArgs) (any, error) {
+	if err := matches("template", digest, a.Template); err != nil {
+		return nil, err
+	}
+	memory, err := h.templates.Memory(a.Template)
+	if err != nil {
+		return nil, missing(err)
+	}
+	return none{}, memory.Close()
+}
+
+func (h *Helper) vmmStop(a *slotArgs) (any, error) {
+	unlock, err := h.lock(a.Slot)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return none{}, h.kill(a.Slot)
+}
+
+// missing turns a missing file into its own code.
+func missing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return wire.Errorf(wire.NotFound, "%v", err)
+	}
+	return err
+}
+
+func (h *Helper) gatePath() string { return netspace.Path(h.network.GateName()) }
