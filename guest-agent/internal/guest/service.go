@@ -1,0 +1,186 @@
+// Package guest is cofferdam.internal.v1.GuestService: it makes a restored guest unique, and is the gate that no process
+// passes before that.
+//
+// Start reading at Configure; gate.go decides which calls are let in.
+package guest
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	v1 "cofferdam.dev/guest-agent/internal/gen/cofferdamv1"
+	"cofferdam.dev/guest-agent/internal/gen/guestv1"
+	"cofferdam.dev/guest-agent/internal/reaper"
+	"cofferdam.dev/guest-agent/internal/refusal"
+)
+
+const (
+	maxWarmUp    = 64
+	warmUpWithin = 2 * time.Minute
+)
+
+// Service answers the API. Safe for concurrent use.
+type Service struct {
+	guestv1.UnimplementedGuestServiceServer
+	machine  Machine
+	files    files
+	reaper   *reaper.Reaper
+	prepared func()
+
+	// One Configure or PrepareSnapshot at a time.
+	turn     sync.Mutex
+	identity atomic.Pointer[identity]
+}
+
+// identity is what Configure gave. Its presence is what opens the gate.
+type identity struct {
+	tokenDigest [sha256.Size]byte
+	defaults    map[string]string
+	env         map[string]string
+}
+
+// NewService serves the guest whose files lie below root. The prepared function is called after a guest was made ready
+// for its snapshot; it must not wait for the call that is being answered.
+func NewService(machine Machine, root string, r *reaper.Reaper, prepared func()) *Service {
+	return &Service{machine: machine, files: files{root}, reaper: r, prepared: prepared}
+}
+
+// Environment is what every process starts with: the agent's defaults and, above them, the sandbox's.
+func (s *Service) Environment() (defaults, sandbox map[string]string) {
+	if i := s.identity.Load(); i != nil {
+		return i.defaults, i.env
+	}
+	return nil, nil
+}
+
+// Configure makes the guest unique, entropy first, and only then opens the gate. One that fails may be repeated.
+func (s *Service) Configure(_ context.Context, request *guestv1.ConfigureRequest) (*guestv1.ConfigureResponse, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if identity := s.identity.Load(); identity != nil {
+		if !identity.hasToken(request.GetToken()) {
+			return nil, refusal.New(v1.ErrorReason_ERROR_REASON_TOKEN_INVALID, "the guest was configured with another token")
+		}
+		return s.answer()
+	}
+	if err := check(request); err != nil {
+		return nil, err
+	}
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"entropy", func() error { return s.machine.AddEntropy(request.GetEntropy()) }},
+		{"clock", func() error { return s.machine.SetClock(time.Unix(0, request.GetTimeNs())) }},
+		{"hostname", func() error { return s.machine.SetHostname(request.GetHostname()) }},
+		{"names", func() error { return s.files.writeNames(request.GetHostname(), request.GetMachineId()) }},
+		{"trust", func() error { return s.files.trust(request.GetCaCertificate()) }},
+	}
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			return nil, refusal.New(v1.ErrorReason_ERROR_REASON_INTERNAL, "%s: %v", step.name, err)
+		}
+	}
+	response, err := s.answer()
+	if err != nil {
+		return nil, err
+	}
+	opened := &identity{tokenDigest: sha256.Sum256([]byte(request.GetToken())), env: maps.Clone(request.GetEnv())}
+	if request.GetCaCertificate() != "" {
+		opened.defaults = trustEnvironment
+	}
+	s.identity.Store(opened)
+	return response, nil
+}
+
+func (s *Service) answer() (*guestv1.ConfigureResponse, error) {
+	id, err := s.machine.BootID()
+	if err != nil {
+		return nil, refusal.New(v1.ErrorReason_ERROR_REASON_INTERNAL, "boot_id: %v", err)
+	}
+	return &guestv1.ConfigureResponse{BootId: id}, nil
+}
+
+// PrepareSnapshot leaves in memory what the warm-up has touched and little else.
+func (s *Service) PrepareSnapshot(ctx context.Context, request *guestv1.PrepareSnapshotRequest) (*guestv1.PrepareSnapshotResponse, error) {
+	if len(request.GetWarmUp()) > maxWarmUp {
+		return nil, refusal.Invalid("%d warm_up commands: at most %d are allowed", len(request.GetWarmUp()), maxWarmUp)
+	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	// What was read while booting goes first, so that only the warm-up's pages stay.
+	unix.Sync()
+	s.dropCaches()
+	for n, command := range request.GetWarmUp() {
+		if err := s.warmUp(ctx, n, command); err != nil {
+			return nil, err
+		}
+	}
+	s.sweep("/tmp", "/var/tmp")
+	if err := s.files.stage(); err != nil {
+		return nil, refusal.New(v1.ErrorReason_ERROR_REASON_INTERNAL, "stage: %v", err)
+	}
+	unix.Sync()
+	debug.FreeOSMemory()
+	s.prepared()
+	return &guestv1.PrepareSnapshotResponse{}, nil
+}
+
+// dropCaches asks the kernel to forget clean pages, directory entries and inodes (proc_sys_vm(5)).
+func (s *Service) dropCaches() {
+	if err := os.WriteFile(s.files.at("/proc/sys/vm/drop_caches"), []byte("3"), 0); err != nil {
+		slog.Warn("caches_not_dropped", "cause", err.Error())
+	}
+}
+
+// sweep removes what the warm-up left behind.
+func (s *Service) sweep(directories ...string) {
+	for _, directory := range directories {
+		entries, err := os.ReadDir(s.files.at(directory))
+		if err != nil {
+			continue
+		}
+		for _, entry := range entries {
+			_ = os.RemoveAll(filepath.Join(s.files.at(directory), entry.Name()))
+		}
+	}
+}
+
+func (s *Service) warmUp(ctx context.Context, n int, command string) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return refusal.New(v1.ErrorReason_ERROR_REASON_INTERNAL, "%v", err)
+	}
+	defer null.Close()
+	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"}
+	child, err := s.reaper.Start("/bin/sh", []string{"sh", "-c", command}, &syscall.ProcAttr{
+		Dir: "/", Env: env, Files: []uintptr{null.Fd(), null.Fd(), null.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return refusal.New(v1.ErrorReason_ERROR_REASON_INTERNAL, "warm_up[%d]: %v", n, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, warmUpWithin)
+	defer cancel()
+	select {
+	case <-child.Done():
+	case <-ctx.Done():
+		_ = child.SignalGroup(syscall.SIGKILL)
+		<-child.Done()
+		return refusal.Invalid("warm_up[%d]: %v", n, ctx.Err())
+	}
+	if status := child.Status(); !status.Exited() || status.ExitStatus() != 0 {
+		return refusal.Invalid("warm_up[%d] failed: wait status %#x", n, uint32(status))
+	}
+	return nil
+}
