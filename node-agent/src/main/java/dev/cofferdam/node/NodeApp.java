@@ -1,0 +1,346 @@
+package dev.cofferdam.node;
+
+import dev.cofferdam.internal.v1.NodeHeartbeat;
+import dev.cofferdam.internal.v1.RunningSandbox;
+import dev.cofferdam.kit.admin.AdminServer;
+import dev.cofferdam.kit.client.Guard;
+import dev.cofferdam.kit.client.MeshChannels;
+import dev.cofferdam.kit.identity.MeshTls;
+import dev.cofferdam.kit.identity.PeerIdentity;
+import dev.cofferdam.kit.relay.OpaqueRelay;
+import dev.cofferdam.kit.server.RpcServer;
+import dev.cofferdam.node.api.GuestRouter;
+import dev.cofferdam.node.api.NodeApi;
+import dev.cofferdam.node.api.NodeRules;
+import dev.cofferdam.node.disk.MkfsDisks;
+import dev.cofferdam.node.disk.SandboxFiles;
+import dev.cofferdam.node.drops.DropReporter;
+import dev.cofferdam.node.gateway.GrpcGateway;
+import dev.cofferdam.node.guest.UnixGuestConnector;
+import dev.cofferdam.node.helper.HelperClient;
+import dev.cofferdam.node.image.ImageStore;
+import dev.cofferdam.node.journal.FileJournal;
+import dev.cofferdam.node.machine.Hypervisor;
+import dev.cofferdam.node.machine.LinuxProcessTable;
+import dev.cofferdam.node.qemu.QemuHypervisor;
+import dev.cofferdam.node.qemu.QemuVersion;
+import dev.cofferdam.node.registry.NodeFacts;
+import dev.cofferdam.node.registry.NodeView;
+import dev.cofferdam.node.registry.RegistryConnection;
+import dev.cofferdam.node.sandbox.Gateway;
+import dev.cofferdam.node.sandbox.SandboxMaker;
+import dev.cofferdam.node.sandbox.SandboxMetrics;
+import dev.cofferdam.node.sandbox.Sandboxes;
+import dev.cofferdam.node.sandbox.Teardown;
+import dev.cofferdam.node.slot.SlotPool;
+import dev.cofferdam.node.template.TemplateMaker;
+import dev.cofferdam.node.template.TemplateStore;
+import dev.cofferdam.node.template.Templates;
+import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.ProcessServiceGrpc;
+import io.grpc.ManagedChannel;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import io.netty.handler.ssl.ClientAuth;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.GeneralSecurityException;
+import java.security.SecureRandom;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
+import java.time.InstantSource;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The wiring. Closing it lets go of everything and leaves every sandbox running. */
+public final class NodeApp implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(NodeApp.class);
+  private static final long HOUSEKEEPING_SECONDS = 5;
+
+  private final Deque<AutoCloseable> open = new ArrayDeque<>();
+
+  private NodeApp() {}
+
+  /** Starts the node agent: what ran is taken up before anything is served. */
+  public static NodeApp start(NodeConfig config) throws Exception {
+    NodeApp app = new NodeApp();
+    try {
+      app.run(config);
+      return app;
+    } catch (Exception e) {
+      app.close();
+      throw e;
+    }
+  }
+
+  @Override
+  public void close() {
+    while (!open.isEmpty()) {
+      try {
+        open.pop().close();
+      } catch (Exception e) {
+        log.atWarn().setMessage("close_failed").setCause(e).log();
+      }
+    }
+  }
+
+  private void run(NodeConfig config) throws Exception {
+    SecureRandom random = new SecureRandom();
+    PrometheusMeterRegistry meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+    ExecutorService executor =
+        keep(Executors.newVirtualThreadPerTaskExecutor(), e -> e.shutdownNow());
+    ScheduledExecutorService scheduler =
+        keep(
+            Executors.newSingleThreadScheduledExecutor(
+                Thread.ofPlatform().daemon().name("node-time").factory()),
+            ScheduledExecutorService::shutdownNow);
+    MeshTls tls = keep(MeshTls.open(config.tls()));
+    MeshChannels channels = new MeshChannels(tls);
+    ManagedChannel toScheduler = channel(channels.to(config.scheduler(), "scheduler-svc"));
+    ManagedChannel toBroker = channel(channels.to(config.broker(), "vault-broker"));
+    ManagedChannel toGateway = channel(channels.to(config.gateway(), "egress-gateway"));
+
+    Files.createDirectories(config.stateDirectory());
+    Files.setPosixFilePermissions(
+        config.stateDirectory(), PosixFilePermissions.fromString("rwx------"));
+    FileJournal journal = keep(FileJournal.open(config.stateDirectory().resolve("journal")));
+    SandboxFiles files =
+        new SandboxFiles(config.sandboxRoot(), config.stateDirectory().resolve("tokens"));
+    HelperClient helper = keep(new HelperClient(config.helperSocket()));
+    LinuxProcessTable processes = new LinuxProcessTable();
+    Hypervisor hypervisor =
+        new QemuHypervisor(helper, processes, config.sandboxRoot(), QemuVersion.of(config.qemu()));
+    UnixGuestConnector guests = keep(new UnixGuestConnector(executor));
+    SlotPool slots = new SlotPool(helper, config.slotsMax(), config.slotsSpare(), executor);
+    Gateway gateway =
+        new GrpcGateway(
+            toGateway,
+            new Guard("egress-gateway", ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE, meters));
+    Templates templates =
+        new Templates(
+            config.templates(),
+            new ImageStore(config.imageRoot()),
+            new TemplateMaker(
+                helper,
+                hypervisor,
+                slots,
+                files,
+                guests,
+                new TemplateStore(config.templateRoot()),
+                InstantSource.system(),
+                random,
+                System::nanoTime),
+            config.preparedVcpus(),
+            config.preparedMemoryMib());
+    Teardown teardown =
+        new Teardown(helper, slots, config.slotPrefix(), files, gateway, journal, executor);
+    Sandboxes sandboxes =
+        keep(
+            new Sandboxes(
+                new SandboxMaker(
+                    helper,
+                    hypervisor,
+                    files,
+                    new MkfsDisks(),
+                    guests,
+                    gateway,
+                    InstantSource.system(),
+                    random,
+                    executor),
+                teardown,
+                templates,
+                config.limits(),
+                slots,
+                hypervisor,
+                guests,
+                files,
+                journal,
+                new SandboxMetrics(meters),
+                System::nanoTime,
+                executor,
+                config.parallelStarts()));
+    gauges(meters, sandboxes, slots);
+    helper.ensureGate();
+    sandboxes.recover(processes);
+
+    RegistryConnection registry =
+        keep(
+            new RegistryConnection(
+                toScheduler,
+                facts(config, hypervisor),
+                view(sandboxes, slots, templates),
+                scheduler,
+                executor,
+                random));
+    sandboxes.onLoss(registry::lost);
+    keep(
+        RpcServer.builder("mesh", config.listen())
+            .tls(tls.server(ClientAuth.REQUIRE), tls.trustDomain())
+            .meters(meters)
+            .rules(NodeRules.rules())
+            .service(new NodeApi(sandboxes))
+            .service(
+                OpaqueRelay.service(
+                    ProcessServiceGrpc.getServiceDescriptor(), new GuestRouter(sandboxes)))
+            .service(
+                OpaqueRelay.service(
+                    FileServiceGrpc.getServiceDescriptor(), new GuestRouter(sandboxes)))
+            .start());
+    keep(
+        new DropReporter(
+                helper,
+                toBroker,
+                new Guard("vault-broker", ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, meters),
+                name(config),
+                sandboxes::inSlot)
+            .start(scheduler));
+    keep(
+        AdminServer.start(
+            config.adminListen(),
+            meters,
+            Map.of(
+                "templates",
+                templates::notReady,
+                "scheduler",
+                () ->
+                    registry.connected()
+                        ? Optional.empty()
+                        : Optional.of("the scheduler has not taken the registration"))));
+    executor.execute(() -> prepare(templates, registry, scheduler, executor));
+    var _ =
+        scheduler.scheduleWithFixedDelay(
+            () ->
+                executor.execute(() -> {
+                  sandboxes.sweep();
+                  slots.maintain();
+                }),
+            HOUSEKEEPING_SECONDS,
+            HOUSEKEEPING_SECONDS,
+            TimeUnit.SECONDS);
+  }
+
+  /**
+   * A node that can restore nothing yet is none to place on: it registers once its templates are
+   * ready.
+   */
+  private static void prepare(
+      Templates templates,
+      RegistryConnection registry,
+      ScheduledExecutorService scheduler,
+      ExecutorService executor) {
+    if (templates.prepare()) {
+      registry.start();
+    } else {
+      var _ =
+          scheduler.schedule(
+              () -> executor.execute(() -> prepare(templates, registry, scheduler, executor)),
+              HOUSEKEEPING_SECONDS,
+              TimeUnit.SECONDS);
+    }
+  }
+
+  private static void gauges(PrometheusMeterRegistry meters, Sandboxes sandboxes, SlotPool slots) {
+    Gauge.builder("cofferdam.node.sandboxes.running", () -> sandboxes.running().size())
+        .description("Sandboxes that run here")
+        .register(meters);
+    Gauge.builder("cofferdam.node.slots.available", slots::available)
+        .description("Slots that could still be claimed")
+        .register(meters);
+    Gauge.builder("cofferdam.node.slots.used", slots::used)
+        .description("Slots with a sandbox, or one being made")
+        .register(meters);
+    Gauge.builder("cofferdam.node.memory.free.mib", sandboxes::freeMemoryMib)
+        .description("Memory not promised to any sandbox")
+        .register(meters);
+  }
+
+  private static NodeFacts facts(NodeConfig config, Hypervisor hypervisor) {
+    return new NodeFacts(
+        config.advertised().getHostString() + ":" + config.advertised().getPort(),
+        config.limits().vcpus(),
+        config.limits().memoryMib(),
+        config.limits().diskMib(),
+        config.slotsMax(),
+        hypervisor.isolation().label(),
+        hypervisor.name(),
+        config.slotPrefix().toString());
+  }
+
+  private static NodeView view(Sandboxes sandboxes, SlotPool slots, Templates templates) {
+    return new NodeView() {
+      @Override
+      public List<RunningSandbox> running() {
+        return sandboxes.running().stream()
+            .map(entry ->
+                RunningSandbox.newBuilder()
+                    .setSandbox(entry.sandbox())
+                    .setEpoch(entry.epoch())
+                    .build())
+            .toList();
+      }
+
+      @Override
+      public List<String> templates() {
+        return templates.ready();
+      }
+
+      @Override
+      public NodeHeartbeat heartbeat() {
+        return NodeHeartbeat.newBuilder()
+            .setFreeSlots(slots.available())
+            .setFreeMemoryMib(sandboxes.freeMemoryMib())
+            .build();
+      }
+
+      @Override
+      public void remove(String sandbox) {
+        sandboxes.remove(sandbox, 0);
+      }
+    };
+  }
+
+  /** This node's name is the instance in its own certificate, as the scheduler sees it. */
+  private static String name(NodeConfig config) throws IOException {
+    try (InputStream in = Files.newInputStream(config.tls().certificate())) {
+      X509Certificate certificate =
+          (X509Certificate) CertificateFactory.getInstance("X.509").generateCertificate(in);
+      return PeerIdentity.of(certificate, config.tls().trustDomain())
+          .map(PeerIdentity::instance)
+          .orElseThrow(() ->
+              new IOException(
+                  config.tls().certificate()
+                      + " names no instance of trust domain "
+                      + config.tls().trustDomain()));
+    } catch (GeneralSecurityException e) {
+      throw new IOException(config.tls().certificate() + " is no certificate", e);
+    }
+  }
+
+  private <T extends AutoCloseable> T keep(T part) {
+    open.push(part);
+    return part;
+  }
+
+  private <T> T keep(T part, java.util.function.Consumer<T> closer) {
+    open.push(() -> closer.accept(part));
+    return part;
+  }
+
+  private ManagedChannel channel(ManagedChannel channel) {
+    open.push(channel::shutdownNow);
+    return channel;
+  }
+}

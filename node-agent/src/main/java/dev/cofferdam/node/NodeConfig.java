@@ -1,0 +1,152 @@
+package dev.cofferdam.node;
+
+import dev.cofferdam.kit.config.Settings;
+import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.node.sandbox.SizeLimits;
+import dev.cofferdam.node.slot.SlotPrefix;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * The node agent's settings.
+ *
+ * @param listen {@code listen}, default 127.0.0.1:7420: the mesh listener
+ * @param adminListen {@code admin.listen}, default 127.0.0.1:7421: plain HTTP, keep it on loopback
+ * @param advertised {@code advertised.address}, default what {@code listen} is: where the scheduler
+ *     reaches this node
+ * @param tls {@code tls.certificate}, {@code tls.key}, {@code tls.authority}, {@code
+ *     tls.trust-domain}
+ * @param scheduler {@code scheduler.address}, default 127.0.0.1:7400
+ * @param broker {@code broker.address}, default 127.0.0.1:7410
+ * @param gateway {@code gateway.address}, default 127.0.0.1:7430
+ * @param helperSocket {@code helper.socket}, default /var/lib/cofferdam/run/helper.sock
+ * @param sandboxRoot {@code sandbox.root}, default /var/lib/cofferdam/node/sandboxes: a directory a
+ *     sandbox; the same in the helper's configuration, as are the next two and the slot prefix
+ * @param templateRoot {@code template.root}, default /var/cache/cofferdam/templates: written by
+ *     this process
+ * @param imageRoot {@code image.root}, default /var/cache/cofferdam/images: read alone
+ * @param templates {@code template.<name>}, a digest under the image root each; at least one.
+ *     {@code root} is no name
+ * @param preparedVcpus {@code prepared.vcpus}, default 1, 1 to 64: of the size whose sandboxes are
+ *     restored, not booted
+ * @param preparedMemoryMib {@code prepared.memory-mib}, default 512, 128 to 65,536; its disk is the
+ *     image's
+ * @param stateDirectory {@code state.dir}, default /var/lib/cofferdam/node/state: journal and
+ *     guests' tokens, this user's alone
+ * @param slotsMax {@code slots.max}, default 32, 1 to 65,534: sandboxes at a time, spares included
+ * @param slotsSpare {@code slots.spare}, default 2, 0 to 64: slots made ahead; 0 lets each create
+ *     pay for its own
+ * @param parallelStarts {@code starts.parallel}, default 4, 1 to 64: starts worked on at a time,
+ *     others wait
+ * @param limits {@code vcpus.limit}, default 4, 1 to 64, to one sandbox; {@code memory.limit-mib},
+ *     default 4096, and {@code disk.limit-mib}, default 65,536, to all together
+ * @param slotPrefix {@code slot.prefix}, default 100.80.0.0/16
+ * @param qemu {@code qemu.binary}, default /usr/bin/qemu-system-x86_64: asked for its version; the
+ *     helper starts its own
+ */
+public record NodeConfig(
+    InetSocketAddress listen,
+    InetSocketAddress adminListen,
+    InetSocketAddress advertised,
+    TlsFiles tls,
+    InetSocketAddress scheduler,
+    InetSocketAddress broker,
+    InetSocketAddress gateway,
+    Path helperSocket,
+    Path sandboxRoot,
+    Path templateRoot,
+    Path imageRoot,
+    Map<String, String> templates,
+    int preparedVcpus,
+    int preparedMemoryMib,
+    Path stateDirectory,
+    int slotsMax,
+    int slotsSpare,
+    int parallelStarts,
+    SizeLimits limits,
+    SlotPrefix slotPrefix,
+    Path qemu) {
+  private static final String TEMPLATE = "template.";
+  private static final String ROOT = "root";
+
+  public NodeConfig {
+    templates = Map.copyOf(templates);
+  }
+
+  /**
+   * @throws dev.cofferdam.kit.config.ConfigException with every problem
+   */
+  public static NodeConfig read(Settings settings) {
+    String listen = settings.text("listen", "127.0.0.1:7420");
+    NodeConfig config =
+        new NodeConfig(
+            settings.address("listen", "127.0.0.1:7420"),
+            settings.address("admin.listen", "127.0.0.1:7421"),
+            settings.address("advertised.address", listen),
+            TlsFiles.read(settings),
+            settings.address("scheduler.address", "127.0.0.1:7400"),
+            settings.address("broker.address", "127.0.0.1:7410"),
+            settings.address("gateway.address", "127.0.0.1:7430"),
+            settings.path("helper.socket", Path.of("/var/lib/cofferdam/run/helper.sock")),
+            settings.path("sandbox.root", Path.of("/var/lib/cofferdam/node/sandboxes")),
+            settings.path("template.root", Path.of("/var/cache/cofferdam/templates")),
+            settings.path("image.root", Path.of("/var/cache/cofferdam/images")),
+            templates(settings),
+            settings.integer("prepared.vcpus", 1, 1, 64),
+            settings.integer("prepared.memory-mib", 512, 128, 65_536),
+            settings.path("state.dir", Path.of("/var/lib/cofferdam/node/state")),
+            settings.integer("slots.max", 32, 1, 65_534),
+            settings.integer("slots.spare", 2, 0, 64),
+            settings.integer("starts.parallel", 4, 1, 64),
+            new SizeLimits(
+                settings.integer("vcpus.limit", 4, 1, 64),
+                settings.integer("memory.limit-mib", 4096, 128, 1 << 20),
+                settings.integer("disk.limit-mib", 65_536, 64, 1 << 24)),
+            prefix(settings),
+            settings.path("qemu.binary", Path.of("/usr/bin/qemu-system-x86_64")));
+    if (config.slotsSpare() > config.slotsMax()) {
+      settings.problem(
+          "slots.spare",
+          "is %d, expected at most slots.max, %d"
+              .formatted(config.slotsSpare(), config.slotsMax()));
+    }
+    if (config.slotsMax() > config.slotPrefix().capacity()) {
+      settings.problem(
+          "slots.max",
+          "is %d, expected at most %d, which is what %s holds"
+              .formatted(config.slotsMax(), config.slotPrefix().capacity(), config.slotPrefix()));
+    }
+    settings.finish();
+    return config;
+  }
+
+  private static Map<String, String> templates(Settings settings) {
+    Map<String, String> templates = new TreeMap<>(settings.withPrefix(TEMPLATE));
+    templates.remove(ROOT);
+    if (templates.isEmpty()) {
+      settings.problem(TEMPLATE + "<name>", "is required: the digest of an image under image.root");
+    }
+    templates.forEach((name, digest) -> {
+      if (!name.matches("[a-z0-9][a-z0-9.-]{0,62}")) {
+        settings.problem(
+            TEMPLATE + name, "is no name, expected lower case letters, digits, '-' and '.'");
+      }
+      if (!digest.matches("[0-9a-f]{16,64}")) {
+        settings.problem(TEMPLATE + name, "is '" + digest + "', expected a digest in hex");
+      }
+    });
+    return templates;
+  }
+
+  private static SlotPrefix prefix(Settings settings) {
+    String text = settings.text("slot.prefix", "100.80.0.0/16");
+    try {
+      return SlotPrefix.parse(text);
+    } catch (IllegalArgumentException e) {
+      settings.problem("slot.prefix", String.valueOf(e.getMessage()));
+      return SlotPrefix.parse("100.80.0.0/16");
+    }
+  }
+}

@@ -1,0 +1,30 @@
+package dev.cofferdam.node.api;
+
+import dev.cofferdam.kit.relay.OpaqueRelay;
+import dev.cofferdam.node.sandbox.Relay;
+import dev.cofferdam.node.sandbox.Sandboxes;
+import io.grpc.CallOptions;
+import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
+
+/** Sends process and file calls to the sandbox's guest, with the token that its agent asks for. */
+public final class GuestRouter implements OpaqueRelay.Router {
+  private static final Metadata.Key<String> AUTHORIZATION =
+      Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+
+  private final Sandboxes sandboxes;
+
+  public GuestRouter(Sandboxes sandboxes) {
+    this.sandboxes = sandboxes;
+  }
+
+  @Override
+  public OpaqueRelay.Route route(String sandbox, MethodDescriptor<?, ?> method) {
+    Relay relay = sandboxes.relay(sandbox);
+    Metadata headers = new Metadata();
+    headers.put(AUTHORIZATION, "Bearer " + relay.token());
+    // While the link is being made again, after a restart of the helper or of us, a call waits
+    // rather than fails.
+    return new OpaqueRelay.Route(relay.channel(), CallOptions.DEFAULT.withWaitForReady(), headers);
+  }
+}

@@ -1,0 +1,118 @@
+package dev.cofferdam.node.disk;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+
+/**
+ * What a sandbox has on this node's disk: its directory, which its VMM may write to, and its
+ * guest's token, which lies where only this process reads.
+ */
+public final class SandboxFiles {
+  private final Path root;
+  private final Path tokens;
+
+  /**
+   * @param root of the sandboxes' directories; owned by this process
+   * @param tokens directory of the tokens, made here
+   */
+  public SandboxFiles(Path root, Path tokens) {
+    this.root = root;
+    this.tokens = tokens;
+    try {
+      Files.createDirectories(root);
+      Files.createDirectories(tokens);
+      Files.setPosixFilePermissions(tokens, PosixFilePermissions.fromString("rwx------"));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot use " + root + " and " + tokens, e);
+    }
+  }
+
+  public Path directory(String sandbox) {
+    return root.resolve(sandbox);
+  }
+
+  /** A new, empty directory; what lay there before is gone. */
+  public Path create(String sandbox) throws IOException {
+    delete(sandbox);
+    return Files.createDirectory(
+        directory(sandbox),
+        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxrwx---")));
+  }
+
+  public void writeToken(String sandbox, String token) throws IOException {
+    Path file = tokens.resolve(sandbox);
+    Files.deleteIfExists(file);
+    Files.createFile(
+        file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+    Files.writeString(file, token, StandardOpenOption.WRITE);
+  }
+
+  public Optional<String> readToken(String sandbox) throws IOException {
+    try {
+      return Optional.of(Files.readString(tokens.resolve(sandbox)))
+          .filter(token -> !token.isEmpty());
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    }
+  }
+
+  /**
+   * Everything of the sandbox, links not followed.
+   *
+   * @throws IOException when something is left
+   */
+  public void delete(String sandbox) throws IOException {
+    Files.deleteIfExists(tokens.resolve(sandbox));
+    Path directory = directory(sandbox);
+    if (!Files.exists(directory, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    Files.walkFileTree(
+        directory,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+              throws IOException {
+            Files.delete(file);
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult postVisitDirectory(
+              Path visited, @org.jspecify.annotations.Nullable IOException failure)
+              throws IOException {
+            if (failure != null) {
+              throw failure;
+            }
+            Files.delete(visited);
+            return FileVisitResult.CONTINUE;
+          }
+        });
+  }
+
+  /** Every name that has a directory or a token. */
+  public Set<String> present() {
+    Set<String> names = new TreeSet<>();
+    try (Stream<Path> directories = Files.list(root);
+        Stream<Path> files = Files.list(tokens)) {
+      Stream.concat(directories, files)
+          .forEach(path -> names.add(String.valueOf(path.getFileName())));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot list " + root + " and " + tokens, e);
+    }
+    return names;
+  }
+}

@@ -1,0 +1,160 @@
+package dev.cofferdam.node.drops;
+
+import dev.cofferdam.internal.v1.Drop;
+import dev.cofferdam.internal.v1.DropReportServiceGrpc;
+import dev.cofferdam.internal.v1.ReportDropsRequest;
+import dev.cofferdam.kit.client.Guard;
+import dev.cofferdam.node.helper.HelperException;
+import dev.cofferdam.node.helper.NodeHelper;
+import dev.cofferdam.node.helper.SlotDrop;
+import io.grpc.Channel;
+import io.grpc.StatusRuntimeException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntFunction;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Carries what slots refused to the broker's audit: once a second at most, like with like, so many
+ * kinds and no more. A guest can make any number of packets, and must not be able to make as many
+ * records.
+ */
+public final class DropReporter implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(DropReporter.class);
+
+  /** Kinds held at a time; of further ones only the number is kept, on one line a sandbox. */
+  static final int MAX_KINDS = 512;
+
+  private static final long PERIOD_MILLIS = 1000;
+  private static final long RECONNECT_NANOS = 500_000_000;
+  private static final long DEADLINE_SECONDS = 5;
+
+  private record Kind(String sandbox, String protocol, String destination, int port) {}
+
+  private record Tally(long count, long firstTimeMs) {
+    Tally plus(Tally other) {
+      return new Tally(count + other.count, Math.min(firstTimeMs, other.firstTimeMs));
+    }
+  }
+
+  private final NodeHelper helper;
+  private final DropReportServiceGrpc.DropReportServiceBlockingStub stub;
+  private final Guard guard;
+  private final String node;
+  private final IntFunction<Optional<String>> inSlot;
+  private final Map<Kind, Tally> pending = new LinkedHashMap<>();
+  private volatile boolean closed;
+  private final Thread watcher;
+
+  /**
+   * @param node this node's name
+   * @param inSlot which sandbox is in a slot
+   */
+  public DropReporter(
+      NodeHelper helper,
+      Channel broker,
+      Guard guard,
+      String node,
+      IntFunction<Optional<String>> inSlot) {
+    this.helper = helper;
+    this.stub = DropReportServiceGrpc.newBlockingStub(broker);
+    this.guard = guard;
+    this.node = node;
+    this.inSlot = inSlot;
+    this.watcher = Thread.ofVirtual().name("drops-watch").unstarted(this::watch);
+  }
+
+  /**
+   * @param scheduler beats the time of the reports
+   */
+  public DropReporter start(ScheduledExecutorService scheduler) {
+    watcher.start();
+    var _ =
+        scheduler.scheduleWithFixedDelay(
+            this::report, PERIOD_MILLIS, PERIOD_MILLIS, TimeUnit.MILLISECONDS);
+    return this;
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    watcher.interrupt();
+  }
+
+  void accept(SlotDrop drop) {
+    Optional<String> sandbox = inSlot.apply(drop.slot());
+    if (sandbox.isEmpty()) {
+      // Of a template that is being made, or of a sandbox that has just gone: nobody's record.
+      return;
+    }
+    Tally tally = new Tally(Math.max(drop.count(), 1), drop.firstTimeMs());
+    add(new Kind(sandbox.get(), drop.protocol(), drop.destination(), drop.port()), tally);
+  }
+
+  /** Sends what has come together. What cannot be sent is kept, within the bound. */
+  void report() {
+    Map<Kind, Tally> batch;
+    synchronized (pending) {
+      if (pending.isEmpty()) {
+        return;
+      }
+      batch = new LinkedHashMap<>(pending);
+      pending.clear();
+    }
+    List<Drop> drops = new ArrayList<>();
+    batch.forEach((kind, tally) ->
+        drops.add(
+            Drop.newBuilder()
+                .setSandbox(kind.sandbox())
+                .setProtocol(kind.protocol())
+                .setDestination(kind.destination())
+                .setPort(kind.port())
+                .setCount(tally.count())
+                .setFirstTimeMs(tally.firstTimeMs())
+                .build()));
+    try {
+      var _ =
+          guard.call(() ->
+              stub.withDeadlineAfter(DEADLINE_SECONDS, TimeUnit.SECONDS)
+                  .reportDrops(
+                      ReportDropsRequest.newBuilder().setNode(node).addAllDrops(drops).build()));
+    } catch (StatusRuntimeException e) {
+      log.atWarn()
+          .setMessage("drops_not_reported")
+          .addKeyValue("cause", e.getStatus().getCode())
+          .log();
+      batch.forEach(this::add);
+    }
+  }
+
+  private void add(Kind kind, Tally tally) {
+    synchronized (pending) {
+      Kind key =
+          pending.containsKey(kind) || pending.size() < MAX_KINDS
+              ? kind
+              : new Kind(kind.sandbox(), kind.protocol(), "", 0);
+      pending.merge(key, tally, Tally::plus);
+    }
+  }
+
+  private void watch() {
+    while (!closed) {
+      try {
+        helper.watchDrops(this::accept);
+      } catch (HelperException e) {
+        if (closed) {
+          return;
+        }
+        log.atWarn().setMessage("drops_not_watched").addKeyValue("cause", e.getMessage()).log();
+        LockSupport.parkNanos(RECONNECT_NANOS);
+      }
+    }
+  }
+}

@@ -1,0 +1,196 @@
+package dev.cofferdam.node.guest;
+
+import dev.cofferdam.internal.v1.ConfigureRequest;
+import dev.cofferdam.internal.v1.GuestServiceGrpc;
+import dev.cofferdam.internal.v1.PrepareSnapshotRequest;
+import io.grpc.Channel;
+import io.grpc.ConnectivityState;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.netty.NettyChannelBuilder;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.nio.NioDomainSocketChannel;
+import io.netty.util.concurrent.DefaultThreadFactory;
+import java.net.UnixDomainSocketAddress;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+
+/** Guests over the slots' Unix sockets, all on one event loop thread. */
+public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
+  /** Between tries while a guest comes up. gRPC's own back-off begins at a second. */
+  private static final long EAGER_MILLIS = 5;
+
+  /**
+   * How many tries are eager: about 2 s of them. Whoever is away longer is not waited for by a
+   * create.
+   */
+  private static final int EAGER_TRIES = 400;
+
+  private static final long PATIENT_MILLIS = 250;
+
+  private static final int MAX_MESSAGE = 1 << 20;
+  private static final long GONE_SECONDS = 10;
+  private static final long SETTLE_NANOS = 300_000_000;
+
+  private final EventLoopGroup loop =
+      new MultiThreadIoEventLoopGroup(
+          1, new DefaultThreadFactory("guest-link", true), NioIoHandler.newFactory());
+  private final Executor executor;
+
+  /**
+   * @param executor runs callbacks of calls
+   */
+  public UnixGuestConnector(Executor executor) {
+    this.executor = executor;
+  }
+
+  @Override
+  public Guest connect(Path link) {
+    ManagedChannel channel =
+        NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(link))
+            .overrideAuthority("guest")
+            .channelType(NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
+            .eventLoopGroup(loop)
+            .executor(executor)
+            .usePlaintext()
+            // gRPC sets it on every socket; a Unix socket has none, and Netty would warn at each
+            // try.
+            .withOption(ChannelOption.SO_KEEPALIVE, null)
+            .maxInboundMessageSize(MAX_MESSAGE)
+            .maxInboundMetadataSize(16 << 10)
+            .disableRetry()
+            .build();
+    GrpcGuest guest = new GrpcGuest(channel);
+    guest.keepTrying(ConnectivityState.IDLE);
+    return guest;
+  }
+
+  @Override
+  public void close() {
+    var _ = loop.shutdownGracefully(0, 2, TimeUnit.SECONDS);
+  }
+
+  private final class GrpcGuest implements Guest {
+    private final ManagedChannel channel;
+    private final AtomicInteger tries = new AtomicInteger();
+    private final CompletableFuture<Boolean> gone = new CompletableFuture<>();
+    private volatile boolean lastConnection;
+
+    GrpcGuest(ManagedChannel channel) {
+      this.channel = channel;
+    }
+
+    @Override
+    public void configure(GuestIdentity identity, Duration patience) {
+      ConfigureRequest request =
+          ConfigureRequest.newBuilder()
+              .setEntropy(identity.entropy())
+              .setTimeNs(identity.timeNs())
+              .setHostname(identity.hostname())
+              .setMachineId(identity.machineId())
+              .setToken(identity.token())
+              .putAllEnv(identity.environment())
+              .setCaCertificate(identity.caCertificate())
+              .build();
+      long end = System.nanoTime() + patience.toNanos();
+      while (true) {
+        try {
+          var _ = stub(Duration.ofNanos(end - System.nanoTime())).configure(request);
+          return;
+        } catch (StatusRuntimeException e) {
+          // A link that broke and was not yet seen to: a repeat is answered the same, and waits for
+          // the next connection by itself.
+          if (e.getStatus().getCode() != Status.Code.UNAVAILABLE || System.nanoTime() >= end) {
+            throw new GuestException("the guest was not configured: " + e.getStatus().getCode(), e);
+          }
+        }
+      }
+    }
+
+    @Override
+    public void prepareSnapshot(List<String> warmUp, Duration patience) {
+      lastConnection = true;
+      try {
+        var _ = stub(patience).prepareSnapshot(request(warmUp));
+      } catch (StatusRuntimeException e) {
+        throw new GuestException(
+            "the guest was not readied for a snapshot: " + e.getStatus().getCode(), e);
+      }
+      awaitGone();
+    }
+
+    /**
+     * A connection that is still being closed in a snapshot is closed in every clone, which does
+     * not listen meanwhile.
+     */
+    private void awaitGone() {
+      try {
+        var _ = gone.get(GONE_SECONDS, TimeUnit.SECONDS);
+      } catch (ExecutionException | TimeoutException e) {
+        throw new GuestException(
+            "the guest did not close its connection within " + GONE_SECONDS + " s", e);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new GuestException("interrupted", e);
+      }
+      channel.shutdownNow();
+      // The last segments of the connection are on their way through relay and tap, and nothing
+      // says when they are there.
+      LockSupport.parkNanos(SETTLE_NANOS);
+    }
+
+    private static PrepareSnapshotRequest request(List<String> warmUp) {
+      return PrepareSnapshotRequest.newBuilder().addAllWarmUp(warmUp).build();
+    }
+
+    @Override
+    public Channel channel() {
+      return channel;
+    }
+
+    @Override
+    public void close() {
+      channel.shutdownNow();
+    }
+
+    private GuestServiceGrpc.GuestServiceBlockingStub stub(Duration patience) {
+      return GuestServiceGrpc.newBlockingStub(channel)
+          .withWaitForReady()
+          .withDeadlineAfter(patience.toNanos(), TimeUnit.NANOSECONDS);
+    }
+
+    /**
+     * Follows the channel's state for as long as it lives: whatever is not connected is connected
+     * again, soon.
+     */
+    private void keepTrying(ConnectivityState seen) {
+      if (seen == ConnectivityState.SHUTDOWN) {
+        return;
+      }
+      if (seen == ConnectivityState.READY && lastConnection) {
+        gone.complete(true);
+        return;
+      }
+      ConnectivityState now = channel.getState(true);
+      if (now == ConnectivityState.READY) {
+        tries.set(0);
+      } else if (now == ConnectivityState.TRANSIENT_FAILURE) {
+        long pause = tries.incrementAndGet() <= EAGER_TRIES ? EAGER_MILLIS : PATIENT_MILLIS;
+        var _ = loop.schedule(channel::resetConnectBackoff, pause, TimeUnit.MILLISECONDS);
+      }
+      channel.notifyWhenStateChanged(now, () -> keepTrying(now));
+    }
+  }
+}

@@ -1,0 +1,185 @@
+package dev.cofferdam.node.helper;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.cofferdam.node.helper.HelperException.Code;
+import dev.cofferdam.node.machine.ProcessId;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * node-helper over its Unix socket: JSON lines. The connection is opened when needed and again
+ * after a restart of the helper; acts that may be repeated are, for about a second.
+ */
+public final class HelperClient implements NodeHelper, AutoCloseable {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+  /** Waits between tries, in ms: a helper that restarts is back within them. */
+  private static final int[] PAUSES = {20, 80, 300, 700};
+
+  private final Path socket;
+  private final ReentrantLock opening = new ReentrantLock();
+  private @Nullable HelperConnection connection;
+
+  public HelperClient(Path socket) {
+    this.socket = socket;
+  }
+
+  @Override
+  public void ensureGate() {
+    var _ = repeatable("gate.ensure", JSON.createObjectNode());
+  }
+
+  @Override
+  public SlotInfo createSlot(int slot) {
+    JsonNode answer = repeatable("slot.create", slotArguments(slot));
+    return new SlotInfo(
+        slot, required(answer, "address").asText(), Path.of(required(answer, "link").asText()));
+  }
+
+  @Override
+  public void destroySlot(int slot) {
+    var _ = repeatable("slot.destroy", slotArguments(slot));
+  }
+
+  @Override
+  public List<SlotStatus> listSlots() {
+    List<SlotStatus> slots = new ArrayList<>();
+    for (JsonNode slot : repeatable("slot.list", JSON.createObjectNode()).path("slots")) {
+      slots.add(
+          new SlotStatus(
+              required(slot, "slot").asInt(),
+              slot.path("address").asText(),
+              slot.path("vmm_pid").asLong()));
+    }
+    return List.copyOf(slots);
+  }
+
+  @Override
+  public void prepareSandbox(int slot, String sandbox, List<String> files) {
+    ObjectNode arguments = slotArguments(slot).put("sandbox", sandbox);
+    strings(arguments.putArray("files"), files);
+    var _ = repeatable("sandbox.prepare", arguments);
+  }
+
+  @Override
+  public void loadTemplate(String template) {
+    var _ = repeatable("template.load", JSON.createObjectNode().put("template", template));
+  }
+
+  @Override
+  public ProcessId startVmm(VmmStart start) {
+    ObjectNode arguments =
+        slotArguments(start.slot())
+            .put("sandbox", start.sandbox())
+            .put("driver", start.driver())
+            .put("template", start.template())
+            .put("image", start.image())
+            .put("memory_mib", start.memoryMib())
+            .put("vcpus", start.vcpus())
+            .put("snapshot", start.snapshot());
+    strings(arguments.putArray("args"), start.arguments());
+    JsonNode answer = connection().call("vmm.start", arguments, PATIENCE);
+    return new ProcessId(required(answer, "pid").asLong(), required(answer, "start_time").asLong());
+  }
+
+  @Override
+  public void stopVmm(int slot) {
+    var _ = repeatable("vmm.stop", slotArguments(slot));
+  }
+
+  @Override
+  public void watchDrops(Consumer<SlotDrop> drops) {
+    try (HelperConnection stream = HelperConnection.open(socket)) {
+      stream.send(1, "drops.watch", JSON.createObjectNode());
+      while (!Thread.currentThread().isInterrupted()) {
+        JsonNode line = stream.next();
+        if (line.has("error")) {
+          throw HelperConnection.error(line.path("error"));
+        }
+        JsonNode drop = line.path("drop");
+        if (drop.isObject()) {
+          drops.accept(
+              new SlotDrop(
+                  drop.path("slot").asInt(),
+                  drop.path("protocol").asText(),
+                  drop.path("destination").asText(),
+                  drop.path("port").asInt(),
+                  drop.path("count").asLong(1),
+                  drop.path("first_time_ms").asLong()));
+        }
+      }
+    } catch (HelperException e) {
+      // Closing the channel is what an interrupt does to a blocked read.
+      if (!Thread.currentThread().isInterrupted()) {
+        throw e;
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    opening.lock();
+    try {
+      if (connection != null) {
+        connection.close();
+      }
+    } finally {
+      opening.unlock();
+    }
+  }
+
+  private JsonNode repeatable(String verb, ObjectNode arguments) {
+    for (int pause : PAUSES) {
+      try {
+        return connection().call(verb, arguments, PATIENCE);
+      } catch (HelperException e) {
+        if (e.code() != Code.UNAVAILABLE || Thread.currentThread().isInterrupted()) {
+          throw e;
+        }
+        LockSupport.parkNanos(Duration.ofMillis(pause).toNanos());
+      }
+    }
+    return connection().call(verb, arguments, PATIENCE);
+  }
+
+  private HelperConnection connection() {
+    opening.lock();
+    try {
+      HelperConnection open = connection;
+      if (open == null || open.broken()) {
+        open = HelperConnection.open(socket).start();
+        connection = open;
+      }
+      return open;
+    } finally {
+      opening.unlock();
+    }
+  }
+
+  private static ObjectNode slotArguments(int slot) {
+    return JSON.createObjectNode().put("slot", slot);
+  }
+
+  private static void strings(ArrayNode array, List<String> values) {
+    values.forEach(array::add);
+  }
+
+  private static JsonNode required(JsonNode answer, String field) {
+    JsonNode value = answer.get(field);
+    if (value == null) {
+      throw new HelperException(
+          Code.FAILED, "node-helper's answer has no " + field + ": " + answer);
+    }
+    return value;
+  }
+}

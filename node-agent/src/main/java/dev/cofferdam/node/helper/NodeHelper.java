@@ -1,0 +1,40 @@
+package dev.cofferdam.node.helper;
+
+import dev.cofferdam.node.machine.ProcessId;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * The closed list of privileged acts. All but {@link #startVmm} and {@link #watchDrops} may be
+ * repeated.
+ *
+ * <p>Every call throws {@link HelperException}. Safe for use by several threads.
+ */
+public interface NodeHelper {
+  /** The namespace in which slots meet. */
+  void ensureGate();
+
+  SlotInfo createSlot(int slot);
+
+  /** Ends every process in the slot and takes it down. */
+  void destroySlot(int slot);
+
+  List<SlotStatus> listSlots();
+
+  /** Hands the sandbox's directory and these files in it to the slot's user. */
+  void prepareSandbox(int slot, String sandbox, List<String> files);
+
+  /** Loads a template's memory, so that the first restore does not pay for it. */
+  void loadTemplate(String template);
+
+  ProcessId startVmm(VmmStart start);
+
+  /** Kills the slot's VMM and returns once it is gone. */
+  void stopVmm(int slot);
+
+  /**
+   * Calls back for every line until the stream breaks (then throws) or the thread is interrupted
+   * (then returns).
+   */
+  void watchDrops(Consumer<SlotDrop> drops);
+}

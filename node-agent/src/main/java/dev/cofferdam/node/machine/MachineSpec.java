@@ -1,0 +1,28 @@
+package dev.cofferdam.node.machine;
+
+/**
+ * The machine wanted.
+ *
+ * @param sandbox whose it is; its directory holds the disk {@value #DISK} already, of the size
+ *     given
+ * @param slot its place in the network, which is made already
+ * @param image digest of the image it runs
+ * @param kernelArguments the guest kernel's command line
+ */
+public record MachineSpec(
+    String sandbox, int slot, String image, MachineSize size, String kernelArguments) {
+  /** Name of the writable disk in a sandbox's directory. */
+  public static final String DISK = "disk.ext4";
+
+  /** Name of the memory's file in a template's directory. */
+  public static final String RAM = "ram";
+
+  /** Name of the devices' state in a template's directory. */
+  public static final String STATE = "state";
+
+  public MachineSpec {
+    if (slot < 1) {
+      throw new IllegalArgumentException("slot is " + slot + ", expected at least 1");
+    }
+  }
+}

@@ -1,0 +1,235 @@
+package dev.cofferdam.node.qemu;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.cofferdam.node.helper.NodeHelper;
+import dev.cofferdam.node.machine.Machine;
+import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.machine.MachineSpec;
+import dev.cofferdam.node.machine.ProcessId;
+import dev.cofferdam.node.machine.ProcessTable;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/** One QEMU process and its QMP session. */
+final class QemuMachine implements Machine {
+  private static final Duration COMMAND = Duration.ofSeconds(10);
+  private static final Duration MIGRATION = Duration.ofSeconds(60);
+  private static final Duration RECONNECT = Duration.ofSeconds(5);
+  private static final long LOOK_AGAIN_NANOS = 20_000_000;
+
+  private final NodeHelper helper;
+  private final ProcessTable processes;
+  private final String sandbox;
+  private final int slot;
+  private final ProcessId process;
+  private final boolean snapshot;
+  private final Path socket;
+  private final UnaryOperator<Path> inJail;
+  private final CompletableFuture<String> ended = new CompletableFuture<>();
+
+  /** The end of a migration in either direction: true for a good one. */
+  private final CompletableFuture<Boolean> migrated = new CompletableFuture<>();
+
+  private volatile @Nullable QmpClient qmp;
+  private volatile boolean letGo;
+
+  QemuMachine(
+      NodeHelper helper,
+      ProcessTable processes,
+      String sandbox,
+      int slot,
+      ProcessId process,
+      boolean snapshot,
+      Path socket,
+      UnaryOperator<Path> inJail) {
+    this.helper = helper;
+    this.processes = processes;
+    this.sandbox = sandbox;
+    this.slot = slot;
+    this.process = process;
+    this.snapshot = snapshot;
+    this.socket = socket;
+    this.inJail = inJail;
+  }
+
+  void connect(Duration patience) {
+    QmpClient client =
+        QmpClient.connect(socket, patience, () -> processes.alive(process), this::onEvent);
+    qmp = client;
+    var _ =
+        client
+            .closed()
+            .thenRun(() -> Thread.ofVirtual().name("qmp-lost").start(() -> onSessionEnd()));
+  }
+
+  /** Reads the template's devices from descriptor 5. */
+  void load() {
+    command(() -> {
+      session().execute("migrate-set-capabilities", QemuHypervisor.ignoreShared(), COMMAND);
+      // Announcing the guest to switches is for moves between hosts; a slot only drops and reports
+      // it.
+      session()
+          .execute(
+              "migrate-set-parameters", QmpClient.arguments().put("announce-rounds", 0), COMMAND);
+      session().execute("migrate-incoming", QmpClient.arguments().put("uri", "fd:5"), COMMAND);
+      awaitMigration("load");
+      return "loaded";
+    });
+  }
+
+  @Override
+  public ProcessId process() {
+    return process;
+  }
+
+  @Override
+  public void resume() {
+    command(() -> session().execute("cont", COMMAND));
+  }
+
+  @Override
+  public void pause() {
+    command(() -> session().execute("stop", COMMAND));
+  }
+
+  @Override
+  public void snapshot() {
+    if (!snapshot) {
+      throw new MachineException(sandbox + " was not booted for a snapshot");
+    }
+    command(() -> {
+      JsonNode status = session().execute("query-status", COMMAND);
+      if (status.path("running").asBoolean()) {
+        throw new MachineException(sandbox + " runs; a snapshot needs it paused");
+      }
+      session().execute("migrate-set-capabilities", QemuHypervisor.ignoreShared(), COMMAND);
+      session()
+          .execute(
+              "migrate-set-parameters",
+              // Bytes a second: as fast as it goes. The default is for a network.
+              QmpClient.arguments().put("max-bandwidth", 100_000_000_000L),
+              COMMAND);
+      sendState();
+      return "saved";
+    });
+  }
+
+  private void sendState() {
+    Path directory = directory();
+    try (StateReceiver receiver =
+        StateReceiver.open(directory, directory.resolve(MachineSpec.STATE))) {
+      session()
+          .execute(
+              "migrate",
+              QmpClient.arguments().put("uri", "unix:" + inJail.apply(receiver.socket())),
+              COMMAND);
+      awaitMigration("snapshot");
+      if (receiver.await(MIGRATION) == 0) {
+        throw new QmpException("the state is empty");
+      }
+    } catch (IOException e) {
+      throw new QmpException("the state was not received: " + e.getMessage(), e);
+    }
+  }
+
+  private Path directory() {
+    Path directory = socket.getParent();
+    if (directory == null) {
+      throw new IllegalStateException(socket + " has no directory");
+    }
+    return directory;
+  }
+
+  @Override
+  public CompletionStage<String> ended() {
+    return ended.minimalCompletionStage();
+  }
+
+  @Override
+  public void stop() {
+    letGo = true;
+    helper.stopVmm(slot);
+    close();
+    ended.complete("stopped");
+  }
+
+  @Override
+  public void close() {
+    letGo = true;
+    QmpClient client = qmp;
+    if (client != null) {
+      client.close();
+    }
+  }
+
+  private QmpClient session() {
+    QmpClient client = qmp;
+    if (client == null) {
+      throw new QmpException("no session");
+    }
+    return client;
+  }
+
+  private <T> void command(Supplier<T> work) {
+    try {
+      var _ = work.get();
+    } catch (QmpException e) {
+      throw new MachineException("QEMU of " + sandbox + ": " + e.getMessage(), e);
+    }
+  }
+
+  private void awaitMigration(String what) {
+    try {
+      if (!migrated.get(MIGRATION.toMillis(), TimeUnit.MILLISECONDS)) {
+        throw new QmpException(what + " failed");
+      }
+    } catch (ExecutionException | TimeoutException e) {
+      throw new QmpException(what + " did not end within " + MIGRATION, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new QmpException(what + ": interrupted", e);
+    }
+  }
+
+  private void onEvent(String name, JsonNode data) {
+    if (name.equals("MIGRATION")) {
+      switch (data.path("status").asText()) {
+        case "completed" -> migrated.complete(true);
+        case "failed", "cancelled" -> migrated.complete(false);
+        default -> {
+          // On its way.
+        }
+      }
+    }
+  }
+
+  /**
+   * A session that ends is most often a process that ends, but the socket is closed a little before
+   * the process is gone, and QEMU also drops a session that sent rubbish.
+   */
+  private void onSessionEnd() {
+    migrated.complete(false);
+    while (!letGo) {
+      if (!processes.alive(process)) {
+        ended.complete("the VMM's process ended");
+        return;
+      }
+      try {
+        connect(RECONNECT);
+        return;
+      } catch (QmpException e) {
+        LockSupport.parkNanos(LOOK_AGAIN_NANOS);
+      }
+    }
+  }
+}

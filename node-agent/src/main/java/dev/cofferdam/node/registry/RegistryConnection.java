@@ -1,0 +1,242 @@
+package dev.cofferdam.node.registry;
+
+import dev.cofferdam.internal.v1.ConnectRequest;
+import dev.cofferdam.internal.v1.ConnectResponse;
+import dev.cofferdam.internal.v1.NodeRegistration;
+import dev.cofferdam.internal.v1.NodeRegistryServiceGrpc;
+import dev.cofferdam.internal.v1.SandboxLost;
+import io.grpc.Channel;
+import io.grpc.Status;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
+import java.time.Duration;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The node's standing stream to the scheduler: registration, heartbeats, losses; instructions come
+ * back. A stream that ends is opened again, after a pause that doubles and is drawn at random
+ * within, so that many nodes do not come back at one moment.
+ *
+ * <p>A loss that no stream is there for needs no keeping: the next registration names what runs,
+ * and the scheduler compares.
+ */
+public final class RegistryConnection implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(RegistryConnection.class);
+  private static final Duration FIRST_PAUSE = Duration.ofMillis(100);
+  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(5);
+
+  private final NodeRegistryServiceGrpc.NodeRegistryServiceStub stub;
+  private final NodeFacts facts;
+  private final NodeView view;
+  private final ScheduledExecutorService scheduler;
+  private final ExecutorService executor;
+  private final RandomGenerator random;
+  private final Object lock = new Object();
+  private @Nullable Session session;
+  private int failures;
+  private boolean closed;
+
+  /**
+   * @param scheduler keeps the time; never blocked
+   * @param executor runs instructions
+   */
+  public RegistryConnection(
+      Channel channel,
+      NodeFacts facts,
+      NodeView view,
+      ScheduledExecutorService scheduler,
+      ExecutorService executor,
+      RandomGenerator random) {
+    this.stub = NodeRegistryServiceGrpc.newStub(channel);
+    this.facts = facts;
+    this.view = view;
+    this.scheduler = scheduler;
+    this.executor = executor;
+    this.random = random;
+  }
+
+  public void start() {
+    open();
+  }
+
+  /** Whether the scheduler took the registration of the stream that is open. */
+  public boolean connected() {
+    synchronized (lock) {
+      return session != null && session.registered;
+    }
+  }
+
+  public void lost(String sandbox, long epoch, String message) {
+    synchronized (lock) {
+      if (session != null) {
+        session.send(
+            ConnectRequest.newBuilder()
+                .setSandboxLost(
+                    SandboxLost.newBuilder()
+                        .setSandbox(sandbox)
+                        .setEpoch(epoch)
+                        .setMessage(message))
+                .build());
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    synchronized (lock) {
+      closed = true;
+      if (session != null) {
+        session.end();
+      }
+    }
+  }
+
+  private void open() {
+    synchronized (lock) {
+      if (closed) {
+        return;
+      }
+      Session fresh = new Session();
+      session = fresh;
+      var _ = stub.connect(fresh);
+      fresh.send(ConnectRequest.newBuilder().setRegistration(registration()).build());
+    }
+  }
+
+  private NodeRegistration registration() {
+    return NodeRegistration.newBuilder()
+        .setAddress(facts.address())
+        .setVcpus(facts.vcpus())
+        .setMemoryMib(facts.memoryMib())
+        .setDiskMib(facts.diskMib())
+        .setSlots(facts.slots())
+        .setIsolation(facts.isolation())
+        .setHypervisor(facts.hypervisor())
+        .setSlotPrefix(facts.slotPrefix())
+        .addAllTemplates(view.templates())
+        .addAllSandboxes(view.running())
+        .build();
+  }
+
+  private void ended(Session which, Status status) {
+    synchronized (lock) {
+      if (session != which) {
+        return;
+      }
+      which.stopBeating();
+      session = null;
+      if (closed) {
+        return;
+      }
+      failures = which.registered ? 0 : failures + 1;
+      long most =
+          Math.min(FIRST_PAUSE.toMillis() << Math.min(failures, 10), LONGEST_PAUSE.toMillis());
+      long pause = most / 2 + random.nextLong(most / 2 + 1);
+      log.atWarn()
+          .setMessage("scheduler_disconnected")
+          .addKeyValue("status", status.getCode())
+          .addKeyValue("description", status.getDescription())
+          .addKeyValue("again_ms", pause)
+          .log();
+      var _ = scheduler.schedule(this::open, pause, TimeUnit.MILLISECONDS);
+    }
+  }
+
+  /** One stream. Its fields are guarded by the connection's lock. */
+  private final class Session implements ClientResponseObserver<ConnectRequest, ConnectResponse> {
+    private @Nullable ClientCallStreamObserver<ConnectRequest> requests;
+    private @Nullable ScheduledFuture<?> beat;
+    private boolean registered;
+
+    @Override
+    public void beforeStart(ClientCallStreamObserver<ConnectRequest> stream) {
+      requests = stream;
+    }
+
+    @Override
+    public void onNext(ConnectResponse response) {
+      switch (response.getInstructionCase()) {
+        case HEARTBEAT_INTERVAL_MS -> beatEvery(response.getHeartbeatIntervalMs());
+        case REMOVE_SANDBOX -> {
+          String sandbox = response.getRemoveSandbox();
+          executor.execute(() -> remove(sandbox));
+        }
+        case INSTRUCTION_NOT_SET -> {
+          // Of a newer scheduler: what it means is not known here.
+        }
+      }
+    }
+
+    @Override
+    public void onError(Throwable thrown) {
+      ended(this, Status.fromThrowable(thrown));
+    }
+
+    @Override
+    public void onCompleted() {
+      ended(this, Status.UNAVAILABLE.withDescription("the scheduler ended the stream"));
+    }
+
+    void send(ConnectRequest request) {
+      try {
+        if (requests != null) {
+          requests.onNext(request);
+        }
+      } catch (IllegalStateException e) {
+        // The stream is over; its end is on its way to us.
+      }
+    }
+
+    void end() {
+      stopBeating();
+      if (requests != null) {
+        requests.cancel("the node agent stops", null);
+      }
+    }
+
+    private void beatEvery(int millis) {
+      synchronized (lock) {
+        if (session != this || millis <= 0) {
+          return;
+        }
+        registered = true;
+        stopBeating();
+        log.atInfo().setMessage("scheduler_connected").addKeyValue("heartbeat_ms", millis).log();
+        beat = scheduler.scheduleAtFixedRate(this::beat, millis, millis, TimeUnit.MILLISECONDS);
+      }
+    }
+
+    private void beat() {
+      ConnectRequest request = ConnectRequest.newBuilder().setHeartbeat(view.heartbeat()).build();
+      synchronized (lock) {
+        send(request);
+      }
+    }
+
+    private void stopBeating() {
+      if (beat != null) {
+        beat.cancel(false);
+        beat = null;
+      }
+    }
+
+    private void remove(String sandbox) {
+      try {
+        view.remove(sandbox);
+      } catch (RuntimeException e) {
+        log.atWarn()
+            .setMessage("instruction_failed")
+            .addKeyValue("sandbox", sandbox)
+            .setCause(e)
+            .log();
+      }
+    }
+  }
+}

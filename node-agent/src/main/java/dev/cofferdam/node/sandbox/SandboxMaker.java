@@ -1,0 +1,234 @@
+package dev.cofferdam.node.sandbox;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.node.disk.Disks;
+import dev.cofferdam.node.disk.SandboxFiles;
+import dev.cofferdam.node.disk.SparseFile;
+import dev.cofferdam.node.guest.Guest;
+import dev.cofferdam.node.guest.GuestConnector;
+import dev.cofferdam.node.guest.GuestException;
+import dev.cofferdam.node.guest.GuestIdentity;
+import dev.cofferdam.node.helper.HelperException;
+import dev.cofferdam.node.helper.NodeHelper;
+import dev.cofferdam.node.journal.JournalException;
+import dev.cofferdam.node.machine.Hypervisor;
+import dev.cofferdam.node.machine.Machine;
+import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.machine.MachineSpec;
+import dev.cofferdam.node.machine.Steps;
+import dev.cofferdam.node.sandbox.SandboxState.Running;
+import dev.cofferdam.node.slot.Slot;
+import dev.cofferdam.node.template.Template;
+import dev.cofferdam.v1.ErrorReason;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Future;
+import java.util.random.RandomGenerator;
+
+/**
+ * Makes one sandbox.
+ *
+ * <p>What can overlap does: the gateway is asked and the disk is copied while the VMM starts. Two
+ * things wait for each other on purpose: the guest does not run before its disk is whole, and it is
+ * not told who it is before the way out is in force. A tenant's process cannot run before it is
+ * told.
+ */
+public final class SandboxMaker {
+  /** A restored guest answers within 300 ms; this is for a machine under load. */
+  private static final Duration RESTORED = Duration.ofSeconds(20);
+
+  /** A cold boot under emulation takes 5 s on an idle machine. */
+  private static final Duration BOOTED = Duration.ofSeconds(60);
+
+  private final NodeHelper helper;
+  private final Hypervisor hypervisor;
+  private final SandboxFiles files;
+  private final Disks disks;
+  private final GuestConnector guests;
+  private final Gateway gateway;
+  private final InstantSource clock;
+  private final RandomGenerator random;
+  private final ExecutorService executor;
+
+  /**
+   * @param random draws entropy and tokens: cryptographically strong
+   * @param executor runs what overlaps
+   */
+  public SandboxMaker(
+      NodeHelper helper,
+      Hypervisor hypervisor,
+      SandboxFiles files,
+      Disks disks,
+      GuestConnector guests,
+      Gateway gateway,
+      InstantSource clock,
+      RandomGenerator random,
+      ExecutorService executor) {
+    this.helper = helper;
+    this.hypervisor = hypervisor;
+    this.files = files;
+    this.disks = disks;
+    this.guests = guests;
+    this.gateway = gateway;
+    this.clock = clock;
+    this.random = random;
+    this.executor = executor;
+  }
+
+  /**
+   * Fills a slot that is claimed, journalled and empty.
+   *
+   * @throws RuntimeException a {@link Refusal} or the gateway's status. What was made until then is
+   *     left for {@link Teardown}, but no thread of ours works on it any more
+   */
+  Running make(StartOrder order, Template template, Slot slot, Steps steps) {
+    Future<?> attached =
+        executor.submit(() ->
+            steps.time(
+                "attach", () -> gateway.attach(order.sandbox(), slot.address(), order.ticket())));
+    try {
+      Path disk = files.create(order.sandbox()).resolve(MachineSpec.DISK);
+      boolean restored = order.size().equals(template.size());
+      Machine machine =
+          restored
+              ? restore(order, template, slot, disk, steps)
+              : boot(order, template, slot, disk, steps);
+      steps.time("resume", machine::resume);
+      // Not before: what a stopped guest is sent is lost, and sent again only a second later.
+      Guest guest = guests.connect(slot.link());
+      try {
+        GuestIdentity identity = identity(order);
+        files.writeToken(order.sandbox(), identity.token());
+        steps.time("attach_wait", () -> join(attached));
+        steps.time("guest", () -> guest.configure(identity, restored ? RESTORED : BOOTED));
+        return new Running(order.epoch(), slot, machine, guest, identity.token(), order.size());
+      } catch (IOException | RuntimeException e) {
+        guest.close();
+        machine.close();
+        throw e;
+      }
+    } catch (IOException e) {
+      settle(attached);
+      throw failed(order, e);
+    } catch (RuntimeException e) {
+      settle(attached);
+      throw refusal(order, e);
+    }
+  }
+
+  private GuestIdentity identity(StartOrder order) {
+    return GuestIdentity.fresh(
+        random, clock.instant(), order.sandbox(), order.environment(), order.caCertificate());
+  }
+
+  /**
+   * The disk's blocks arrive while QEMU starts: it looks at the file's size alone before the guest
+   * runs.
+   */
+  private Machine restore(StartOrder order, Template template, Slot slot, Path disk, Steps steps)
+      throws IOException {
+    try (FileChannel channel = SparseFile.create(disk, Files.size(template.disk()))) {
+      Future<?> copied = executor.submit(() -> steps.time("disk", () -> copy(template, channel)));
+      try {
+        prepare(order, slot, steps);
+        Machine machine = hypervisor.restore(spec(order, template, slot), template.digest(), steps);
+        steps.time("disk_wait", () -> join(copied));
+        return machine;
+      } catch (RuntimeException e) {
+        settle(copied);
+        throw e;
+      }
+    }
+  }
+
+  private Machine boot(StartOrder order, Template template, Slot slot, Path disk, Steps steps) {
+    steps.time("disk", () -> format(disk, order.size().diskMib()));
+    prepare(order, slot, steps);
+    return hypervisor.boot(spec(order, template, slot), steps);
+  }
+
+  private void prepare(StartOrder order, Slot slot, Steps steps) {
+    steps.time(
+        "prepare",
+        () -> helper.prepareSandbox(slot.number(), order.sandbox(), List.of(MachineSpec.DISK)));
+  }
+
+  private static MachineSpec spec(StartOrder order, Template template, Slot slot) {
+    return new MachineSpec(
+        order.sandbox(),
+        slot.number(),
+        template.image().digest(),
+        order.size(),
+        template.image().kernelArguments());
+  }
+
+  private void format(Path disk, int sizeMib) {
+    try {
+      disks.format(disk, sizeMib);
+    } catch (IOException e) {
+      throw new MachineException("the disk was not formatted: " + e.getMessage(), e);
+    }
+  }
+
+  private static void copy(Template template, FileChannel channel) {
+    try {
+      SparseFile.copy(template.disk(), template.diskExtents(), channel);
+    } catch (IOException e) {
+      throw new MachineException("the disk was not copied: " + e.getMessage(), e);
+    }
+  }
+
+  private static void join(Future<?> future) {
+    try {
+      var _ = future.get();
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      if (e.getCause() instanceof Error cause) {
+        throw cause;
+      }
+      throw new IllegalStateException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new MachineException("interrupted", e);
+    }
+  }
+
+  /**
+   * Waits for what failed or does not matter any more, so that it cannot happen after its undoing.
+   */
+  private static void settle(Future<?> future) {
+    try {
+      join(future);
+    } catch (RuntimeException e) {
+      // The failure that led here is the one to tell.
+    }
+  }
+
+  private static RuntimeException refusal(StartOrder order, RuntimeException thrown) {
+    return switch (thrown) {
+      case MachineException e -> failed(order, e);
+      case GuestException e -> failed(order, e);
+      case HelperException e -> failed(order, e);
+      case JournalException e -> failed(order, e);
+      default -> thrown;
+    };
+  }
+
+  static Refusal failed(StartOrder order, Exception cause) {
+    Refusal refusal =
+        new Refusal(
+            ErrorReason.ERROR_REASON_SANDBOX_START_FAILED,
+            "%s did not start: %s".formatted(order.sandbox(), cause.getMessage()));
+    refusal.initCause(cause);
+    return refusal;
+  }
+}

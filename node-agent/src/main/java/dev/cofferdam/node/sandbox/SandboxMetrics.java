@@ -1,0 +1,56 @@
+package dev.cofferdam.node.sandbox;
+
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/** What a node counts of its sandboxes. */
+public final class SandboxMetrics {
+  private final MeterRegistry meters;
+  private final Counter started;
+  private final Counter failed;
+  private final Counter ended;
+  private final Counter lost;
+
+  public SandboxMetrics(MeterRegistry meters) {
+    this.meters = meters;
+    this.started = counter("started", "Sandboxes that came to answer");
+    this.failed = counter("start_failed", "Starts that failed and were undone");
+    this.ended = counter("ended", "Sandboxes of which nothing is left");
+    this.lost = counter("lost", "Sandboxes whose VM ended by itself");
+  }
+
+  /**
+   * @param steps milliseconds by step, {@code total} among them
+   */
+  void started(Map<String, Double> steps) {
+    started.increment();
+    steps.forEach((step, millis) ->
+        Timer.builder("cofferdam.node.start")
+            .description("Time of a start by step; steps overlap")
+            .tag("step", step)
+            .publishPercentileHistogram()
+            .register(meters)
+            .record((long) (millis * 1e6), TimeUnit.NANOSECONDS));
+  }
+
+  void failed() {
+    failed.increment();
+  }
+
+  void ended() {
+    ended.increment();
+  }
+
+  void lost() {
+    lost.increment();
+  }
+
+  private Counter counter(String what, String description) {
+    return Counter.builder("cofferdam.node.sandboxes." + what)
+        .description(description)
+        .register(meters);
+  }
+}

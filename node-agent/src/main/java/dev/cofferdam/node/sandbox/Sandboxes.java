@@ -1,0 +1,346 @@
+package dev.cofferdam.node.sandbox;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.node.disk.SandboxFiles;
+import dev.cofferdam.node.guest.GuestConnector;
+import dev.cofferdam.node.helper.HelperException;
+import dev.cofferdam.node.journal.Journal;
+import dev.cofferdam.node.journal.JournalEntry;
+import dev.cofferdam.node.machine.Hypervisor;
+import dev.cofferdam.node.machine.ProcessTable;
+import dev.cofferdam.node.machine.Steps;
+import dev.cofferdam.node.sandbox.SandboxState.Ended;
+import dev.cofferdam.node.sandbox.SandboxState.Removing;
+import dev.cofferdam.node.sandbox.SandboxState.Running;
+import dev.cofferdam.node.sandbox.SandboxState.Starting;
+import dev.cofferdam.node.slot.Slot;
+import dev.cofferdam.node.slot.SlotPool;
+import dev.cofferdam.node.template.Template;
+import dev.cofferdam.node.template.TemplateCatalog;
+import dev.cofferdam.v1.ErrorReason;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Semaphore;
+import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Every sandbox of this node. Whatever happens to one happens under its lock, one thing at a time;
+ * safe for use by several threads.
+ */
+public final class Sandboxes implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(Sandboxes.class);
+
+  /** How the outside sees a running sandbox. */
+  public record Entry(String sandbox, long epoch) {}
+
+  /** Hears of sandboxes whose VM ended by itself, once nothing of them is left. */
+  @FunctionalInterface
+  public interface LossListener {
+    void lost(String sandbox, long epoch, String message);
+  }
+
+  private final SandboxMaker maker;
+  private final TemplateCatalog templates;
+  private final SizeLimits limits;
+  private final SlotPool slots;
+  private final Hypervisor hypervisor;
+  private final Journal journal;
+  private final SandboxMetrics metrics;
+  private final LongSupplier nanos;
+  private final ExecutorService executor;
+  private final Semaphore starts;
+  private final Capacity capacity;
+  private final Cells cells = new Cells();
+  private final Ending ending;
+  private final Adoption adoption;
+  private volatile LossListener listener = (sandbox, epoch, message) -> {};
+  private volatile boolean closed;
+
+  /**
+   * @param nanos a clock that never goes back
+   * @param parallelStarts how many starts are worked on at a time; others wait
+   */
+  public Sandboxes(
+      SandboxMaker maker,
+      Teardown teardown,
+      TemplateCatalog templates,
+      SizeLimits limits,
+      SlotPool slots,
+      Hypervisor hypervisor,
+      GuestConnector guests,
+      SandboxFiles files,
+      Journal journal,
+      SandboxMetrics metrics,
+      LongSupplier nanos,
+      ExecutorService executor,
+      int parallelStarts) {
+    this.maker = maker;
+    this.templates = templates;
+    this.limits = limits;
+    this.slots = slots;
+    this.hypervisor = hypervisor;
+    this.journal = journal;
+    this.metrics = metrics;
+    this.nanos = nanos;
+    this.executor = executor;
+    this.starts = new Semaphore(parallelStarts);
+    this.capacity = new Capacity(limits);
+    this.ending = new Ending(teardown, capacity, journal, metrics);
+    this.adoption =
+        new Adoption(
+            cells, ending, capacity, hypervisor, slots, guests, files, journal, this::watch);
+  }
+
+  public void onLoss(LossListener listener) {
+    this.listener = listener;
+  }
+
+  /** Takes up what an earlier process left: once, before anything else. */
+  public void recover(ProcessTable processes) {
+    adoption.recover(processes);
+  }
+
+  /**
+   * Idempotent per sandbox and epoch.
+   *
+   * @throws RuntimeException a {@link Refusal}, or the gateway's status; nothing half-made is left
+   */
+  public Started start(StartOrder order) {
+    Steps steps = new Steps(nanos);
+    return cells.locked(
+        order.sandbox(),
+        cell ->
+            switch (Fencing.start(cell.state, order.epoch())) {
+              case Fencing.Start.Stale stale -> throw stale(order.sandbox(), order.epoch(), stale);
+              case Fencing.Start.Answer _ -> new Started(hypervisor.isolation(), Map.of());
+              case Fencing.Start.Replace _ -> {
+                ending.remove(order.sandbox(), cell);
+                yield begin(order, cell, steps);
+              }
+              case Fencing.Start.Begin _ -> begin(order, cell, steps);
+            });
+  }
+
+  /**
+   * Idempotent: removing what is not here succeeds, and keeps its epoch from starting later.
+   *
+   * @param epoch 0: whatever runs
+   * @throws Refusal STALE_EPOCH, or INTERNAL when something is left; it is tried again by itself
+   */
+  public void remove(String sandbox, long epoch) {
+    StartOrder.requireId(sandbox);
+    cells.run(
+        sandbox,
+        cell -> {
+          if (epoch != 0 && Fencing.staleRemove(cell.state, epoch)) {
+            throw stale(
+                sandbox,
+                epoch,
+                new Fencing.Start.Stale(cell.state == null ? 0 : cell.state.epoch()));
+          }
+          ending.remove(sandbox, cell);
+          if (epoch != 0
+              && !(cell.state instanceof Ended e && e.epoch() == epoch && !e.repeatable())) {
+            journal.append(new JournalEntry.Ended(sandbox, epoch, false));
+            cell.state = new Ended(epoch, false);
+          }
+        });
+  }
+
+  /**
+   * @throws Refusal SANDBOX_NOT_FOUND or SANDBOX_NOT_RUNNING
+   */
+  public Relay relay(String sandbox) {
+    return switch (cells.peek(sandbox)) {
+      case Running running -> new Relay(running.guest().channel(), running.token());
+      case Starting _ -> throw notRunning(sandbox, "is being started");
+      case Removing _ -> throw notRunning(sandbox, "is being removed");
+      case Ended _ -> throw notRunning(sandbox, "has ended");
+      case null ->
+          throw new Refusal(
+              ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND, sandbox + " is not on this node");
+    };
+  }
+
+  /** Everything that runs here. */
+  public List<Entry> running() {
+    List<Entry> entries = new ArrayList<>();
+    cells.forEach((sandbox, state) -> {
+      if (state instanceof Running running) {
+        entries.add(new Entry(sandbox, running.epoch()));
+      }
+    });
+    return entries;
+  }
+
+  /** Who is in a slot. */
+  public Optional<String> inSlot(int slot) {
+    String[] found = new String[1];
+    cells.forEach((sandbox, state) -> {
+      if (state instanceof Running running && running.slot().number() == slot) {
+        found[0] = sandbox;
+      }
+    });
+    return Optional.ofNullable(found[0]);
+  }
+
+  public int freeMemoryMib() {
+    return capacity.freeMemoryMib();
+  }
+
+  /** Tries again what could not be removed. */
+  public void sweep() {
+    List<String> names = new ArrayList<>();
+    cells.forEach((sandbox, state) -> {
+      if (state instanceof Removing) {
+        names.add(sandbox);
+      }
+    });
+    for (String sandbox : names) {
+      cells.run(
+          sandbox,
+          cell -> {
+            if (cell.state instanceof Removing) {
+              ending.tryAgainLater(sandbox, cell, false);
+            }
+          });
+    }
+  }
+
+  /** Lets go of every sandbox; all run on. */
+  @Override
+  public void close() {
+    closed = true;
+    cells.forEach((sandbox, state) -> {
+      if (state instanceof Running running) {
+        running.guest().close();
+        running.machine().close();
+      }
+    });
+  }
+
+  private Started begin(StartOrder order, Cells.Cell cell, Steps steps) {
+    Template template = templates.require(order.template());
+    limits.require(order.size());
+    starts.acquireUninterruptibly();
+    try {
+      capacity.reserve(order.size());
+      Optional<Slot> slot;
+      try {
+        slot = steps.time("slot", slots::claim);
+      } catch (HelperException e) {
+        capacity.release(order.size());
+        throw SandboxMaker.failed(order, e);
+      }
+      if (slot.isEmpty()) {
+        capacity.release(order.size());
+        throw new Refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "every slot of this node is taken");
+      }
+      cell.state = new Starting(order.epoch());
+      try {
+        return make(order, template, slot.get(), cell, steps);
+      } catch (RuntimeException e) {
+        metrics.failed();
+        throw e;
+      }
+    } finally {
+      starts.release();
+    }
+  }
+
+  private Started make(
+      StartOrder order, Template template, Slot slot, Cells.Cell cell, Steps steps) {
+    String sandbox = order.sandbox();
+    try {
+      steps.time(
+          "journal",
+          () -> journal.append(new JournalEntry.Claimed(sandbox, order.epoch(), slot.number())));
+      Running running = maker.make(order, template, slot, steps);
+      steps.time("journal", () -> journal.append(entry(sandbox, running)));
+      cell.state = running;
+      watch(sandbox, running);
+      steps.reached("total");
+      metrics.started(steps.millis());
+      log.atInfo()
+          .setMessage("sandbox_started")
+          .addKeyValue("sandbox", sandbox)
+          .addKeyValue("epoch", order.epoch())
+          .addKeyValue("slot", slot.number())
+          .addKeyValue("steps_ms", steps.millis())
+          .log();
+      return new Started(hypervisor.isolation(), steps.millis());
+    } catch (RuntimeException e) {
+      log.atWarn()
+          .setMessage("sandbox_not_started")
+          .addKeyValue("sandbox", sandbox)
+          .addKeyValue("cause", e.getMessage())
+          .log();
+      cell.state = new Removing(order.epoch(), slot.number(), Optional.of(order.size()));
+      ending.tryAgainLater(sandbox, cell, true);
+      throw e;
+    }
+  }
+
+  private void watch(String sandbox, Running running) {
+    var _ =
+        running
+            .machine()
+            .ended()
+            .thenAccept(why -> executor.execute(() -> lost(sandbox, running, why)));
+  }
+
+  private void lost(String sandbox, Running running, String why) {
+    if (closed) {
+      return;
+    }
+    boolean mine =
+        cells.locked(
+            sandbox,
+            cell -> {
+              if (!(cell.state instanceof Running now)
+                  || !now.machine().process().equals(running.machine().process())) {
+                return false;
+              }
+              journal.append(
+                  new JournalEntry.Removing(sandbox, running.epoch(), running.slot().number()));
+              Ending.letGo(cell, running);
+              ending.tryAgainLater(sandbox, cell, false);
+              return true;
+            });
+    if (mine) {
+      metrics.lost();
+      log.atWarn()
+          .setMessage("sandbox_lost")
+          .addKeyValue("sandbox", sandbox)
+          .addKeyValue("why", why)
+          .log();
+      listener.lost(sandbox, running.epoch(), why);
+    }
+  }
+
+  private static JournalEntry.Running entry(String sandbox, Running running) {
+    return new JournalEntry.Running(
+        sandbox,
+        running.epoch(),
+        running.slot().number(),
+        running.machine().process(),
+        running.size());
+  }
+
+  private static Refusal stale(String sandbox, long epoch, Fencing.Start.Stale stale) {
+    return new Refusal(
+        ErrorReason.ERROR_REASON_STALE_EPOCH,
+        "epoch of %s is %s, expected more than what this node has seen: %s"
+            .formatted(
+                sandbox, Long.toUnsignedString(epoch), Long.toUnsignedString(stale.highest())));
+  }
+
+  private static Refusal notRunning(String sandbox, String what) {
+    return new Refusal(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, sandbox + " " + what);
+  }
+}

@@ -1,0 +1,268 @@
+package dev.cofferdam.node.slot;
+
+import dev.cofferdam.node.helper.HelperException;
+import dev.cofferdam.node.helper.NodeHelper;
+import dev.cofferdam.node.helper.SlotInfo;
+import dev.cofferdam.node.helper.SlotStatus;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.Executor;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The node's slots. Some stand ready, so that a create does not wait for a namespace; a slot that
+ * was used is destroyed and made anew, and one that could not be destroyed is held back until it
+ * is.
+ *
+ * <p>Every number is in exactly one place: free, ready, in use, dirty, or with a thread that moves
+ * it from one to another. Safe for use by several threads.
+ */
+public final class SlotPool {
+  private static final Logger log = LoggerFactory.getLogger(SlotPool.class);
+
+  private final NodeHelper helper;
+  private final int spare;
+  private final Executor executor;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final TreeSet<Integer> free = new TreeSet<>();
+  private final Deque<Slot> ready = new ArrayDeque<>();
+  private final Set<Integer> used = new TreeSet<>();
+  private final TreeSet<Integer> dirty = new TreeSet<>();
+  private boolean refilling;
+
+  /**
+   * @param max how many slots there may be, spares included
+   * @param spare how many to hold ready
+   * @param executor runs what may be done later
+   */
+  public SlotPool(NodeHelper helper, int max, int spare, Executor executor) {
+    if (spare < 0 || spare > max) {
+      throw new IllegalArgumentException("spare is " + spare + ", expected 0 to " + max);
+    }
+    this.helper = helper;
+    this.spare = spare;
+    this.executor = executor;
+    for (int number = 1; number <= max; number++) {
+      free.add(number);
+    }
+  }
+
+  /** At start: what an earlier process left, and no sandbox of ours is in, is destroyed. */
+  public void recover(Set<Integer> inUse) {
+    Set<Integer> stray = new TreeSet<>();
+    for (SlotStatus status : helper.listSlots()) {
+      stray.add(status.slot());
+    }
+    stray.removeAll(inUse);
+    lock.lock();
+    try {
+      used.addAll(inUse);
+      free.removeAll(inUse);
+      free.removeAll(stray);
+      dirty.addAll(stray);
+    } finally {
+      lock.unlock();
+    }
+    maintain();
+  }
+
+  /** Empty when all are taken. */
+  public Optional<Slot> claim() {
+    @Nullable Slot slot;
+    @Nullable Integer number = null;
+    lock.lock();
+    try {
+      slot = ready.pollFirst();
+      if (slot == null) {
+        number = free.pollFirst();
+      }
+      if (slot != null) {
+        used.add(slot.number());
+      } else if (number != null) {
+        used.add(number);
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (slot == null && number != null) {
+      slot = makeOrHoldBack(number);
+    }
+    maintainLater();
+    return Optional.ofNullable(slot);
+  }
+
+  /**
+   * The slot of a sandbox that was found running. Asking for it again changes nothing in the
+   * kernel.
+   */
+  public Slot adopt(int number) {
+    Slot slot = make(number);
+    lock.lock();
+    try {
+      free.remove(number);
+      used.add(number);
+    } finally {
+      lock.unlock();
+    }
+    return slot;
+  }
+
+  /**
+   * Destroys the slot and everything in it; it may be claimed again afterwards.
+   *
+   * @throws HelperException when that did not work yet: it is tried again later, and the slot stays
+   *     out of use
+   */
+  public void release(int number) {
+    lock.lock();
+    try {
+      if (!used.remove(number)) {
+        return;
+      }
+    } finally {
+      lock.unlock();
+    }
+    try {
+      clean(number);
+    } finally {
+      maintainLater();
+    }
+  }
+
+  /** How many could still be claimed. */
+  public int available() {
+    lock.lock();
+    try {
+      return free.size() + ready.size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  public int used() {
+    lock.lock();
+    try {
+      return used.size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Destroys what is dirty and makes spares. Quiet about failures: it will be called again. */
+  public void maintain() {
+    lock.lock();
+    try {
+      if (refilling) {
+        return;
+      }
+      refilling = true;
+    } finally {
+      lock.unlock();
+    }
+    try {
+      cleanAll();
+      while (makeSpare()) {
+        // One at a time, so that a claim in between finds the lock free.
+      }
+    } catch (HelperException e) {
+      log.atWarn().setMessage("slots_not_maintained").addKeyValue("cause", e.getMessage()).log();
+    } finally {
+      refilled();
+    }
+  }
+
+  private void refilled() {
+    lock.lock();
+    try {
+      refilling = false;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void maintainLater() {
+    executor.execute(this::maintain);
+  }
+
+  private void cleanAll() {
+    while (true) {
+      @Nullable Integer number;
+      lock.lock();
+      try {
+        number = dirty.pollFirst();
+      } finally {
+        lock.unlock();
+      }
+      if (number == null) {
+        return;
+      }
+      clean(number);
+    }
+  }
+
+  /**
+   * The number is with this thread alone: nobody else may make the slot anew while it is being
+   * destroyed.
+   */
+  private void clean(int number) {
+    boolean clean = false;
+    try {
+      helper.destroySlot(number);
+      clean = true;
+    } finally {
+      lock.lock();
+      try {
+        (clean ? free : dirty).add(number);
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  private boolean makeSpare() {
+    @Nullable Integer number;
+    lock.lock();
+    try {
+      number = ready.size() < spare ? free.pollFirst() : null;
+    } finally {
+      lock.unlock();
+    }
+    if (number == null) {
+      return false;
+    }
+    Slot slot = makeOrHoldBack(number);
+    lock.lock();
+    try {
+      ready.addLast(slot);
+    } finally {
+      lock.unlock();
+    }
+    return true;
+  }
+
+  private Slot makeOrHoldBack(int number) {
+    try {
+      return make(number);
+    } catch (HelperException e) {
+      lock.lock();
+      try {
+        used.remove(number);
+        dirty.add(number);
+      } finally {
+        lock.unlock();
+      }
+      throw e;
+    }
+  }
+
+  private Slot make(int number) {
+    SlotInfo info = helper.createSlot(number);
+    return new Slot(info.slot(), info.address(), info.link());
+  }
+}

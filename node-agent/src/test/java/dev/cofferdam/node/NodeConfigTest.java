@@ -1,0 +1,138 @@
+package dev.cofferdam.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.cofferdam.kit.config.ConfigException;
+import dev.cofferdam.kit.config.Settings;
+import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.node.sandbox.SizeLimits;
+import dev.cofferdam.node.slot.SlotPrefix;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class NodeConfigTest {
+  private static final Map<String, String> REQUIRED =
+      Map.of(
+          "tls.certificate", "/c.pem",
+          "tls.key", "/k.pem",
+          "tls.authority", "/a.pem",
+          "template.debian", "0123456789abcdef");
+
+  @Test
+  void defaults() {
+    assertThat(read(Map.of()))
+        .isEqualTo(
+            new NodeConfig(
+                local(7420),
+                local(7421),
+                local(7420),
+                tls(),
+                local(7400),
+                local(7410),
+                local(7430),
+                Path.of("/var/lib/cofferdam/run/helper.sock"),
+                Path.of("/var/lib/cofferdam/node/sandboxes"),
+                Path.of("/var/cache/cofferdam/templates"),
+                Path.of("/var/cache/cofferdam/images"),
+                Map.of("debian", "0123456789abcdef"),
+                1,
+                512,
+                Path.of("/var/lib/cofferdam/node/state"),
+                32,
+                2,
+                4,
+                new SizeLimits(4, 4096, 65_536),
+                SlotPrefix.parse("100.80.0.0/16"),
+                Path.of("/usr/bin/qemu-system-x86_64")));
+  }
+
+  @Test
+  void everyKey() {
+    Map<String, String> keys = new HashMap<>();
+    keys.put("listen", "127.0.0.1:1");
+    keys.put("admin.listen", "127.0.0.1:2");
+    keys.put("advertised.address", "127.0.0.1:3");
+    keys.put("scheduler.address", "127.0.0.1:4");
+    keys.put("broker.address", "127.0.0.1:5");
+    keys.put("gateway.address", "127.0.0.1:6");
+    keys.put("helper.socket", "/h");
+    keys.put("sandbox.root", "/s");
+    keys.put("template.root", "/t");
+    keys.put("image.root", "/i");
+    keys.put("template.plan-9", "fedcba9876543210");
+    keys.put("prepared.vcpus", "2");
+    keys.put("prepared.memory-mib", "256");
+    keys.put("state.dir", "/d");
+    keys.put("slots.max", "9");
+    keys.put("slots.spare", "3");
+    keys.put("starts.parallel", "7");
+    keys.put("vcpus.limit", "5");
+    keys.put("memory.limit-mib", "1000");
+    keys.put("disk.limit-mib", "2000");
+    keys.put("slot.prefix", "10.1.2.0/24");
+    keys.put("qemu.binary", "/q");
+    assertThat(read(keys))
+        .isEqualTo(
+            new NodeConfig(
+                local(1),
+                local(2),
+                local(3),
+                tls(),
+                local(4),
+                local(5),
+                local(6),
+                Path.of("/h"),
+                Path.of("/s"),
+                Path.of("/t"),
+                Path.of("/i"),
+                Map.of("debian", "0123456789abcdef", "plan-9", "fedcba9876543210"),
+                2,
+                256,
+                Path.of("/d"),
+                9,
+                3,
+                7,
+                new SizeLimits(5, 1000, 2000),
+                SlotPrefix.parse("10.1.2.0/24"),
+                Path.of("/q")));
+  }
+
+  @Test
+  void everyProblemIsToldAtOnce() {
+    assertThatThrownBy(() ->
+            NodeConfig.read(
+                Settings.of(
+                    "node-agent",
+                    "test",
+                    Map.of(
+                        "slots.max", "300",
+                        "slot.prefix", "10.1.2.0/24",
+                        "template.Debian", "x",
+                        "nonsense", "1"),
+                    Map.of())))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContainingAll(
+            "tls.key is required",
+            "slots.max is 300, expected at most 254",
+            "template.Debian",
+            "nonsense is not a known key");
+  }
+
+  private static NodeConfig read(Map<String, String> more) {
+    Map<String, String> values = new HashMap<>(REQUIRED);
+    values.putAll(more);
+    return NodeConfig.read(Settings.of("node-agent", "test", values, Map.of()));
+  }
+
+  private static TlsFiles tls() {
+    return new TlsFiles(Path.of("/c.pem"), Path.of("/k.pem"), Path.of("/a.pem"), "cofferdam.local");
+  }
+
+  private static InetSocketAddress local(int port) {
+    return InetSocketAddress.createUnresolved("127.0.0.1", port);
+  }
+}

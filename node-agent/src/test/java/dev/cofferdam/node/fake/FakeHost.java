@@ -1,0 +1,182 @@
+package dev.cofferdam.node.fake;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.node.disk.SandboxFiles;
+import dev.cofferdam.node.disk.SparseFile;
+import dev.cofferdam.node.image.Image;
+import dev.cofferdam.node.journal.FileJournal;
+import dev.cofferdam.node.machine.MachineSize;
+import dev.cofferdam.node.sandbox.Gateway;
+import dev.cofferdam.node.sandbox.SandboxMaker;
+import dev.cofferdam.node.sandbox.SandboxMetrics;
+import dev.cofferdam.node.sandbox.Sandboxes;
+import dev.cofferdam.node.sandbox.SizeLimits;
+import dev.cofferdam.node.sandbox.Teardown;
+import dev.cofferdam.node.slot.SlotPool;
+import dev.cofferdam.node.slot.SlotPrefix;
+import dev.cofferdam.node.template.Template;
+import dev.cofferdam.node.template.TemplateCatalog;
+import dev.cofferdam.v1.ErrorReason;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.stream.Stream;
+
+/** A host and the node agents that run on it, one after another. */
+public final class FakeHost {
+  public static final MachineSize PREPARED = new MachineSize(1, 512, 64);
+  public static final int SLOTS = 4;
+
+  /** One process of the node agent. */
+  public final class Node implements AutoCloseable {
+    public final Acts acts = new Acts();
+    public final FakeGuests guests = new FakeGuests(acts);
+    public final SlotPool slots;
+    public final Sandboxes sandboxes;
+    public final FakeHelper helper;
+    private final FakeJournal journal;
+    private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
+
+    private Node(int spare) {
+      journal = new FakeJournal(FileJournal.open(directory.resolve("journal")), acts);
+      SandboxFiles files = new SandboxFiles(root(), directory.resolve("tokens"));
+      helper =
+          new FakeHelper(
+              kernel, acts, root(), start -> kernel.start(start.slot(), start.sandbox(), () -> {}));
+      FakeHypervisor hypervisor = new FakeHypervisor(kernel, acts, root());
+      // Slots are maintained when the test says so: what happens and when is then the same in each
+      // run.
+      slots = new SlotPool(helper, SLOTS, spare, task -> {});
+      Gateway gateway =
+          new Gateway() {
+            @Override
+            public void attach(String sandbox, String slotAddress, String ticket) {
+              acts.act("gateway.attach");
+              kernel.attach(sandbox, slotAddress);
+            }
+
+            @Override
+            public void detach(String sandbox, String slotAddress, long epoch) {
+              acts.act("gateway.detach");
+              kernel.detach(sandbox, slotAddress);
+            }
+          };
+      SandboxMaker maker =
+          new SandboxMaker(
+              helper,
+              hypervisor,
+              files,
+              (file, sizeMib) -> {
+                acts.act("disk.format");
+                SparseFile.create(file, (long) sizeMib << 20).close();
+              },
+              guests,
+              gateway,
+              InstantSource.system(),
+              new Random(1),
+              executor);
+      Teardown teardown =
+          new Teardown(
+              helper, slots, SlotPrefix.parse("100.80.0.0/16"), files, gateway, journal, executor);
+      TemplateCatalog templates =
+          name -> {
+            if (!name.equals("debian")) {
+              throw new Refusal(ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND, name);
+            }
+            return template;
+          };
+      sandboxes =
+          new Sandboxes(
+              maker,
+              teardown,
+              templates,
+              new SizeLimits(2, 1536, 1024),
+              slots,
+              hypervisor,
+              guests,
+              files,
+              journal,
+              new SandboxMetrics(new SimpleMeterRegistry()),
+              System::nanoTime,
+              executor,
+              2);
+    }
+
+    /** Dies on the spot: threads may go on, but nothing that they do happens. */
+    public void kill() {
+      acts.killAfter(0);
+      kernel.forgetListeners();
+      executor.shutdownNow();
+      guests.close();
+      journal.close();
+    }
+
+    @Override
+    public void close() {
+      kill();
+    }
+  }
+
+  public final Kernel kernel = new Kernel();
+  private final Path directory;
+  private final Template template;
+
+  public FakeHost(Path directory) {
+    this.directory = directory;
+    Image image = new Image("0123456789abcdef", directory.resolve("image"), "quiet", List.of(), 64);
+    this.template = template(directory.resolve("template"), image);
+  }
+
+  /** A node agent on this host, recovered. The one before has to be dead. */
+  public Node node() {
+    return node(0);
+  }
+
+  public Node node(int spareSlots) {
+    Node node = new Node(spareSlots);
+    node.sandboxes.recover(kernel);
+    return node;
+  }
+
+  /** A node agent that has not looked around yet. */
+  public Node blindNode() {
+    return new Node(0);
+  }
+
+  public Path root() {
+    return directory.resolve("sandboxes");
+  }
+
+  /** Every name in the sandboxes' directory and among the tokens. */
+  public Set<String> onDisk() {
+    Set<String> names = new TreeSet<>();
+    for (Path place : List.of(root(), directory.resolve("tokens"))) {
+      try (Stream<Path> files = Files.list(place)) {
+        files.forEach(file -> names.add(String.valueOf(file.getFileName())));
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+    return names;
+  }
+
+  private static Template template(Path directory, Image image) {
+    try {
+      Files.createDirectories(directory);
+      Path disk = directory.resolve("disk.ext4");
+      SparseFile.create(disk, 64L << 20).close();
+      return new Template("feedfeedfeedfeed", directory, image, PREPARED, SparseFile.extents(disk));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

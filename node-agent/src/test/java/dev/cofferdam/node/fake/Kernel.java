@@ -1,0 +1,94 @@
+package dev.cofferdam.node.fake;
+
+import dev.cofferdam.node.machine.ProcessId;
+import dev.cofferdam.node.machine.ProcessTable;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/** Slots and VMMs of a host. Outlives every node agent. */
+public final class Kernel implements ProcessTable {
+  /** One VMM. */
+  public record Vmm(ProcessId process, String sandbox, Runnable onDeath) {}
+
+  private final Set<Integer> slots = new TreeSet<>();
+  private final Map<Integer, Vmm> vmms = new TreeMap<>();
+  private final Map<String, String> attachments = new TreeMap<>();
+  private long nextPid = 1000;
+
+  public synchronized void createSlot(int slot) {
+    slots.add(slot);
+  }
+
+  public void destroySlot(int slot) {
+    kill(slot);
+    synchronized (this) {
+      slots.remove(slot);
+    }
+  }
+
+  public synchronized Set<Integer> slots() {
+    return new TreeSet<>(slots);
+  }
+
+  public synchronized ProcessId start(int slot, String sandbox, Runnable onDeath) {
+    if (!slots.contains(slot) || vmms.containsKey(slot)) {
+      throw new IllegalStateException("slot " + slot + " is not there or taken: " + vmms);
+    }
+    ProcessId process = new ProcessId(nextPid++, 77);
+    vmms.put(slot, new Vmm(process, sandbox, onDeath));
+    return process;
+  }
+
+  public void kill(int slot) {
+    Vmm vmm;
+    synchronized (this) {
+      vmm = vmms.remove(slot);
+    }
+    if (vmm != null) {
+      vmm.onDeath().run();
+    }
+  }
+
+  /** Whoever listens for deaths is dead itself. */
+  public synchronized void forgetListeners() {
+    vmms.replaceAll((slot, vmm) -> new Vmm(vmm.process(), vmm.sandbox(), () -> {}));
+  }
+
+  /** A new listener for a VMM's death. */
+  public synchronized void listen(int slot, Runnable onDeath) {
+    vmms.computeIfPresent(slot, (s, vmm) -> new Vmm(vmm.process(), vmm.sandbox(), onDeath));
+  }
+
+  public synchronized List<String> running() {
+    List<String> names = new ArrayList<>();
+    vmms.values().forEach(vmm -> names.add(vmm.sandbox()));
+    return names;
+  }
+
+  public synchronized long pid(int slot) {
+    Vmm vmm = vmms.get(slot);
+    return vmm == null ? 0 : vmm.process().pid();
+  }
+
+  public synchronized void attach(String sandbox, String address) {
+    attachments.put(address, sandbox);
+  }
+
+  public synchronized void detach(String sandbox, String address) {
+    attachments.remove(address, sandbox);
+  }
+
+  /** Sandboxes by slot address, as the gateway has them. */
+  public synchronized Map<String, String> attachments() {
+    return new TreeMap<>(attachments);
+  }
+
+  @Override
+  public synchronized boolean alive(ProcessId process) {
+    return vmms.values().stream().anyMatch(vmm -> vmm.process().equals(process));
+  }
+}

@@ -1,0 +1,109 @@
+package dev.cofferdam.node.qemu;
+
+import dev.cofferdam.node.fake.Acts;
+import dev.cofferdam.node.fake.FakeHelper;
+import dev.cofferdam.node.fake.Kernel;
+import dev.cofferdam.node.helper.NodeHelper;
+import dev.cofferdam.node.helper.SlotDrop;
+import dev.cofferdam.node.helper.SlotInfo;
+import dev.cofferdam.node.helper.SlotStatus;
+import dev.cofferdam.node.helper.VmmStart;
+import dev.cofferdam.node.machine.Hypervisor;
+import dev.cofferdam.node.machine.HypervisorContract;
+import dev.cofferdam.node.machine.LinuxProcessTable;
+import dev.cofferdam.node.machine.ProcessId;
+import dev.cofferdam.node.machine.ProcessTable;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The driver against the real QEMU. */
+class QemuHypervisorTest extends HypervisorContract {
+  @TempDir Path directory;
+  private RealQemu qemu;
+
+  @BeforeEach
+  void needQemu() {
+    qemu = new RealQemu(directory.resolve("s"), directory.resolve("t"));
+    Assumptions.assumeTrue(Files.isExecutable(RealQemu.BINARY), "no QEMU on this machine");
+  }
+
+  @Override
+  protected Hypervisor hypervisor() {
+    return new QemuHypervisor(
+        new Helper(), new LinuxProcessTable(), directory.resolve("s"), "test", path -> path);
+  }
+
+  @Override
+  protected ProcessTable processes() {
+    return new LinuxProcessTable();
+  }
+
+  @Override
+  protected void kill(int slot) {
+    qemu.kill(slot);
+  }
+
+  @Override
+  protected void publish(Path source, String template) throws IOException {
+    Path target = Files.createDirectories(directory.resolve("t").resolve(template));
+    Files.copy(source.resolve("ram"), target.resolve("ram"));
+    Files.copy(source.resolve("state"), target.resolve("state"));
+  }
+
+  /** VMMs alone are real. */
+  private final class Helper implements NodeHelper {
+    private final NodeHelper rest =
+        new FakeHelper(new Kernel(), new Acts(), directory, start -> qemu.start(start));
+
+    @Override
+    public void ensureGate() {
+      rest.ensureGate();
+    }
+
+    @Override
+    public SlotInfo createSlot(int slot) {
+      return rest.createSlot(slot);
+    }
+
+    @Override
+    public void destroySlot(int slot) {
+      qemu.kill(slot);
+    }
+
+    @Override
+    public List<SlotStatus> listSlots() {
+      return rest.listSlots();
+    }
+
+    @Override
+    public void prepareSandbox(int slot, String sandbox, List<String> files) {
+      rest.prepareSandbox(slot, sandbox, files);
+    }
+
+    @Override
+    public void loadTemplate(String template) {
+      rest.loadTemplate(template);
+    }
+
+    @Override
+    public ProcessId startVmm(VmmStart start) {
+      return rest.startVmm(start);
+    }
+
+    @Override
+    public void stopVmm(int slot) {
+      qemu.kill(slot);
+    }
+
+    @Override
+    public void watchDrops(Consumer<SlotDrop> drops) {
+      rest.watchDrops(drops);
+    }
+  }
+}

@@ -1,0 +1,81 @@
+package dev.cofferdam.node.qemu;
+
+import dev.cofferdam.node.helper.VmmStart;
+import dev.cofferdam.node.machine.ProcessId;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * The machine's own QEMU without a jail, a network or a guest: what it does is what QEMU does, down
+ * to its devices. The jail's paths and descriptors become real ones through a shell.
+ */
+final class RealQemu {
+  static final Path BINARY = Path.of("/usr/bin/qemu-system-x86_64");
+
+  private final Path sandboxes;
+  private final Path templates;
+  private final Map<Integer, Process> running = new ConcurrentHashMap<>();
+
+  RealQemu(Path sandboxes, Path templates) {
+    this.sandboxes = sandboxes;
+    this.templates = templates;
+  }
+
+  ProcessId start(VmmStart start) {
+    Path directory = sandboxes.resolve(start.sandbox());
+    List<String> command = new ArrayList<>(List.of("/bin/sh", "-c"));
+    Path template = templates.resolve(start.template());
+    command.add(
+        start.template().isEmpty()
+            ? "exec \"$@\""
+            : "exec 4<>\"%s/ram\" 5<\"%s/state\"; exec \"$@\"".formatted(template, template));
+    command.add("qemu");
+    command.add(BINARY.toString());
+    List<String> arguments = new ArrayList<>(start.arguments());
+    without(arguments, "-kernel");
+    without(arguments, "-initrd");
+    without(arguments, "-append");
+    for (String argument : arguments) {
+      command.add(
+          argument
+              .replace("/sandbox/", directory + "/")
+              .replace("/image/rootfs.erofs", "/dev/zero")
+              .replace("tap,id=n0,fd=3", "hubport,id=n0,hubid=0"));
+    }
+    try {
+      Process process =
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(directory.resolve("vmm.log").toFile())
+              .start();
+      running.put(start.slot(), process);
+      String stat = Files.readString(Path.of("/proc/" + process.pid() + "/stat"));
+      String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
+      return new ProcessId(process.pid(), Long.parseLong(fields[19]));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  void kill(int slot) {
+    Process process = running.remove(slot);
+    if (process != null) {
+      Objects.requireNonNull(process.destroyForcibly());
+      process.onExit().join();
+    }
+  }
+
+  private static void without(List<String> arguments, String option) {
+    int at = arguments.indexOf(option);
+    if (at >= 0) {
+      arguments.subList(at, at + 2).clear();
+    }
+  }
+}

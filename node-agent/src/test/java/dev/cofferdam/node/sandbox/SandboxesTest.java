@@ -1,0 +1,327 @@
+package dev.cofferdam.node.sandbox;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.node.fake.FakeHost;
+import dev.cofferdam.node.guest.GuestIdentity;
+import dev.cofferdam.node.helper.HelperException;
+import dev.cofferdam.node.journal.JournalException;
+import dev.cofferdam.node.machine.Isolation;
+import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.machine.MachineSize;
+import dev.cofferdam.v1.ErrorReason;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class SandboxesTest {
+  private static final String A = "sb-aaaaaaaaaaaaaaaaaaaa";
+  private static final String B = "sb-bbbbbbbbbbbbbbbbbbbb";
+  private static final String C = "sb-cccccccccccccccccccc";
+
+  @TempDir Path directory;
+  private FakeHost host;
+  private FakeHost.Node node;
+
+  @BeforeEach
+  void start() {
+    host = new FakeHost(directory);
+    node = host.node();
+  }
+
+  @AfterEach
+  void stop() {
+    node.close();
+  }
+
+  @Test
+  void aStartedSandboxRunsAttachedAndConfigured() {
+    Started started = node.sandboxes.start(order(A, 1));
+
+    assertThat(started.isolation()).isEqualTo(Isolation.EMULATED);
+    assertThat(started.stepsMs()).containsKeys("slot", "journal", "attach", "guest", "total");
+    assertThat(host.kernel.running()).containsExactly(A);
+    assertThat(host.kernel.attachments()).containsValue(A);
+    GuestIdentity identity = node.guests.configured().getFirst();
+    assertThat(identity.hostname()).isEqualTo(A);
+    assertThat(identity.environment()).containsEntry("API_KEY", "cfd_placeholder");
+    assertThat(node.sandboxes.running()).containsExactly(new Sandboxes.Entry(A, 1));
+    assertThat(node.sandboxes.relay(A).token()).isEqualTo(identity.token());
+  }
+
+  @Test
+  void theGuestIsConfiguredOnlyOnceTheWayOutIsInForceAndTheMachineRuns() {
+    node.sandboxes.start(order(A, 1));
+
+    List<String> acts = node.acts.done();
+    assertThat(acts.indexOf("guest.configure"))
+        .isGreaterThan(acts.indexOf("gateway.attach"))
+        .isGreaterThan(acts.indexOf("machine.resume"));
+    assertThat(acts.indexOf("journal.claimed.written")).isLessThan(acts.indexOf("gateway.attach"));
+  }
+
+  @Test
+  void twoSandboxesShareNothingThatMakesAGuestUnique() {
+    node.sandboxes.start(order(A, 1));
+    node.sandboxes.start(order(B, 1));
+
+    GuestIdentity a = node.guests.configured().get(0);
+    GuestIdentity b = node.guests.configured().get(1);
+    assertThat(a.entropy()).isNotEqualTo(b.entropy());
+    assertThat(a.entropy().size()).isGreaterThanOrEqualTo(64);
+    assertThat(a.machineId()).isNotEqualTo(b.machineId());
+    assertThat(a.token()).isNotEqualTo(b.token());
+  }
+
+  @Test
+  void aRepeatedStartIsAnsweredAndMakesNothing() {
+    node.sandboxes.start(order(A, 1));
+    assertThat(node.sandboxes.start(order(A, 1)).stepsMs()).isEmpty();
+    assertThat(host.kernel.running()).containsExactly(A);
+    assertThat(node.guests.configured()).hasSize(1);
+  }
+
+  @Test
+  void aLowerEpochIsRefusedAndAHigherOneReplaces() {
+    node.sandboxes.start(order(A, 5));
+    assertReason(ErrorReason.ERROR_REASON_STALE_EPOCH, () -> node.sandboxes.start(order(A, 4)));
+    assertReason(ErrorReason.ERROR_REASON_STALE_EPOCH, () -> node.sandboxes.remove(A, 4));
+
+    node.sandboxes.start(order(A, 6));
+    assertThat(host.kernel.running()).containsExactly(A);
+    assertThat(node.sandboxes.running()).containsExactly(new Sandboxes.Entry(A, 6));
+    assertThat(node.guests.configured()).hasSize(2);
+  }
+
+  @Test
+  void aRemovedSandboxLeavesNothingAndItsEpochNeverStartsAgain() {
+    node.sandboxes.start(order(A, 2));
+    node.sandboxes.remove(A, 2);
+    assertNothingLeft();
+
+    node.sandboxes.remove(A, 2);
+    assertReason(ErrorReason.ERROR_REASON_STALE_EPOCH, () -> node.sandboxes.start(order(A, 2)));
+    assertReason(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, () -> node.sandboxes.relay(A));
+  }
+
+  @Test
+  void removingWhatWasNeverHereSucceedsAndFences() {
+    node.sandboxes.remove(A, 3);
+    assertReason(ErrorReason.ERROR_REASON_STALE_EPOCH, () -> node.sandboxes.start(order(A, 3)));
+    restart();
+    assertReason(ErrorReason.ERROR_REASON_STALE_EPOCH, () -> node.sandboxes.start(order(A, 2)));
+    assertReason(ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND, () -> node.sandboxes.relay(B));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "slot.create",
+        "journal.claimed",
+        "gateway.attach",
+        "sandbox.prepare",
+        "machine.start",
+        "machine.resume",
+        "guest.configure",
+        "journal.running"
+      })
+  void aStartThatFailsAnywhereLeavesNothingAndMayBeRepeated(String act) {
+    node.acts.fail(act, () -> failure(act));
+    assertThatThrownBy(() -> node.sandboxes.start(order(A, 1)))
+        .isInstanceOf(RuntimeException.class);
+    node.acts.heal();
+    node.slots.maintain();
+    assertNothingLeft();
+    assertThat(node.sandboxes.freeMemoryMib()).isEqualTo(1536);
+
+    node.sandboxes.start(order(A, 1));
+    assertThat(host.kernel.running()).containsExactly(A);
+  }
+
+  @Test
+  void aGatewayThatRefusesSaysWhy() {
+    node.acts.fail(
+        "gateway.attach",
+        () -> new Refusal(ErrorReason.ERROR_REASON_TICKET_INVALID, "the ticket was used before"));
+    assertReason(ErrorReason.ERROR_REASON_TICKET_INVALID, () -> node.sandboxes.start(order(A, 1)));
+    assertNothingLeft();
+    assertThat(node.guests.configured()).isEmpty();
+  }
+
+  @Test
+  void whatCannotBeRemovedNowIsRemovedLater() {
+    node.sandboxes.start(order(A, 1));
+    node.acts.fail("vmm.stop", () -> failure("vmm.stop"));
+    assertReason(ErrorReason.ERROR_REASON_INTERNAL, () -> node.sandboxes.remove(A, 1));
+    assertReason(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, () -> node.sandboxes.relay(A));
+
+    node.acts.heal();
+    node.sandboxes.sweep();
+    assertNothingLeft();
+  }
+
+  @Test
+  void aGatewayThatIsAwayDoesNotHoldBackARemoval() {
+    node.sandboxes.start(order(A, 1));
+    node.acts.fail(
+        "gateway.detach",
+        () -> new Refusal(ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE, "no answer"));
+    node.sandboxes.remove(A, 1);
+    assertThat(host.kernel.running()).isEmpty();
+    assertThat(host.onDisk()).isEmpty();
+  }
+
+  @Test
+  void anotherSizeIsBootedOnADiskOfItsOwn() {
+    node.sandboxes.start(order(A, 1, new MachineSize(2, 256, 128)));
+    assertThat(node.acts.done()).contains("disk.format");
+    assertThat(host.root().resolve(A).resolve("disk.ext4")).hasSize(128L << 20);
+    assertThat(host.kernel.running()).containsExactly(A);
+  }
+
+  @Test
+  void limitsAreKeptAndNothingIsMadeBeyondThem() {
+    assertReason(
+        ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
+        () -> node.sandboxes.start(order(A, 1, new MachineSize(3, 512, 64))));
+    assertReason(
+        ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
+        () -> node.sandboxes.start(order(A, 1, new MachineSize(1, 2048, 64))));
+    node.sandboxes.start(order(A, 1, new MachineSize(1, 1024, 64)));
+    node.sandboxes.start(order(B, 1));
+    assertReason(ErrorReason.ERROR_REASON_NO_CAPACITY, () -> node.sandboxes.start(order(C, 1)));
+    node.sandboxes.remove(A, 1);
+    node.sandboxes.start(order(C, 1));
+  }
+
+  @Test
+  void withoutASlotThereIsNoCapacity() {
+    MachineSize small = new MachineSize(1, 128, 64);
+    for (int i = 0; i < FakeHost.SLOTS; i++) {
+      node.sandboxes.start(order("sb-" + String.valueOf((char) ('d' + i)).repeat(20), 1, small));
+    }
+    assertReason(
+        ErrorReason.ERROR_REASON_NO_CAPACITY, () -> node.sandboxes.start(order(A, 1, small)));
+  }
+
+  @Test
+  void anUnknownTemplateIsNamed() {
+    StartOrder order = new StartOrder(A, 1, "plan9", FakeHost.PREPARED, Map.of(), "ticket", "");
+    assertReason(ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND, () -> node.sandboxes.start(order));
+  }
+
+  @Test
+  void aVmThatEndsByItselfIsClearedAndReported()
+      throws ExecutionException, InterruptedException, TimeoutException {
+    CompletableFuture<String> lost = new CompletableFuture<>();
+    node.sandboxes.onLoss((sandbox, epoch, message) -> lost.complete(sandbox + " " + epoch));
+    node.sandboxes.start(order(A, 7));
+    host.kernel.kill(1);
+
+    assertThat(lost.get(10, TimeUnit.SECONDS)).isEqualTo(A + " 7");
+    assertNothingLeft();
+  }
+
+  @Test
+  void afterAKillRunningSandboxesAreTakenUpWithTheirTokens() {
+    node.sandboxes.start(order(A, 3));
+    String token = node.sandboxes.relay(A).token();
+    restart();
+
+    assertThat(node.sandboxes.running()).containsExactly(new Sandboxes.Entry(A, 3));
+    assertThat(node.sandboxes.relay(A).token()).isEqualTo(token);
+    assertThat(node.sandboxes.freeMemoryMib()).isEqualTo(1536 - 512);
+    assertThat(node.sandboxes.start(order(A, 3)).stepsMs()).isEmpty();
+    node.sandboxes.start(order(B, 1));
+    assertThat(host.kernel.running()).containsExactlyInAnyOrder(A, B);
+    node.sandboxes.remove(A, 3);
+    node.sandboxes.remove(B, 1);
+    assertNothingLeft();
+  }
+
+  @Test
+  void aVmThatDiedWhileNobodyWatchedIsCleared() {
+    node.sandboxes.start(order(A, 3));
+    node.kill();
+    host.kernel.kill(1);
+    node = host.node();
+    assertThat(node.sandboxes.running()).isEmpty();
+    assertNothingLeft();
+  }
+
+  @Test
+  void aHelperThatIsAwayAtStartCostsNoRunningSandbox() {
+    node.sandboxes.start(order(A, 3));
+    node.kill();
+    node = host.blindNode();
+    node.acts.fail("slot.create", () -> failure("slot.create"));
+    assertThatThrownBy(() -> node.sandboxes.recover(host.kernel))
+        .isInstanceOf(HelperException.class);
+    assertThat(host.kernel.running()).containsExactly(A);
+    restart();
+    assertThat(node.sandboxes.running()).containsExactly(new Sandboxes.Entry(A, 3));
+  }
+
+  @Test
+  void ordersThatMakeNoSenseAreRefused() {
+    assertReason(ErrorReason.ERROR_REASON_INVALID_ARGUMENT, () -> order("../etc", 1));
+    assertReason(ErrorReason.ERROR_REASON_INVALID_ARGUMENT, () -> order(A, 0));
+    assertReason(
+        ErrorReason.ERROR_REASON_ENVIRONMENT_INVALID,
+        () -> new StartOrder(A, 1, "debian", FakeHost.PREPARED, Map.of("1A", ""), "ticket", ""));
+    assertReason(
+        ErrorReason.ERROR_REASON_ENVIRONMENT_INVALID,
+        () -> new StartOrder(A, 1, "debian", FakeHost.PREPARED, Map.of("A", "\0"), "ticket", ""));
+    assertReason(ErrorReason.ERROR_REASON_INVALID_ARGUMENT, () -> node.sandboxes.remove("/", 1));
+  }
+
+  private void restart() {
+    node.kill();
+    node = host.node();
+  }
+
+  private void assertNothingLeft() {
+    assertThat(host.kernel.running()).isEmpty();
+    assertThat(host.kernel.slots()).isEmpty();
+    assertThat(host.kernel.attachments()).isEmpty();
+    assertThat(host.onDisk()).isEmpty();
+  }
+
+  private static RuntimeException failure(String act) {
+    return switch (act) {
+      case "slot.create", "sandbox.prepare", "vmm.stop" ->
+          new HelperException(HelperException.Code.FAILED, act);
+      case "machine.start", "machine.resume", "guest.configure" -> new MachineException(act);
+      case "journal.claimed", "journal.running" -> new JournalException(act);
+      default -> new Refusal(ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE, act);
+    };
+  }
+
+  private static StartOrder order(String sandbox, long epoch) {
+    return order(sandbox, epoch, FakeHost.PREPARED);
+  }
+
+  private static StartOrder order(String sandbox, long epoch, MachineSize size) {
+    return new StartOrder(
+        sandbox, epoch, "debian", size, Map.of("API_KEY", "cfd_placeholder"), "ticket", "");
+  }
+
+  private static void assertReason(ErrorReason reason, ThrowingCallable call) {
+    assertThatThrownBy(call)
+        .isInstanceOfSatisfying(
+            Refusal.class, refusal -> assertThat(refusal.reason()).isEqualTo(reason));
+  }
+}
