@@ -1,0 +1,164 @@
+package dev.cofferdam.scheduler;
+
+import dev.cofferdam.kit.admin.AdminServer;
+import dev.cofferdam.kit.client.MeshChannels;
+import dev.cofferdam.kit.identity.MeshTls;
+import dev.cofferdam.kit.relay.OpaqueRelay;
+import dev.cofferdam.kit.server.RpcServer;
+import dev.cofferdam.scheduler.api.CallersOfMethods;
+import dev.cofferdam.scheduler.api.CreateDefaults;
+import dev.cofferdam.scheduler.api.EventWatches;
+import dev.cofferdam.scheduler.api.NodeRegistryApi;
+import dev.cofferdam.scheduler.api.SandboxApi;
+import dev.cofferdam.scheduler.api.TokenApi;
+import dev.cofferdam.scheduler.broker.BrokerClient;
+import dev.cofferdam.scheduler.cluster.Cluster;
+import dev.cofferdam.scheduler.lifecycle.Lifecycle;
+import dev.cofferdam.scheduler.lifecycle.LifecycleConfig;
+import dev.cofferdam.scheduler.relay.SandboxRouter;
+import dev.cofferdam.scheduler.store.Database;
+import dev.cofferdam.scheduler.store.DatabaseConfig;
+import dev.cofferdam.scheduler.store.EventStore;
+import dev.cofferdam.scheduler.store.NodeStore;
+import dev.cofferdam.scheduler.store.SandboxStore;
+import dev.cofferdam.scheduler.store.TokenStore;
+import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.ProcessServiceGrpc;
+import io.grpc.ManagedChannel;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import io.netty.handler.ssl.ClientAuth;
+import java.security.SecureRandom;
+import java.time.InstantSource;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Map;
+import java.util.UUID;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The scheduler, wired. One process at a time works on one database: every change is a
+ * compare-and-set, so a second one could break nothing, but each would take the other's creates for
+ * abandoned.
+ */
+public final class SchedulerApp implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(SchedulerApp.class);
+
+  private final Deque<AutoCloseable> open = new ArrayDeque<>();
+  private final RpcServer server;
+  private final AdminServer admin;
+
+  private SchedulerApp(SchedulerConfig config, InstantSource clock) throws Exception {
+    try {
+      PrometheusMeterRegistry meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+      open.push(meters::close);
+      MeshTls tls = opened(MeshTls.open(config.tls()));
+      MeshChannels channels = new MeshChannels(tls);
+      Database database =
+          opened(
+              Database.open(
+                  new DatabaseConfig(
+                      config.databaseUrl(),
+                      config.databaseUser(),
+                      config.databasePasswordFile(),
+                      config.databasePoolSize()),
+                  meters));
+      EventStore events = new EventStore(database);
+      SandboxStore sandboxes = new SandboxStore(database, events);
+      TokenStore tokens = new TokenStore(database);
+
+      ManagedChannel brokerChannel = channels.to(config.broker(), "vault-broker");
+      open.push(brokerChannel::shutdownNow);
+      BrokerClient broker = new BrokerClient(brokerChannel, meters);
+      Cluster cluster =
+          opened(
+              new Cluster(
+                  new NodeStore(database),
+                  address -> channels.to(address, "node-agent"),
+                  config.nodeTimeout(),
+                  clock,
+                  meters));
+      cluster.load(sandboxes.live());
+      Lifecycle lifecycle =
+          opened(
+              new Lifecycle(
+                  sandboxes,
+                  events,
+                  broker,
+                  cluster,
+                  new LifecycleConfig(
+                      config.quotaSandboxes(), config.createTimeout(), config.retention()),
+                  UUID.randomUUID(),
+                  clock,
+                  new SecureRandom()));
+      // Before anyone is let in: what an earlier process left behind.
+      lifecycle.housekeeper().pass();
+      EventWatches watches = opened(new EventWatches(events));
+      SandboxRouter router = new SandboxRouter(sandboxes, cluster);
+      server =
+          opened(
+              RpcServer.builder("api", config.listen())
+                  .tls(tls.server(ClientAuth.OPTIONAL), tls.trustDomain())
+                  .meters(meters)
+                  .rules(CallersOfMethods.rules())
+                  .tokens(tokens)
+                  .service(
+                      new SandboxApi(
+                          lifecycle,
+                          sandboxes,
+                          watches,
+                          new CreateDefaults(config.defaultTemplate(), config.defaultSize())))
+                  .service(new TokenApi(tokens, clock))
+                  .service(
+                      new NodeRegistryApi(
+                          lifecycle.nodes(), cluster, config.heartbeatInterval(), clock))
+                  .service(OpaqueRelay.service(ProcessServiceGrpc.getServiceDescriptor(), router))
+                  .service(OpaqueRelay.service(FileServiceGrpc.getServiceDescriptor(), router))
+                  .start());
+      lifecycle.housekeeper().start();
+      admin =
+          opened(
+              AdminServer.start(
+                  config.adminListen(), meters, Map.of("database", database::problem)));
+    } catch (Exception e) {
+      close();
+      throw e;
+    }
+  }
+
+  public static SchedulerApp start(SchedulerConfig config) throws Exception {
+    return start(config, InstantSource.system());
+  }
+
+  static SchedulerApp start(SchedulerConfig config, InstantSource clock) throws Exception {
+    return new SchedulerApp(config, clock);
+  }
+
+  /** Of the gRPC listener. */
+  public int port() {
+    return server.port();
+  }
+
+  public int adminPort() {
+    return admin.port();
+  }
+
+  /** In reverse order of the start. */
+  @Override
+  public void close() {
+    while (!open.isEmpty()) {
+      AutoCloseable next = open.pop();
+      try {
+        next.close();
+      } catch (Exception e) {
+        log.atWarn().setMessage("close_failed").setCause(e).log();
+      }
+    }
+  }
+
+  private <T extends AutoCloseable> T opened(T resource) {
+    open.push(resource);
+    return resource;
+  }
+}

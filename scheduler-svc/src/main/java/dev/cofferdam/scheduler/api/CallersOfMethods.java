@@ -1,0 +1,44 @@
+package dev.cofferdam.scheduler.api;
+
+import dev.cofferdam.internal.v1.NodeRegistryServiceGrpc;
+import dev.cofferdam.kit.call.CallRules;
+import dev.cofferdam.scheduler.tenant.Scope;
+import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.ProcessServiceGrpc;
+import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.TokenServiceGrpc;
+import io.grpc.MethodDescriptor;
+
+/** Who may call what. */
+public final class CallersOfMethods {
+  private static final String OPERATOR = "operator";
+  private static final String NODE = "node-agent";
+
+  private CallersOfMethods() {}
+
+  public static CallRules rules() {
+    CallRules.Builder rules = CallRules.builder();
+    String read = Scope.SANDBOXES_READ.wireName();
+    String write = Scope.SANDBOXES_WRITE.wireName();
+    rules
+        // With secrets also secrets:use, which depends on the request.
+        .tenant(SandboxServiceGrpc.getCreateSandboxMethod(), write)
+        .tenant(SandboxServiceGrpc.getGetSandboxMethod(), read)
+        .tenant(SandboxServiceGrpc.getListSandboxesMethod(), read)
+        .tenant(SandboxServiceGrpc.getExtendSandboxMethod(), write)
+        .tenant(SandboxServiceGrpc.getUpdateSandboxPolicyMethod(), write)
+        .tenant(SandboxServiceGrpc.getDeleteSandboxMethod(), write)
+        .tenant(SandboxServiceGrpc.getWatchSandboxEventsMethod(), read)
+        .peers(TokenServiceGrpc.getRegisterTokenMethod(), OPERATOR)
+        .peers(TokenServiceGrpc.getListTokensMethod(), OPERATOR)
+        .peers(TokenServiceGrpc.getRemoveTokenMethod(), OPERATOR)
+        .peers(NodeRegistryServiceGrpc.getConnectMethod(), NODE);
+    for (MethodDescriptor<?, ?> method : ProcessServiceGrpc.getServiceDescriptor().getMethods()) {
+      rules.tenant(method, Scope.EXEC.wireName());
+    }
+    for (MethodDescriptor<?, ?> method : FileServiceGrpc.getServiceDescriptor().getMethods()) {
+      rules.tenant(method, Scope.FILES.wireName());
+    }
+    return rules.build();
+  }
+}

@@ -1,0 +1,153 @@
+package dev.cofferdam.scheduler.api;
+
+import dev.cofferdam.kit.call.Caller;
+import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.scheduler.lifecycle.CreateSpec;
+import dev.cofferdam.scheduler.lifecycle.Lifecycle;
+import dev.cofferdam.scheduler.store.SandboxStore;
+import dev.cofferdam.scheduler.store.SandboxStore.Position;
+import dev.cofferdam.scheduler.tenant.Scope;
+import dev.cofferdam.v1.CreateSandboxRequest;
+import dev.cofferdam.v1.DeleteSandboxRequest;
+import dev.cofferdam.v1.DeleteSandboxResponse;
+import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.ExtendSandboxRequest;
+import dev.cofferdam.v1.GetSandboxRequest;
+import dev.cofferdam.v1.ListSandboxesRequest;
+import dev.cofferdam.v1.ListSandboxesResponse;
+import dev.cofferdam.v1.Sandbox;
+import dev.cofferdam.v1.SandboxEvent;
+import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.UpdateSandboxPolicyRequest;
+import dev.cofferdam.v1.WatchSandboxEventsRequest;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** What tenants do with sandboxes. The listener has checked token and scope. */
+public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase {
+  private static final int DEFAULT_PAGE = 50;
+  private static final int MAX_PAGE = 1000;
+
+  private final Lifecycle lifecycle;
+  private final SandboxStore store;
+  private final EventWatches watches;
+  private final CreateDefaults defaults;
+
+  public SandboxApi(
+      Lifecycle lifecycle, SandboxStore store, EventWatches watches, CreateDefaults defaults) {
+    this.lifecycle = lifecycle;
+    this.store = store;
+    this.watches = watches;
+    this.defaults = defaults;
+  }
+
+  @Override
+  public void createSandbox(CreateSandboxRequest request, StreamObserver<Sandbox> observer) {
+    Caller.Tenant caller = Callers.tenant();
+    CreateSpec spec = CreateRequests.check(request, defaults);
+    if (!spec.secrets().isEmpty() && !caller.scopes().contains(Scope.SECRETS_USE.wireName())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_SCOPE_MISSING,
+          "a create with secrets needs the scope %s; token %s lacks it"
+              .formatted(Scope.SECRETS_USE.wireName(), caller.tokenId()));
+    }
+    answer(
+        observer, Wire.sandbox(lifecycle.creates().create(caller.tenant(), Callers.token(), spec)));
+  }
+
+  @Override
+  public void getSandbox(GetSandboxRequest request, StreamObserver<Sandbox> observer) {
+    answer(
+        observer,
+        Wire.sandbox(lifecycle.sandboxes().get(Callers.tenant().tenant(), request.getSandbox())));
+  }
+
+  @Override
+  public void listSandboxes(
+      ListSandboxesRequest request, StreamObserver<ListSandboxesResponse> observer) {
+    String tenant = Callers.tenant().tenant();
+    int size = request.getPageSize() == 0 ? DEFAULT_PAGE : request.getPageSize();
+    if (size < 1 || size > MAX_PAGE) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+          "page_size is " + size + ", expected 1 to " + MAX_PAGE + ", or 0");
+    }
+    Map<String, String> filter = CreateRequests.labels(request.getLabelFilterMap());
+    boolean ended = request.getShowEnded();
+    Optional<Position> after =
+        OpaqueTokens.parsePage(tenant, filter, ended, request.getPageToken());
+    // One more than asked for tells whether there is another page.
+    List<dev.cofferdam.scheduler.sandbox.Sandbox> found =
+        store.page(tenant, filter, ended, after, size + 1);
+    ListSandboxesResponse.Builder response = ListSandboxesResponse.newBuilder();
+    found.stream().limit(size).map(Wire::sandbox).forEach(response::addSandboxes);
+    if (found.size() > size) {
+      var last = found.get(size - 1);
+      response.setNextPageToken(
+          OpaqueTokens.page(tenant, filter, ended, new Position(last.createTime(), last.id())));
+    }
+    answer(observer, response.build());
+  }
+
+  @Override
+  public void extendSandbox(ExtendSandboxRequest request, StreamObserver<Sandbox> observer) {
+    answer(
+        observer,
+        Wire.sandbox(
+            lifecycle
+                .sandboxes()
+                .extend(
+                    Callers.tenant().tenant(),
+                    request.getSandbox(),
+                    CreateRequests.lifetime(request.hasLifetime(), request.getLifetime()),
+                    request.getEtag())));
+  }
+
+  @Override
+  public void updateSandboxPolicy(
+      UpdateSandboxPolicyRequest request, StreamObserver<Sandbox> observer) {
+    answer(
+        observer,
+        Wire.sandbox(
+            lifecycle
+                .sandboxes()
+                .updatePolicy(
+                    Callers.tenant().tenant(),
+                    Callers.token(),
+                    request.getSandbox(),
+                    CreateRequests.policy(request.getEgressPolicy()),
+                    request.getEtag())));
+  }
+
+  @Override
+  public void deleteSandbox(
+      DeleteSandboxRequest request, StreamObserver<DeleteSandboxResponse> observer) {
+    lifecycle.sandboxes().delete(Callers.tenant().tenant(), request.getSandbox());
+    answer(observer, DeleteSandboxResponse.getDefaultInstance());
+  }
+
+  @Override
+  public void watchSandboxEvents(
+      WatchSandboxEventsRequest request, StreamObserver<SandboxEvent> observer) {
+    String sandbox = request.getSandbox();
+    String tenant = Callers.tenant().tenant();
+    if (!sandbox.isEmpty()) {
+      var _ = lifecycle.sandboxes().get(tenant, sandbox);
+    }
+    watches.watch(
+        tenant,
+        sandbox,
+        request.getCursor(),
+        request.getFollow(),
+        (ServerCallStreamObserver<SandboxEvent>) observer);
+  }
+
+  private static <T> void answer(StreamObserver<T> observer, T response) {
+    observer.onNext(response);
+    observer.onCompleted();
+  }
+}

@@ -1,0 +1,239 @@
+package dev.cofferdam.scheduler.cluster;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.scheduler.cluster.Presence.Connected;
+import dev.cofferdam.scheduler.cluster.Presence.Free;
+import dev.cofferdam.scheduler.cluster.Presence.Gone;
+import dev.cofferdam.scheduler.cluster.Presence.Unseen;
+import dev.cofferdam.scheduler.placement.ClusterView;
+import dev.cofferdam.scheduler.placement.NodeView;
+import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.sandbox.SandboxSize;
+import dev.cofferdam.v1.ErrorReason;
+import io.grpc.ManagedChannel;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The nodes and what is reserved on them. A node is there from its registration until its stream
+ * ends or falls silent; its sandboxes stay as they are, for they outlive every process but their
+ * own VMM. Safe for use by several threads.
+ */
+public final class Cluster implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(Cluster.class);
+
+  private final NodeRecords records;
+  private final Function<InetSocketAddress, ManagedChannel> dialer;
+  private final Duration timeout;
+  private final InstantSource clock;
+  private final MeterRegistry meters;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Map<String, Member> members = new TreeMap<>();
+
+  /**
+   * @param dialer makes the channel to a node's address, held to the service {@code node-agent}
+   * @param timeout silence after which a node counts as gone
+   */
+  public Cluster(
+      NodeRecords records,
+      Function<InetSocketAddress, ManagedChannel> dialer,
+      Duration timeout,
+      InstantSource clock,
+      MeterRegistry meters) {
+    this.records = records;
+    this.dialer = dialer;
+    this.timeout = timeout;
+    this.clock = clock;
+    this.meters = meters;
+    meters.gauge("cofferdam_scheduler_nodes_connected", this, Cluster::connected);
+  }
+
+  /** Takes over what an earlier process knew. Once, before anything else. */
+  public void load(List<Sandbox> live) {
+    List<NodeRegistration> known = records.all();
+    locked(() -> {
+      known.forEach(node -> members.put(node.name(), new Member(node)));
+      for (Sandbox sandbox : live) {
+        Member member = members.get(sandbox.node());
+        if (member != null) {
+          member.reserve(sandbox.id(), sandbox.size());
+        }
+      }
+      return true;
+    });
+  }
+
+  /** A node's newest stream is the one that counts; an older one is closed. */
+  public void join(NodeRegistration node, NodeConnection connection) {
+    records.put(node, clock.instant());
+    Presence before =
+        locked(() -> {
+          Member member = members.computeIfAbsent(node.name(), _ -> new Member(node));
+          Presence previous = member.presence();
+          member.registration(node);
+          member.presence(new Connected(connection, clock.instant(), Optional.empty()));
+          return previous;
+        });
+    if (before instanceof Connected old) {
+      old.connection().close("a newer stream of " + node.name() + " took over");
+    }
+    log.atInfo()
+        .setMessage("node_connected")
+        .addKeyValue("node", node.name())
+        .addKeyValue("address", node.address())
+        .addKeyValue("isolation", node.isolation().wireName())
+        .addKeyValue("templates", node.templates())
+        .log();
+  }
+
+  /** Ignored on a stream that is not the node's newest. */
+  public void heartbeat(
+      String node, NodeConnection connection, long freeSlots, long freeMemoryMib) {
+    locked(() -> {
+      Member member = members.get(node);
+      if (member != null
+          && member.presence() instanceof Connected now
+          && now.connection().equals(connection)) {
+        member.presence(
+            new Connected(
+                connection, clock.instant(), Optional.of(new Free(freeSlots, freeMemoryMib))));
+      }
+      return true;
+    });
+  }
+
+  /** The stream ended. Ignored when it is not the node's newest. */
+  public void leave(String node, NodeConnection connection) {
+    boolean left =
+        locked(() -> {
+          Member member = members.get(node);
+          if (member != null
+              && member.presence() instanceof Connected now
+              && now.connection().equals(connection)) {
+            member.presence(new Gone());
+            return true;
+          }
+          return false;
+        });
+    if (left) {
+      log.atWarn().setMessage("node_gone").addKeyValue("node", node).log();
+    }
+  }
+
+  /** Closes the streams that have been silent for too long. */
+  public void dropSilent() {
+    Instant oldest = clock.instant().minus(timeout);
+    Map<String, NodeConnection> silent =
+        locked(() -> {
+          Map<String, NodeConnection> found = new TreeMap<>();
+          members.forEach((name, member) -> {
+            if (member.presence() instanceof Connected now && now.lastHeard().isBefore(oldest)) {
+              found.put(name, now.connection());
+            }
+          });
+          return found;
+        });
+    silent.forEach((name, connection) -> {
+      leave(name, connection);
+      connection.close("no heartbeat for " + timeout);
+    });
+  }
+
+  public ClusterView view() {
+    return locked(() -> {
+      List<NodeView> views = new ArrayList<>(members.size());
+      members.values().forEach(member -> views.add(member.view()));
+      return new ClusterView(views);
+    });
+  }
+
+  /** False when the node no longer fits: the view that it was chosen on is old. */
+  public boolean reserve(String node, String sandbox, SandboxSize size) {
+    return locked(() -> {
+      Member member = members.get(node);
+      if (member == null || !member.view().fits(size)) {
+        return false;
+      }
+      member.reserve(sandbox, size);
+      return true;
+    });
+  }
+
+  /** Idempotent. */
+  public void release(String node, String sandbox) {
+    locked(() -> {
+      Member member = members.get(node);
+      if (member != null) {
+        member.release(sandbox);
+      }
+      return true;
+    });
+  }
+
+  /**
+   * How to call a node.
+   *
+   * @throws Refusal NODE_UNAVAILABLE when it is known to be gone or was never known
+   */
+  public NodeLink link(String node) {
+    return locked(() -> {
+      Member member = members.get(node);
+      boolean reachable =
+          member != null
+              && switch (member.presence()) {
+                case Unseen _ -> true;
+                case Connected _ -> true;
+                case Gone _ -> false;
+              };
+      if (member == null || !reachable) {
+        throw new Refusal(
+            ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, "node " + node + " is not connected");
+      }
+      @Nullable NodeLink link = member.link();
+      if (link == null) {
+        link = new NodeLink(node, dialer.apply(member.registration().socketAddress()), meters);
+        member.link(link);
+      }
+      return link;
+    });
+  }
+
+  public int connected() {
+    return locked(() ->
+        (int)
+            members.values().stream()
+                .filter(member -> member.presence() instanceof Connected)
+                .count());
+  }
+
+  @Override
+  public void close() {
+    locked(() -> {
+      members.values().forEach(Member::closeLink);
+      return true;
+    });
+  }
+
+  private <T> T locked(Supplier<T> work) {
+    lock.lock();
+    try {
+      return work.get();
+    } finally {
+      lock.unlock();
+    }
+  }
+}

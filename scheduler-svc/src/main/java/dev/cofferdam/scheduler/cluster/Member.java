@@ -1,0 +1,106 @@
+package dev.cofferdam.scheduler.cluster;
+
+import dev.cofferdam.scheduler.placement.NodeView;
+import dev.cofferdam.scheduler.sandbox.SandboxSize;
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** One node's state. Guarded by the cluster's lock. */
+final class Member {
+  private NodeRegistration registration;
+  private Presence presence = new Presence.Unseen();
+  private final Map<String, SandboxSize> reserved = new HashMap<>();
+  private long reservedMemoryMib;
+  private long reservedDiskMib;
+  private @Nullable NodeView view;
+  private @Nullable NodeLink link;
+
+  Member(NodeRegistration registration) {
+    this.registration = registration;
+  }
+
+  NodeRegistration registration() {
+    return registration;
+  }
+
+  /** The link to a former address is closed. */
+  void registration(NodeRegistration newRegistration) {
+    if (!newRegistration.address().equals(registration.address())) {
+      closeLink();
+    }
+    registration = newRegistration;
+    view = null;
+  }
+
+  Presence presence() {
+    return presence;
+  }
+
+  void presence(Presence newPresence) {
+    presence = newPresence;
+    view = null;
+  }
+
+  void reserve(String sandbox, SandboxSize size) {
+    release(sandbox);
+    reserved.put(sandbox, size);
+    reservedMemoryMib += size.memoryMib();
+    reservedDiskMib += size.diskMib();
+    view = null;
+  }
+
+  void release(String sandbox) {
+    SandboxSize size = reserved.remove(sandbox);
+    if (size != null) {
+      reservedMemoryMib -= size.memoryMib();
+      reservedDiskMib -= size.diskMib();
+      view = null;
+    }
+  }
+
+  /** Kept until something changes: a view of thousands of nodes is taken for every placement. */
+  NodeView view() {
+    NodeView current = view;
+    if (current == null) {
+      current = look();
+      view = current;
+    }
+    return current;
+  }
+
+  @Nullable NodeLink link() {
+    return link;
+  }
+
+  void link(NodeLink newLink) {
+    link = newLink;
+  }
+
+  void closeLink() {
+    if (link != null) {
+      link.close();
+      link = null;
+    }
+  }
+
+  /** What is free is what is free by our books and, where it has spoken, also by the node's own. */
+  private NodeView look() {
+    long memory = registration.limit().memoryMib() - reservedMemoryMib;
+    long slots = (long) registration.slots() - reserved.size();
+    if (presence instanceof Presence.Connected connected && connected.free().isPresent()) {
+      memory = Math.min(memory, connected.free().get().memoryMib());
+      slots = Math.min(slots, connected.free().get().slots());
+    }
+    return new NodeView(
+        registration.name(),
+        presence instanceof Presence.Connected,
+        registration.isolation(),
+        registration.templates(),
+        registration.limit(),
+        registration.slots(),
+        memory,
+        registration.limit().diskMib() - reservedDiskMib,
+        (int) Math.max(slots, 0));
+  }
+}

@@ -1,0 +1,27 @@
+package dev.cofferdam.scheduler.cluster;
+
+import java.time.Instant;
+import java.util.Optional;
+
+/** Whether a node is there. */
+sealed interface Presence {
+  /**
+   * Known from before this process started, not heard of since. It may well be up, so streams to it
+   * are tried.
+   */
+  record Unseen() implements Presence {}
+
+  /**
+   * Its stream is open.
+   *
+   * @param free what its last heartbeat said
+   */
+  record Connected(NodeConnection connection, Instant lastHeard, Optional<Free> free)
+      implements Presence {}
+
+  /** Its stream ended while this process watched. */
+  record Gone() implements Presence {}
+
+  /** As a heartbeat counts. */
+  record Free(long slots, long memoryMib) {}
+}

@@ -1,0 +1,39 @@
+package dev.cofferdam.scheduler.lifecycle;
+
+import dev.cofferdam.scheduler.sandbox.SandboxSize;
+import dev.cofferdam.scheduler.sandbox.SecretUse;
+import dev.cofferdam.scheduler.store.SandboxStore.RequestKey;
+import dev.cofferdam.v1.EgressPolicy;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * A create that passed every check that needs neither nodes nor the broker.
+ *
+ * @param request empty: not idempotent
+ * @param env without placeholders; handed to the node and kept nowhere
+ * @param lifetime at least 1 s; empty: no end
+ */
+public record CreateSpec(
+    Optional<RequestKey> request,
+    String template,
+    SandboxSize size,
+    Map<String, String> env,
+    List<SecretUse> secrets,
+    EgressPolicy policy,
+    Optional<Duration> lifetime,
+    Map<String, String> labels) {
+  public CreateSpec {
+    env = Map.copyOf(env);
+    secrets = List.copyOf(secrets);
+    labels = Map.copyOf(labels);
+  }
+
+  /** Without the environment: a tenant may have put there what should not be in a log. */
+  @Override
+  public String toString() {
+    return "CreateSpec[" + template + ", " + size + ", " + secrets + "]";
+  }
+}

@@ -1,0 +1,131 @@
+package dev.cofferdam.scheduler.lifecycle;
+
+import dev.cofferdam.scheduler.cluster.Cluster;
+import dev.cofferdam.scheduler.sandbox.EndCause;
+import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
+import dev.cofferdam.scheduler.store.EventStore;
+import dev.cofferdam.scheduler.store.SandboxStore;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What time brings about, read from the database in each pass, so that a restart forgets nothing:
+ * lifetimes that are over, creates whose process died, ends that are not yet complete, nodes that
+ * fell silent, records that are old.
+ */
+public final class Housekeeper implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(Housekeeper.class);
+
+  /** So late a sandbox may end at most, beside the end itself. */
+  private static final Duration PERIOD = Duration.ofMillis(500);
+
+  private static final Duration PRUNE_PERIOD = Duration.ofHours(1);
+  private static final int DUE_AT_ONCE = 500;
+
+  private final SandboxStore store;
+  private final EventStore events;
+  private final Cluster cluster;
+  private final Creations creations;
+  private final SandboxEnder ender;
+  private final Duration retention;
+  private final InstantSource clock;
+  private final ScheduledExecutorService timer =
+      Executors.newSingleThreadScheduledExecutor(
+          Thread.ofPlatform().daemon().name("housekeeper").factory());
+  private Instant pruned = Instant.MIN;
+
+  Housekeeper(
+      SandboxStore store,
+      EventStore events,
+      Cluster cluster,
+      Creations creations,
+      SandboxEnder ender,
+      Duration retention,
+      InstantSource clock) {
+    this.store = store;
+    this.events = events;
+    this.cluster = cluster;
+    this.creations = creations;
+    this.ender = ender;
+    this.retention = retention;
+    this.clock = clock;
+  }
+
+  public void start() {
+    var _ =
+        timer.scheduleWithFixedDelay(
+            this::pass, PERIOD.toMillis(), PERIOD.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  /** One round. Each part goes on where another fails. Not for several threads at a time. */
+  public void pass() {
+    part("silent_nodes", cluster::dropSilent);
+    part("expiry", this::expire);
+    part("unsettled", this::settle);
+    part("prune", this::prune);
+  }
+
+  @Override
+  public void close() {
+    Shutdown.gently(timer);
+  }
+
+  private void expire() {
+    for (Sandbox sandbox : store.due(clock.instant(), DUE_AT_ONCE)) {
+      // Exactly this version: one that is extended at this moment has not expired.
+      if (ender.stopExactly(sandbox, EndCause.EXPIRED, "its lifetime is over")) {
+        ender.finishLater(sandbox.id());
+      }
+    }
+  }
+
+  private void settle() {
+    List<Sandbox> unsettled = store.unsettled();
+    for (Sandbox sandbox : unsettled) {
+      switch (sandbox.state()) {
+        case Starting _ -> {
+          if (!creations.contains(sandbox.id())
+              && ender.stopExactly(
+                  sandbox, EndCause.START_FAILED, "the scheduler stopped while it was starting")) {
+            ender.finishLater(sandbox.id());
+          }
+        }
+        case Stopping _ -> ender.retry(sandbox);
+        case Running _, Ended _ -> {}
+      }
+    }
+  }
+
+  private void prune() {
+    Instant now = clock.instant();
+    if (pruned.isBefore(now.minus(PRUNE_PERIOD))) {
+      pruned = now;
+      Instant before = now.minus(retention);
+      int rows = store.prune(before, now) + events.prune(before);
+      log.atDebug().setMessage("pruned").addKeyValue("rows", rows).log();
+    }
+  }
+
+  private static void part(String name, Runnable work) {
+    try {
+      work.run();
+    } catch (RuntimeException e) {
+      log.atWarn()
+          .setMessage("housekeeping_failed")
+          .addKeyValue("part", name)
+          .addKeyValue("why", e.getMessage())
+          .log();
+    }
+  }
+}

@@ -1,0 +1,175 @@
+package dev.cofferdam.scheduler.lifecycle;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.scheduler.sandbox.EndCause;
+import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
+import dev.cofferdam.scheduler.store.Fingerprint;
+import dev.cofferdam.scheduler.store.SandboxStore;
+import dev.cofferdam.scheduler.store.SandboxStore.KnownRequest;
+import dev.cofferdam.scheduler.store.SandboxStore.RequestKey;
+import dev.cofferdam.v1.ErrorReason;
+import io.grpc.Context;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Creates under request ids. Of several at the same time one does the work and all get its answer,
+ * good or bad; later ones get the sandbox from the record. A create that failed leaves its id free.
+ *
+ * <p>The work does not end with the call that began it: others may wait for it. Safe for use by
+ * several threads.
+ */
+public final class IdempotentCreates implements AutoCloseable {
+  /** Beyond the create's own deadline, for undoing it. */
+  private static final Duration UNDO = Duration.ofSeconds(30);
+
+  private final SandboxStore store;
+  private final SandboxCreator creator;
+  private final SandboxEnder ender;
+  private final Duration createTimeout;
+  private final InstantSource clock;
+  private final Map<Key, Work> leaders = new ConcurrentHashMap<>();
+  private final ExecutorService workers = Executors.newVirtualThreadPerTaskExecutor();
+
+  private record Key(String tenant, String request) {}
+
+  private record Work(Fingerprint fingerprint, CompletableFuture<Sandbox> result) {}
+
+  IdempotentCreates(
+      SandboxStore store,
+      SandboxCreator creator,
+      SandboxEnder ender,
+      Duration createTimeout,
+      InstantSource clock) {
+    this.store = store;
+    this.creator = creator;
+    this.ender = ender;
+    this.createTimeout = createTimeout;
+    this.clock = clock;
+  }
+
+  /** Blocks until the sandbox runs or the create has been undone. */
+  public Sandbox create(String tenant, String token, CreateSpec spec) {
+    Optional<RequestKey> request = spec.request();
+    if (request.isEmpty()) {
+      CompletableFuture<Sandbox> result = new CompletableFuture<>();
+      run(() -> made(tenant, token, spec), result, () -> {});
+      Sandbox made = await(result);
+      if (Context.current().isCancelled()) {
+        // Nobody will ever learn this one's id.
+        var _ = ender.stop(made.id(), EndCause.DELETED, "the caller left before the answer");
+        ender.finishLater(made.id());
+      }
+      return made;
+    }
+    Fingerprint fingerprint = request.get().fingerprint();
+    Key key = new Key(tenant, request.get().id());
+    Work mine = new Work(fingerprint, new CompletableFuture<>());
+    @Nullable Work other = leaders.putIfAbsent(key, mine);
+    if (other != null) {
+      requireSame(fingerprint, other.fingerprint());
+      return await(other.result());
+    }
+    // The id is free again before anyone is answered: a caller that was refused may try again.
+    run(
+        () -> knownOrMade(tenant, token, spec, request.get()),
+        mine.result(),
+        () -> leaders.remove(key));
+    return await(mine.result());
+  }
+
+  @Override
+  public void close() {
+    Shutdown.gently(workers);
+  }
+
+  private Sandbox knownOrMade(String tenant, String token, CreateSpec spec, RequestKey request) {
+    Optional<KnownRequest> known = store.findRequest(tenant, request.id(), clock.instant());
+    return known.isPresent()
+        ? known(tenant, known.get(), request.fingerprint())
+        : made(tenant, token, spec);
+  }
+
+  private Sandbox made(String tenant, String token, CreateSpec spec) {
+    return switch (creator.create(tenant, token, spec)) {
+      case SandboxCreator.Outcome.Made made -> made.sandbox();
+      case SandboxCreator.Outcome.Known known ->
+          known(tenant, known.request(), spec.request().orElseThrow().fingerprint());
+    };
+  }
+
+  private Sandbox known(String tenant, KnownRequest known, Fingerprint fingerprint) {
+    requireSame(fingerprint, known.fingerprint());
+    Sandbox sandbox =
+        store
+            .find(tenant, known.sandbox())
+            .orElseThrow(() ->
+                new Refusal(
+                    ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND,
+                    "the sandbox of this request, "
+                        + known.sandbox()
+                        + ", is no longer on record"));
+    if (sandbox.state() instanceof Starting) {
+      // Its driver died with an earlier process; it is being undone, and then the id is free.
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
+          "the scheduler stopped while this request was under way; try again");
+    }
+    return sandbox;
+  }
+
+  private static void requireSame(Fingerprint now, Fingerprint then) {
+    if (!now.equals(then)) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_REQUEST_ID_REUSED,
+          "this request id was used for another create within the last 24 hours");
+    }
+  }
+
+  private void run(Supplier<Sandbox> work, CompletableFuture<Sandbox> result, Runnable before) {
+    workers.execute(() -> {
+      @Nullable Sandbox sandbox = null;
+      @Nullable Throwable failure = null;
+      try {
+        sandbox = work.get();
+      } catch (RuntimeException | Error e) {
+        failure = e;
+      }
+      before.run();
+      if (failure != null) {
+        result.completeExceptionally(failure);
+      } else {
+        result.complete(sandbox);
+      }
+    });
+  }
+
+  private Sandbox await(CompletableFuture<Sandbox> result) {
+    try {
+      return result.get(createTimeout.plus(UNDO).toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      throw new IllegalStateException(e);
+    } catch (TimeoutException e) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, "the create did not end in time");
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new Refusal(ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, "the scheduler is stopping");
+    }
+  }
+}

@@ -1,0 +1,66 @@
+package dev.cofferdam.scheduler.lifecycle;
+
+import dev.cofferdam.scheduler.broker.BrokerClient;
+import dev.cofferdam.scheduler.cluster.Cluster;
+import dev.cofferdam.scheduler.store.EventStore;
+import dev.cofferdam.scheduler.store.SandboxStore;
+import java.time.InstantSource;
+import java.util.UUID;
+import java.util.random.RandomGenerator;
+
+/** This package, wired. */
+public final class Lifecycle implements AutoCloseable {
+  private final IdempotentCreates creates;
+  private final Sandboxes sandboxes;
+  private final NodeReconciler nodes;
+  private final SandboxEnder ender;
+  private final Housekeeper housekeeper;
+
+  /**
+   * @param process names this process in the records of its creates
+   * @param random for ids and placement; unpredictable in production
+   */
+  public Lifecycle(
+      SandboxStore store,
+      EventStore events,
+      BrokerClient broker,
+      Cluster cluster,
+      LifecycleConfig config,
+      UUID process,
+      InstantSource clock,
+      RandomGenerator random) {
+    Creations creations = new Creations(process);
+    ender = new SandboxEnder(store, broker, cluster, creations, config.createTimeout(), clock);
+    SandboxCreator creator =
+        new SandboxCreator(store, broker, cluster, creations, ender, config, clock, random);
+    creates = new IdempotentCreates(store, creator, ender, config.createTimeout(), clock);
+    sandboxes = new Sandboxes(store, broker, ender, clock);
+    nodes = new NodeReconciler(store, cluster, ender);
+    housekeeper =
+        new Housekeeper(store, events, cluster, creations, ender, config.retention(), clock);
+  }
+
+  public IdempotentCreates creates() {
+    return creates;
+  }
+
+  public Sandboxes sandboxes() {
+    return sandboxes;
+  }
+
+  public NodeReconciler nodes() {
+    return nodes;
+  }
+
+  public Housekeeper housekeeper() {
+    return housekeeper;
+  }
+
+  /** Creates that are under way get a moment; ends are left to the next process. */
+  @Override
+  public void close() {
+    housekeeper.close();
+    creates.close();
+    ender.close();
+  }
+}

@@ -1,0 +1,57 @@
+package dev.cofferdam.scheduler.relay;
+
+import dev.cofferdam.kit.call.Caller;
+import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.relay.OpaqueRelay;
+import dev.cofferdam.scheduler.cluster.Cluster;
+import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
+import dev.cofferdam.scheduler.sandbox.Texts;
+import dev.cofferdam.scheduler.store.SandboxStore;
+import dev.cofferdam.v1.ErrorReason;
+import io.grpc.CallOptions;
+import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
+
+/**
+ * Finds the node of a stream's sandbox. The caller's scope was checked by the listener; here it is
+ * held to its own sandboxes. Nothing of the call's metadata goes on, the token least of all: a node
+ * has no use for it but a bad one.
+ */
+public final class SandboxRouter implements OpaqueRelay.Router {
+  private final SandboxStore sandboxes;
+  private final Cluster cluster;
+
+  public SandboxRouter(SandboxStore sandboxes, Cluster cluster) {
+    this.sandboxes = sandboxes;
+    this.cluster = cluster;
+  }
+
+  @Override
+  public OpaqueRelay.Route route(String id, MethodDescriptor<?, ?> method) {
+    Caller.Tenant caller = Callers.tenant();
+    Sandbox sandbox =
+        sandboxes
+            .find(caller.tenant(), id)
+            .orElseThrow(() ->
+                new Refusal(
+                    ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND,
+                    "no sandbox " + Texts.quoted(id) + " of tenant " + caller.tenant()));
+    String state =
+        switch (sandbox.state()) {
+          case Running _ -> "";
+          case Starting _ -> "is starting";
+          case Stopping _ -> "is being removed";
+          case Ended ended -> "has ended at " + ended.at();
+        };
+    if (!state.isEmpty()) {
+      throw new Refusal(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, id + " " + state);
+    }
+    return new OpaqueRelay.Route(
+        cluster.link(sandbox.node()).channel(), CallOptions.DEFAULT, new Metadata());
+  }
+}

@@ -1,0 +1,8 @@
+/**
+ * Where a process or file stream goes. Start at {@link
+ * dev.cofferdam.scheduler.relay.SandboxRouter}; the bytes are moved by service-kit.
+ */
+@NullMarked
+package dev.cofferdam.scheduler.relay;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,192 @@
+package dev.cofferdam.scheduler.store;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import dev.cofferdam.scheduler.sandbox.EndCause;
+import dev.cofferdam.scheduler.sandbox.Isolation;
+import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.sandbox.SandboxSize;
+import dev.cofferdam.scheduler.sandbox.SandboxState;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
+import dev.cofferdam.scheduler.sandbox.SecretUse;
+import dev.cofferdam.v1.EgressPolicy;
+import java.sql.Array;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/** Rows of {@code sandboxes} as records, and back. */
+final class SandboxRows {
+  /** Labels as two arrays: no JSON has to be read or written on this side. */
+  static final String COLUMNS =
+      """
+      id, tenant, template, vcpus, memory_mib, disk_mib,
+      array(select key from jsonb_each_text(labels) order by key) as label_keys,
+      array(select value from jsonb_each_text(labels) order by key) as label_values,
+      create_time, expire_time, node, epoch, version, policy, policy_revision,
+      secret_names, secret_envs, isolation, state, process, running_time,
+      end_cause, end_message, end_time
+      """;
+
+  private SandboxRows() {}
+
+  static Sandbox read(ResultSet row) throws SQLException {
+    return new Sandbox(
+        row.getString("id"),
+        row.getString("tenant"),
+        row.getString("template"),
+        new SandboxSize(row.getInt("vcpus"), row.getInt("memory_mib"), row.getInt("disk_mib")),
+        labels(row),
+        instant(row, "create_time"),
+        optionalInstant(row, "expire_time"),
+        row.getString("node"),
+        row.getLong("epoch"),
+        row.getLong("version"),
+        policy(row),
+        row.getLong("policy_revision"),
+        secrets(row),
+        Isolation.parse(row.getString("isolation")),
+        state(row));
+  }
+
+  static List<Sandbox> readAll(PreparedStatement statement) throws SQLException {
+    List<Sandbox> sandboxes = new ArrayList<>();
+    try (ResultSet rows = statement.executeQuery()) {
+      while (rows.next()) {
+        sandboxes.add(read(rows));
+      }
+    }
+    return sandboxes;
+  }
+
+  static Optional<Sandbox> readOne(PreparedStatement statement) throws SQLException {
+    try (ResultSet rows = statement.executeQuery()) {
+      return rows.next() ? Optional.of(read(rows)) : Optional.empty();
+    }
+  }
+
+  /** Sets the five columns that carry a state's own facts, and the state, from {@code index} on. */
+  static void setState(PreparedStatement statement, int index, SandboxState state)
+      throws SQLException {
+    @Nullable UUID process = null;
+    @Nullable Instant running = null;
+    @Nullable EndCause cause = null;
+    @Nullable String message = null;
+    @Nullable Instant end = null;
+    String name;
+    switch (state) {
+      case Starting starting -> {
+        name = "STARTING";
+        process = starting.process();
+      }
+      case Running run -> {
+        name = "RUNNING";
+        running = run.since();
+      }
+      case Stopping stopping -> {
+        name = "STOPPING";
+        cause = stopping.cause();
+        message = stopping.message();
+      }
+      case Ended ended -> {
+        name = "ENDED";
+        cause = ended.cause();
+        message = ended.message();
+        end = ended.at();
+      }
+    }
+    statement.setString(index, name);
+    statement.setObject(index + 1, process, Types.OTHER);
+    setInstant(statement, index + 2, running);
+    statement.setString(index + 3, cause == null ? null : cause.name());
+    statement.setString(index + 4, message);
+    setInstant(statement, index + 5, end);
+  }
+
+  static void setInstant(PreparedStatement statement, int index, @Nullable Instant instant)
+      throws SQLException {
+    if (instant == null) {
+      statement.setNull(index, Types.TIMESTAMP_WITH_TIMEZONE);
+    } else {
+      statement.setObject(index, instant.atOffset(ZoneOffset.UTC));
+    }
+  }
+
+  static Array texts(Connection connection, List<String> values) throws SQLException {
+    return connection.createArrayOf("text", values.toArray());
+  }
+
+  static List<String> texts(ResultSet row, String column) throws SQLException {
+    return List.of((String[]) row.getArray(column).getArray());
+  }
+
+  static Instant instant(ResultSet row, String column) throws SQLException {
+    return row.getObject(column, OffsetDateTime.class).toInstant();
+  }
+
+  private static Optional<Instant> optionalInstant(ResultSet row, String column)
+      throws SQLException {
+    return Optional.ofNullable(row.getObject(column, OffsetDateTime.class))
+        .map(OffsetDateTime::toInstant);
+  }
+
+  private static Map<String, String> labels(ResultSet row) throws SQLException {
+    List<String> keys = texts(row, "label_keys");
+    List<String> values = texts(row, "label_values");
+    Map<String, String> labels = new LinkedHashMap<>();
+    for (int i = 0; i < keys.size(); i++) {
+      labels.put(keys.get(i), values.get(i));
+    }
+    return labels;
+  }
+
+  private static List<SecretUse> secrets(ResultSet row) throws SQLException {
+    List<String> names = texts(row, "secret_names");
+    List<String> envs = texts(row, "secret_envs");
+    List<SecretUse> secrets = new ArrayList<>();
+    for (int i = 0; i < names.size(); i++) {
+      secrets.add(new SecretUse(names.get(i), envs.get(i)));
+    }
+    return secrets;
+  }
+
+  private static EgressPolicy policy(ResultSet row) throws SQLException {
+    try {
+      return EgressPolicy.parseFrom(row.getBytes("policy"));
+    } catch (InvalidProtocolBufferException e) {
+      throw new SQLException(
+          "the policy of " + row.getString("id") + " cannot be read", "XX001", e);
+    }
+  }
+
+  private static SandboxState state(ResultSet row) throws SQLException {
+    String state = row.getString("state");
+    return switch (state) {
+      case "STARTING" -> new Starting(row.getObject("process", UUID.class));
+      case "RUNNING" -> new Running(instant(row, "running_time"));
+      case "STOPPING" ->
+          new Stopping(EndCause.valueOf(row.getString("end_cause")), row.getString("end_message"));
+      case "ENDED" ->
+          new Ended(
+              EndCause.valueOf(row.getString("end_cause")),
+              row.getString("end_message"),
+              instant(row, "end_time"));
+      default ->
+          throw new SQLException("state of " + row.getString("id") + " is " + state, "XX001");
+    };
+  }
+}

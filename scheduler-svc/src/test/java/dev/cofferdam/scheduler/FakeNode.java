@@ -1,0 +1,127 @@
+package dev.cofferdam.scheduler;
+
+import com.google.protobuf.ByteString;
+import dev.cofferdam.internal.v1.NodeServiceGrpc;
+import dev.cofferdam.internal.v1.RemoveSandboxRequest;
+import dev.cofferdam.internal.v1.RemoveSandboxResponse;
+import dev.cofferdam.internal.v1.StartSandboxRequest;
+import dev.cofferdam.internal.v1.StartSandboxResponse;
+import dev.cofferdam.kit.call.CallRules;
+import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.OutputChunk;
+import dev.cofferdam.v1.ProcessEvent;
+import dev.cofferdam.v1.ProcessExited;
+import dev.cofferdam.v1.ProcessServiceGrpc;
+import dev.cofferdam.v1.ReadFileRequest;
+import dev.cofferdam.v1.ReadFileResponse;
+import dev.cofferdam.v1.StartProcessRequest;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** A node whose sandboxes are entries of a map. Its process service echoes, its files are zeros. */
+final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
+  static final int CHUNK = 64 << 10;
+
+  volatile FakeBroker.Hook hook = _ -> {};
+  final Map<String, Long> running = new ConcurrentHashMap<>();
+  final List<StartSandboxRequest> started = new CopyOnWriteArrayList<>();
+  final List<String> calls = new CopyOnWriteArrayList<>();
+
+  /** Bearer tokens that came along with relayed calls; empty where none did. */
+  final List<String> tokensSeen = new CopyOnWriteArrayList<>();
+
+  final AtomicLong bytesSent = new AtomicLong();
+  final CountDownLatch heldBack = new CountDownLatch(1);
+
+  static CallRules rules() {
+    CallRules.Builder rules = CallRules.builder();
+    for (var service :
+        List.of(
+            NodeServiceGrpc.getServiceDescriptor(),
+            ProcessServiceGrpc.getServiceDescriptor(),
+            FileServiceGrpc.getServiceDescriptor())) {
+      service.getMethods().forEach(method -> rules.peers(method, "scheduler-svc"));
+    }
+    return rules.build();
+  }
+
+  @Override
+  public void startSandbox(
+      StartSandboxRequest request, StreamObserver<StartSandboxResponse> observer) {
+    calls.add("StartSandbox");
+    hook.before("StartSandbox");
+    started.add(request);
+    running.put(request.getSandbox(), request.getEpoch());
+    observer.onNext(StartSandboxResponse.newBuilder().setIsolation("emulated").build());
+    observer.onCompleted();
+  }
+
+  @Override
+  public void removeSandbox(
+      RemoveSandboxRequest request, StreamObserver<RemoveSandboxResponse> observer) {
+    calls.add("RemoveSandbox");
+    hook.before("RemoveSandbox");
+    running.remove(request.getSandbox());
+    observer.onNext(RemoveSandboxResponse.getDefaultInstance());
+    observer.onCompleted();
+  }
+
+  /** Says back on stdout what it reads on stdin, then exits with 7. */
+  final class EchoProcesses extends ProcessServiceGrpc.ProcessServiceImplBase {
+    @Override
+    public StreamObserver<StartProcessRequest> startProcess(StreamObserver<ProcessEvent> observer) {
+      tokensSeen.add(Callers.token());
+      return new StreamObserver<>() {
+        @Override
+        public void onNext(StartProcessRequest request) {
+          if (!request.getStdin().isEmpty()) {
+            observer.onNext(
+                ProcessEvent.newBuilder()
+                    .setStdout(OutputChunk.newBuilder().setData(request.getStdin()))
+                    .build());
+          }
+        }
+
+        @Override
+        public void onError(Throwable thrown) {}
+
+        @Override
+        public void onCompleted() {
+          observer.onNext(
+              ProcessEvent.newBuilder()
+                  .setExited(ProcessExited.newBuilder().setExitCode(7))
+                  .build());
+          observer.onCompleted();
+        }
+      };
+    }
+  }
+
+  /** Sends as many zeros as were asked for, as fast as its stream takes them. */
+  final class ZeroFiles extends FileServiceGrpc.FileServiceImplBase {
+    @Override
+    public void readFile(ReadFileRequest request, StreamObserver<ReadFileResponse> observer) {
+      var stream = (ServerCallStreamObserver<ReadFileResponse>) observer;
+      ByteString chunk = ByteString.copyFrom(new byte[CHUNK]);
+      stream.setOnReadyHandler(() -> {
+        while (stream.isReady() && bytesSent.get() < request.getLength()) {
+          stream.onNext(
+              ReadFileResponse.newBuilder().setOffset(bytesSent.get()).setData(chunk).build());
+          bytesSent.addAndGet(CHUNK);
+          if (bytesSent.get() >= request.getLength()) {
+            stream.onCompleted();
+            return;
+          }
+        }
+        heldBack.countDown();
+      });
+    }
+  }
+}

@@ -1,0 +1,68 @@
+package dev.cofferdam.scheduler.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.scheduler.sandbox.Samples;
+import dev.cofferdam.scheduler.store.SandboxStore.Position;
+import dev.cofferdam.v1.ErrorReason;
+import java.util.Base64;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+class OpaqueTokensTest {
+  private static final Map<String, String> FILTER = Map.of("a", "b");
+
+  @Test
+  void whatWasGivenOutIsUnderstood() {
+    Position position = new Position(Samples.NOW, Samples.id(7));
+    String token = OpaqueTokens.page("acme", FILTER, true, position);
+    assertThat(OpaqueTokens.parsePage("acme", FILTER, true, token)).contains(position);
+    assertThat(OpaqueTokens.parsePage("acme", FILTER, true, "")).isEmpty();
+    assertThat(OpaqueTokens.parseCursor("acme", OpaqueTokens.cursor("acme", 9), 9)).isEqualTo(9);
+    assertThat(OpaqueTokens.parseCursor("acme", "", 9)).isZero();
+  }
+
+  @Test
+  void whatBelongsElsewhereIsRefused() {
+    String token =
+        OpaqueTokens.page("acme", FILTER, true, new Position(Samples.NOW, Samples.id(7)));
+    assertInvalidPage("other", FILTER, true, token);
+    assertInvalidPage("acme", Map.of(), true, token);
+    assertInvalidPage("acme", FILTER, false, token);
+    assertInvalidCursor("other", OpaqueTokens.cursor("acme", 9), 9);
+    assertInvalidCursor("acme", OpaqueTokens.cursor("acme", 10), 9);
+    assertInvalidCursor("acme", token, 9);
+  }
+
+  @Test
+  void anyOtherBytesAreRefused() {
+    Random random = new Random(1);
+    for (int i = 0; i < 2_000; i++) {
+      byte[] bytes = new byte[random.nextInt(60)];
+      random.nextBytes(bytes);
+      String token = Base64.getUrlEncoder().encodeToString(bytes) + (i % 7 == 0 ? "*" : "");
+      if (!token.isEmpty()) {
+        assertInvalidPage("acme", FILTER, true, token);
+        assertInvalidCursor("acme", token, Long.MAX_VALUE);
+      }
+    }
+  }
+
+  private static void assertInvalidPage(
+      String tenant, Map<String, String> filter, boolean ended, String token) {
+    assertThatThrownBy(() -> OpaqueTokens.parsePage(tenant, filter, ended, token))
+        .isInstanceOfSatisfying(
+            Refusal.class,
+            e -> assertThat(e.reason()).isEqualTo(ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID));
+  }
+
+  private static void assertInvalidCursor(String tenant, String cursor, long last) {
+    assertThatThrownBy(() -> OpaqueTokens.parseCursor(tenant, cursor, last))
+        .isInstanceOfSatisfying(
+            Refusal.class,
+            e -> assertThat(e.reason()).isEqualTo(ErrorReason.ERROR_REASON_CURSOR_INVALID));
+  }
+}

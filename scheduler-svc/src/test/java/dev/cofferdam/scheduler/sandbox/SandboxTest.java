@@ -1,0 +1,91 @@
+package dev.cofferdam.scheduler.sandbox;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.cofferdam.v1.EgressPolicy;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
+import org.junit.jupiter.api.Test;
+
+class SandboxTest {
+  private final Sandbox starting = Samples.starting(1, "acme", "n1");
+  private final Sandbox running = starting.started(Isolation.HARDWARE, 3, Samples.NOW).after();
+  private final Sandbox stopping = running.stopping(EndCause.DELETED, "deleted").after();
+  private final Sandbox ended = stopping.ended(Samples.NOW).after();
+
+  @Test
+  void aLifeGoesOneWayAndEachStepIsANewVersion() {
+    assertThat(List.of(starting.version(), running.version(), stopping.version(), ended.version()))
+        .containsExactly(1L, 2L, 3L, 4L);
+    assertThat(running.isolation()).isEqualTo(Isolation.HARDWARE);
+    assertThat(running.policyRevision()).isEqualTo(3);
+    assertThat(ended.state())
+        .isEqualTo(new SandboxState.Ended(EndCause.DELETED, "deleted", Samples.NOW));
+    assertThat(starting.holdsResources()).isTrue();
+    assertThat(stopping.holdsResources()).isTrue();
+    assertThat(ended.holdsResources()).isFalse();
+  }
+
+  @Test
+  void whatAStateDoesNotAllowThrows() {
+    Function<Sandbox, Transition> start =
+        sandbox -> sandbox.started(Isolation.EMULATED, 9, Samples.NOW);
+    Function<Sandbox, Transition> stop = sandbox -> sandbox.stopping(EndCause.LOST, "");
+    Function<Sandbox, Transition> end = sandbox -> sandbox.ended(Samples.NOW);
+    Function<Sandbox, Transition> extend =
+        sandbox -> sandbox.extended(Optional.empty(), Samples.NOW);
+    Function<Sandbox, Transition> policy =
+        sandbox -> sandbox.policyUpdated(EgressPolicy.getDefaultInstance(), 9, Samples.NOW);
+    assertNone(running, start, end);
+    assertNone(starting, end, extend, policy);
+    assertNone(stopping, start, stop, extend, policy);
+    assertNone(ended, start, stop, end, extend, policy);
+  }
+
+  @Test
+  void aFailedStartIsToldApartFromAnEnd() {
+    Transition failed = starting.stopping(EndCause.START_FAILED, "no").after().ended(Samples.NOW);
+    assertThat(failed.event().orElseThrow().kind()).isEqualTo(EventDraft.Kind.START_FAILED);
+    assertThat(stopping.ended(Samples.NOW).event().orElseThrow().kind())
+        .isEqualTo(EventDraft.Kind.ENDED);
+  }
+
+  @Test
+  void aPolicyRevisionOnlyRises() {
+    assertThatThrownBy(
+            () -> running.policyUpdated(EgressPolicy.getDefaultInstance(), 3, Samples.NOW))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("is 3, got 3");
+  }
+
+  @Test
+  void messagesOfOthersAreCutAndCleaned() {
+    Sandbox sandbox = running.stopping(EndCause.LOST, "a\0b\n" + "x".repeat(5000)).after();
+    assertThat(((SandboxState.Stopping) sandbox.state()).message())
+        .startsWith("a?b?xxx")
+        .hasSizeLessThan(600);
+  }
+
+  @Test
+  void nonsenseIsRefused() {
+    assertThatThrownBy(() -> new SandboxSize(0, 512, 1024)).hasMessageContaining("vcpus is 0");
+    assertThatThrownBy(() -> new SandboxSize(1, 127, 1024)).hasMessageContaining("127");
+    assertThatThrownBy(() -> new SandboxSize(1, 512, 63)).hasMessageContaining("63");
+    assertThatThrownBy(() -> new SecretUse("Api", "A")).hasMessageContaining("'Api'");
+    assertThatThrownBy(() -> new SecretUse("api", "1A")).hasMessageContaining("'1A'");
+    assertThatThrownBy(() -> Isolation.parse("none")).hasMessageContaining("'none'");
+    assertThatThrownBy(() -> new Transition(running, running, Optional.empty()))
+        .hasMessageContaining("version 2 cannot become");
+  }
+
+  @SafeVarargs
+  private static void assertNone(Sandbox sandbox, Function<Sandbox, Transition>... changes) {
+    for (Function<Sandbox, Transition> change : changes) {
+      assertThatThrownBy(() -> change.apply(sandbox))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining(sandbox.id());
+    }
+  }
+}
