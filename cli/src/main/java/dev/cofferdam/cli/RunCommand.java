@@ -1,0 +1,71 @@
+package dev.cofferdam.cli;
+
+import dev.cofferdam.v1.DeleteSandboxRequest;
+import dev.cofferdam.v1.Sandbox;
+import dev.cofferdam.v1.SandboxServiceGrpc;
+import io.grpc.Channel;
+import io.grpc.StatusException;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+    name = "run",
+    mixinStandardHelpOptions = true,
+    description = "Runs one command in a sandbox of its own and exits with the command's code.")
+final class RunCommand implements Callable<Integer> {
+  private static final int SIGNALLED = 128;
+
+  private final Context context;
+
+  @Mixin private SandboxOptions sandboxOptions = new SandboxOptions();
+  @Mixin private ExecOptions execOptions = new ExecOptions();
+
+  @Option(names = "--keep", description = "Keep the sandbox; its id goes to stderr.")
+  private boolean keep;
+
+  @Parameters(paramLabel = "CMD", arity = "1..*", description = "The command, after --.")
+  private List<String> command = new ArrayList<>();
+
+  RunCommand(Context context) {
+    this.context = context;
+  }
+
+  @Override
+  public Integer call() throws StatusException, IOException, InterruptedException {
+    try (Connections connections = context.connections().get()) {
+      Channel channel = connections.api();
+      SandboxServiceGrpc.SandboxServiceBlockingV2Stub sandboxes =
+          SandboxServiceGrpc.newBlockingV2Stub(channel);
+      // A signal while the sandbox is being made must not leave it behind.
+      AtomicInteger early = new AtomicInteger();
+      context.terminal().onSignal(early::set);
+      Sandbox sandbox =
+          sandboxes
+              .withDeadlineAfter(ExecOptions.deadlineSeconds() * 2, TimeUnit.SECONDS)
+              .createSandbox(sandboxOptions.request());
+      try {
+        return early.get() != 0
+            ? SIGNALLED + early.get()
+            : execOptions.run(context, channel, sandbox.getId(), command);
+      } finally {
+        if (keep) {
+          context.err().println(sandbox.getId());
+        } else {
+          var _ =
+              sandboxes
+                  .withDeadlineAfter(ExecOptions.deadlineSeconds(), TimeUnit.SECONDS)
+                  .deleteSandbox(
+                      DeleteSandboxRequest.newBuilder().setSandbox(sandbox.getId()).build());
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,119 @@
+package dev.cofferdam.cli;
+
+import com.google.protobuf.Duration;
+import dev.cofferdam.v1.CreateSandboxRequest;
+import dev.cofferdam.v1.EgressPolicy;
+import dev.cofferdam.v1.EgressRule;
+import dev.cofferdam.v1.SandboxSize;
+import dev.cofferdam.v1.SecretReference;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import picocli.CommandLine.Option;
+
+/** What {@code run} and {@code sandbox create} have in common. */
+final class SandboxOptions {
+  private static final Pattern LIFETIME = Pattern.compile("(\\d{1,9})([smhd])");
+  private static final Pattern CIDR = Pattern.compile("\\d+\\.\\d+\\.\\d+\\.\\d+/\\d+");
+
+  @Option(
+      names = "--allow-net",
+      paramLabel = "HOST[:PORT]",
+      description = "A host, *.host or IPv4 range that may be reached; repeatable. Else nothing.")
+  private List<String> hosts = new ArrayList<>();
+
+  @Option(
+      names = "--secret",
+      paramLabel = "NAME[=ENV]",
+      description = "A secret to use; ENV holds its placeholder. Default: the name in upper case.")
+  private List<String> secrets = new ArrayList<>();
+
+  @Option(names = "--env", paramLabel = "KEY=VALUE", description = "A variable; repeatable.")
+  private Map<String, String> environment = new HashMap<>();
+
+  @Option(names = "--label", paramLabel = "KEY=VALUE", description = "A label; repeatable.")
+  private Map<String, String> labels = new HashMap<>();
+
+  @Option(names = "--template", paramLabel = "NAME", description = "Default: debian.")
+  private String template = "";
+
+  @Option(names = "--cpus", paramLabel = "N", description = "Default: the template's.")
+  private int cpus;
+
+  @Option(names = "--memory", paramLabel = "MIB", description = "Default: the template's.")
+  private int memory;
+
+  @Option(names = "--disk", paramLabel = "MIB", description = "Default: the template's.")
+  private int disk;
+
+  @Option(
+      names = "--lifetime",
+      paramLabel = "TIME",
+      description = "30s, 10m, 2h or 7d from now. Default: none, it lives until removed.")
+  private String lifetime = "";
+
+  CreateSandboxRequest request() {
+    CreateSandboxRequest.Builder request =
+        CreateSandboxRequest.newBuilder()
+            .setRequestId(UUID.randomUUID().toString())
+            .setTemplate(template)
+            .putAllEnv(environment)
+            .putAllLabels(labels)
+            .setEgressPolicy(policy())
+            .setSize(SandboxSize.newBuilder().setVcpus(cpus).setMemoryMib(memory).setDiskMib(disk));
+    for (String secret : secrets) {
+      int equals = secret.indexOf('=');
+      request.addSecrets(
+          SecretReference.newBuilder()
+              .setSecret(equals < 0 ? secret : secret.substring(0, equals))
+              .setEnv(equals < 0 ? "" : secret.substring(equals + 1)));
+    }
+    if (!lifetime.isEmpty()) {
+      request.setLifetime(Duration.newBuilder().setSeconds(seconds(lifetime)));
+    }
+    return request.build();
+  }
+
+  private EgressPolicy policy() {
+    EgressPolicy.Builder policy = EgressPolicy.newBuilder();
+    for (String host : hosts) {
+      policy.addRules(rule(host));
+    }
+    return policy.build();
+  }
+
+  static EgressRule rule(String text) {
+    EgressRule.Builder rule = EgressRule.newBuilder();
+    int colon = text.lastIndexOf(':');
+    String name = colon < 0 ? text : text.substring(0, colon);
+    if (colon >= 0) {
+      String port = text.substring(colon + 1);
+      if (!port.matches("\\d{1,5}")) {
+        throw new ClientException(
+            "--allow-net '%s': '%s' is no port, expected HOST or HOST:PORT".formatted(text, port));
+      }
+      rule.addPorts(Integer.parseInt(port));
+    }
+    return (CIDR.matcher(name).matches() ? rule.setCidr(name) : rule.setHost(name)).build();
+  }
+
+  static long seconds(String text) {
+    Matcher matcher = LIFETIME.matcher(text);
+    if (!matcher.matches()) {
+      throw new ClientException(
+          "lifetime '%s', expected a number and s, m, h or d: 10m".formatted(text));
+    }
+    long unit =
+        switch (matcher.group(2)) {
+          case "s" -> 1;
+          case "m" -> 60;
+          case "h" -> 3600;
+          default -> 86400;
+        };
+    return Long.parseLong(matcher.group(1)) * unit;
+  }
+}

@@ -1,0 +1,367 @@
+package dev.cofferdam.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.Timestamp;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.AuditEventType;
+import dev.cofferdam.v1.CreateSandboxRequest;
+import dev.cofferdam.v1.EgressReason;
+import dev.cofferdam.v1.EgressRule;
+import dev.cofferdam.v1.PutSecretRequest;
+import dev.cofferdam.v1.RegisterTokenRequest;
+import dev.cofferdam.v1.SandboxEvent;
+import dev.cofferdam.v1.SandboxEventType;
+import dev.cofferdam.v1.SecretReference;
+import dev.cofferdam.v1.TerminalSize;
+import dev.cofferdam.v1.Verdict;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.MessageDigest;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The whole client, as typed, against a mesh in this process. */
+@Timeout(20)
+final class ClientTest {
+  private static final String FIRST = "sb-aaaaaaaaaaaaaaaaaaaa";
+
+  @TempDir private Path directory = Path.of("unset");
+
+  private final FakeMesh mesh = new FakeMesh();
+  private final FakeTerminal terminal = new FakeTerminal();
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+  private String stdin = "";
+
+  @AfterEach
+  void shutDown() {
+    mesh.shutDown();
+  }
+
+  @Test
+  void runMakesASandboxRunsTheCommandAndRemovesTheSandbox() {
+    int code =
+        type(
+            "run",
+            "--allow-net",
+            "api.example.com",
+            "--allow-net",
+            "*.example.org:8443",
+            "--allow-net",
+            "203.0.113.0/24:22",
+            "--secret",
+            "api-key",
+            "--secret",
+            "db=DB_PASS",
+            "--env",
+            "A=b=c",
+            "--lifetime",
+            "10m",
+            "--",
+            "say",
+            "hello");
+
+    assertThat(code).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("hello");
+    CreateSandboxRequest request = the(mesh.sandboxes, FIRST);
+    assertThat(request.getEgressPolicy().getRulesList())
+        .containsExactly(
+            EgressRule.newBuilder().setHost("api.example.com").build(),
+            EgressRule.newBuilder().setHost("*.example.org").addPorts(8443).build(),
+            EgressRule.newBuilder().setCidr("203.0.113.0/24").addPorts(22).build());
+    assertThat(request.getSecretsList())
+        .containsExactly(
+            SecretReference.newBuilder().setSecret("api-key").build(),
+            SecretReference.newBuilder().setSecret("db").setEnv("DB_PASS").build());
+    assertThat(request.getEnvMap()).containsExactly(Map.entry("A", "b=c"));
+    assertThat(request.getLifetime().getSeconds()).isEqualTo(600);
+    assertThat(request.getRequestId()).isNotEmpty();
+    assertThat(mesh.deleted).containsExactly(FIRST);
+  }
+
+  @Test
+  void runKeepsTheSandboxWhenAsked() {
+    assertThat(type("run", "--keep", "--", "exit", "0")).isZero();
+    assertThat(mesh.deleted).isEmpty();
+    assertThat(err.toString(StandardCharsets.UTF_8).strip()).isEqualTo(FIRST);
+  }
+
+  @Test
+  void theCommandsCodeIsTheClients() {
+    assertThat(type("run", "--", "exit", "42")).isEqualTo(42);
+    assertThat(type("run", "--", "die", "9")).isEqualTo(137);
+    assertThat(mesh.deleted).hasSize(2);
+  }
+
+  @Test
+  void stdinGoesInAndComesOut() {
+    stdin = "x".repeat(100_000) + "\nend";
+    assertThat(type("sandbox", "exec", FIRST, "--", "cat")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo(stdin);
+  }
+
+  @Test
+  void aBrokenStreamGoesOnWhereItBroke() {
+    mesh.processes.breaks.set(3);
+    assertThat(type("sandbox", "exec", FIRST, "--", "say", "0123456789abcdef")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("0123456789abcdef");
+    assertThat(mesh.processes.attachedAt).containsExactly(4L, 8L, 12L);
+    assertThat(mesh.processes.specs).hasSize(1);
+  }
+
+  @Test
+  void whatIsReplayedIsNotPrintedTwice() {
+    mesh.processes.breaks.set(2);
+    mesh.processes.replayed = 3;
+    mesh.processes.breakAfter = 7;
+    assertThat(type("sandbox", "exec", FIRST, "--", "say", "0123456789abcdefghij")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("0123456789abcdefghij");
+  }
+
+  @Test
+  void signalsGoToTheProcess() throws Exception {
+    CompletableFuture<Integer> code =
+        CompletableFuture.supplyAsync(() -> type("sandbox", "exec", FIRST, "--", "wait"));
+    var _ = mesh.processes.specs.take();
+    // Whether or not the client has seen the start by now.
+    terminal.send(15);
+    assertThat(code.get()).isEqualTo(128 + 15);
+  }
+
+  @Test
+  void aTerminalIsRawWhileTheCommandRunsAndTellsItsSize() {
+    terminal.interactive = true;
+    assertThat(type("sandbox", "exec", "-t", FIRST, "--", "exit", "0")).isZero();
+    assertThat(terminal.rawEver).isEqualTo(1);
+    assertThat(terminal.rawNow).isZero();
+    assertThat(mesh.processes.specs.remove().getTerminal())
+        .isEqualTo(TerminalSize.newBuilder().setRows(50).setColumns(120).build());
+  }
+
+  @Test
+  void aTerminalWithoutAPersonIsRefused() {
+    assertThat(type("sandbox", "exec", "-t", FIRST, "--", "exit", "0")).isEqualTo(1);
+    assertThat(errorLine()).isEqualTo("cofferdam: -t needs a terminal on stdin and stdout");
+    assertThat(mesh.processes.specs).isEmpty();
+  }
+
+  @Test
+  void aRefusalIsOneLineWithItsReason() {
+    assertThat(type("sandbox", "create", "--template", "unknown")).isEqualTo(1);
+    assertThat(errorLine())
+        .isEqualTo("cofferdam: TEMPLATE_NOT_FOUND: no template 'unknown' at all");
+    assertThat(out.size()).isZero();
+  }
+
+  @Test
+  void listsEveryPage() {
+    assertThat(type("sandbox", "create")).isZero();
+    assertThat(type("sandbox", "create")).isZero();
+    out.reset();
+    assertThat(type("sandbox", "ls")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8).lines().skip(1))
+        .hasSize(2)
+        .allMatch(line -> line.startsWith("sb-aaaa") && line.contains("emulated"));
+  }
+
+  @Test
+  void aFileGoesInWithItsModeAndComesBack() throws Exception {
+    Path file = Files.writeString(directory.resolve("in"), "content\n".repeat(20_000));
+    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-x---"));
+    assertThat(type("sandbox", "cp", file.toString(), FIRST + ":/tmp/x")).isZero();
+    assertThat(mesh.files.modes).containsEntry(FIRST + ":/tmp/x", 0750);
+
+    Path back = directory.resolve("back");
+    assertThat(type("sandbox", "cp", FIRST + ":/tmp/x", back.toString())).isZero();
+    assertThat(back).hasSameBinaryContentAs(file);
+    assertThat(type("sandbox", "cp", FIRST + ":/tmp/x", directory.toString())).isZero();
+    assertThat(directory.resolve("x")).hasSameBinaryContentAs(file);
+  }
+
+  @Test
+  void aCopyThatFailsLeavesWhatWasThere() throws Exception {
+    Path kept = Files.writeString(directory.resolve("kept"), "old");
+    assertThat(type("sandbox", "cp", FIRST + ":/nothing", kept.toString())).isEqualTo(1);
+    assertThat(errorLine()).isEqualTo("cofferdam: FILE_NOT_FOUND: no /nothing");
+    assertThat(kept).hasContent("old");
+    try (var left = Files.list(directory)) {
+      assertThat(left).containsExactly(kept);
+    }
+  }
+
+  @Test
+  void aCopyNeedsOneEndInASandbox() {
+    assertThat(type("sandbox", "cp", "a", "b")).isEqualTo(1);
+    assertThat(type("sandbox", "cp", FIRST + ":/a", FIRST + ":/b")).isEqualTo(1);
+    assertThat(mesh.files.contents).isEmpty();
+  }
+
+  @Test
+  void aSecretsValueComesFromStdin() {
+    stdin = "sk-0123456789abcdef\n";
+    int code =
+        type(
+            "secret",
+            "put",
+            "api-key",
+            "--host",
+            "api.example.com",
+            "--host",
+            "b.example.com",
+            "--target",
+            "header:x-key");
+    assertThat(code).isZero();
+    PutSecretRequest request = the(mesh.secrets, "api-key");
+    assertThat(request.getValue()).isEqualTo(ByteString.copyFromUtf8("sk-0123456789abcdef"));
+    assertThat(request.getBindings(0).getHostsList())
+        .containsExactly("api.example.com", "b.example.com");
+    assertThat(request.getBindings(0).getTargetsList()).containsExactly("header:x-key");
+    assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("api-key version 1\n");
+  }
+
+  @Test
+  void aSecretsValueComesFromAFileOrAHiddenLine() throws Exception {
+    Path file = Files.writeString(directory.resolve("value"), "of-a-file-1234567\n\n");
+    assertThat(
+            type("secret", "put", "a", "--host", "h.example.com", "--from-file", file.toString()))
+        .isZero();
+    terminal.interactive = true;
+    terminal.typed = "typed-äöü-123456";
+    assertThat(type("secret", "put", "b", "--host", "h.example.com")).isZero();
+
+    assertThat(the(mesh.secrets, "a").getValue())
+        .as("one newline is the file's, a second would be the value's")
+        .isEqualTo(ByteString.copyFromUtf8("of-a-file-1234567\n"));
+    assertThat(the(mesh.secrets, "b").getValue().toStringUtf8()).isEqualTo("typed-äöü-123456");
+  }
+
+  @Test
+  void noOptionTakesAValueFromTheCommandLine() {
+    assertThat(type("secret", "put", "a", "--host", "h.example.com", "the-value-0123456789"))
+        .isEqualTo(2);
+    assertThat(type("secret", "put", "a", "--host", "h.example.com", "--value", "x")).isEqualTo(2);
+    assertThat(mesh.secrets).isEmpty();
+  }
+
+  @Test
+  void aTokenIsRegisteredByItsHashAtBoth() throws Exception {
+    assertThat(type("token", "create", "--scope", "exec,files", "--tenant", "blue")).isZero();
+    String text = out.toString(StandardCharsets.UTF_8).strip();
+    assertThat(text).matches("cfd_tk-[a-z2-7]{16}_[a-z2-7]{52}");
+    RegisterTokenRequest request = the(mesh.brokerTokens.known, text.split("_", -1)[1]);
+    assertThat(request.getTenant()).isEqualTo("blue");
+    assertThat(request.getScopesList()).containsExactly("exec", "files");
+    assertThat(request.getSha256().toByteArray())
+        .isEqualTo(
+            MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
+    assertThat(mesh.schedulerTokens.known).isEqualTo(mesh.brokerTokens.known);
+  }
+
+  @Test
+  void aTokenThatWritesSecretsIsTheBrokersAlone() {
+    assertThat(type("token", "create", "--scope", "secrets:write,secrets:read")).isZero();
+    assertThat(mesh.brokerTokens.known).hasSize(1);
+    assertThat(mesh.schedulerTokens.known).isEmpty();
+
+    assertThat(type("token", "create", "--scope", "secrets:write,exec")).isEqualTo(1);
+    assertThat(errorLine()).contains("known to the broker alone").contains("exec");
+    assertThat(mesh.brokerTokens.known).hasSize(1);
+  }
+
+  @Test
+  void halfATokenIsTakenBack() {
+    mesh.schedulerTokens.refusing = true;
+    assertThat(type("token", "create", "--scope", "exec")).isEqualTo(1);
+    assertThat(errorLine()).isEqualTo("cofferdam: DATABASE_UNAVAILABLE: no database");
+    assertThat(mesh.brokerTokens.known).isEmpty();
+    assertThat(out.size()).isZero();
+  }
+
+  @Test
+  void tokensAreListedWithTheirPlacesAndRemovedFromBoth() {
+    assertThat(type("token", "create", "--scope", "exec")).isZero();
+    String id = out.toString(StandardCharsets.UTF_8).split("_", -1)[1];
+    out.reset();
+    assertThat(type("token", "ls")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).contains(id).contains("broker,scheduler");
+    assertThat(type("token", "rm", id)).isZero();
+    assertThat(mesh.brokerTokens.known).isEmpty();
+    assertThat(mesh.schedulerTokens.known).isEmpty();
+  }
+
+  @Test
+  void eventsOfBothServicesComeInTheOrderOfTheirTimes() {
+    mesh.lives.add(life(10, SandboxEventType.SANDBOX_EVENT_TYPE_RUNNING));
+    mesh.lives.add(life(30, SandboxEventType.SANDBOX_EVENT_TYPE_ENDED));
+    mesh.audit.add(
+        AuditEvent.newBuilder()
+            .setTime(Timestamp.newBuilder().setSeconds(20))
+            .setSandbox(FIRST)
+            .setType(AuditEventType.AUDIT_EVENT_TYPE_DECISION)
+            .setVerdict(Verdict.VERDICT_DENIED)
+            .setReason(EgressReason.EGRESS_REASON_HOST_NOT_ALLOWED)
+            .setProtocol("https")
+            .setHost("evil.example.com")
+            .setPort(443)
+            .setPath("/a b\u001b[2J")
+            .setCount(3)
+            .build());
+    mesh.audit.add(AuditEvent.newBuilder().setTime(Timestamp.newBuilder().setSeconds(40)).build());
+    assertThat(type("events")).isZero();
+    List<String> lines = out.toString(StandardCharsets.UTF_8).lines().toList();
+    assertThat(lines).hasSize(4);
+    assertThat(lines.get(0)).isEqualTo("1970-01-01T00:00:10Z " + FIRST + " running");
+    assertThat(lines.get(1))
+        .isEqualTo(
+            "1970-01-01T00:00:20Z "
+                + FIRST
+                + " decision denied host_not_allowed protocol=https host=evil.example.com:443"
+                + " path=\"/a b\\u001b[2J\" count=3");
+    assertThat(lines.get(2)).endsWith(" ended");
+  }
+
+  private static SandboxEvent life(long second, SandboxEventType type) {
+    return SandboxEvent.newBuilder()
+        .setTime(Timestamp.newBuilder().setSeconds(second))
+        .setSandbox(FIRST)
+        .setType(type)
+        .build();
+  }
+
+  private static <T> T the(Map<String, T> map, String key) {
+    T value = map.get(key);
+    if (value == null) {
+      throw new AssertionError(key + " is not among " + map.keySet());
+    }
+    return value;
+  }
+
+  private String errorLine() {
+    List<String> lines = err.toString(StandardCharsets.UTF_8).lines().toList();
+    assertThat(lines).hasSize(1);
+    return lines.getFirst();
+  }
+
+  private int type(String... words) {
+    Context context =
+        new Context(
+            () -> mesh,
+            new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8)),
+            new PrintStream(out, true, StandardCharsets.UTF_8),
+            new PrintStream(err, true, StandardCharsets.UTF_8),
+            terminal);
+    return Main.commandLine(context).execute(words);
+  }
+}

@@ -1,0 +1,211 @@
+package dev.cofferdam.cli;
+
+import com.google.protobuf.Any;
+import com.google.protobuf.ByteString;
+import com.google.rpc.Code;
+import com.google.rpc.ErrorInfo;
+import dev.cofferdam.testkit.InProcess;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.AuditServiceGrpc;
+import dev.cofferdam.v1.CreateSandboxRequest;
+import dev.cofferdam.v1.DeleteSandboxRequest;
+import dev.cofferdam.v1.DeleteSandboxResponse;
+import dev.cofferdam.v1.ListAuditEventsRequest;
+import dev.cofferdam.v1.ListAuditEventsResponse;
+import dev.cofferdam.v1.ListSandboxesRequest;
+import dev.cofferdam.v1.ListSandboxesResponse;
+import dev.cofferdam.v1.ListTokensRequest;
+import dev.cofferdam.v1.ListTokensResponse;
+import dev.cofferdam.v1.PutSecretRequest;
+import dev.cofferdam.v1.RegisterTokenRequest;
+import dev.cofferdam.v1.RemoveTokenRequest;
+import dev.cofferdam.v1.RemoveTokenResponse;
+import dev.cofferdam.v1.Sandbox;
+import dev.cofferdam.v1.SandboxEvent;
+import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.Secret;
+import dev.cofferdam.v1.SecretServiceGrpc;
+import dev.cofferdam.v1.Token;
+import dev.cofferdam.v1.TokenServiceGrpc;
+import dev.cofferdam.v1.WatchSandboxEventsRequest;
+import io.grpc.Channel;
+import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
+import io.grpc.stub.StreamObserver;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** A mesh in this process: it keeps sandboxes, secrets and tokens, and never forgets a request. */
+final class FakeMesh implements Connections {
+  final Map<String, CreateSandboxRequest> sandboxes = new LinkedHashMap<>();
+  final List<String> deleted = new ArrayList<>();
+  final Map<String, PutSecretRequest> secrets = new LinkedHashMap<>();
+  final List<SandboxEvent> lives = new ArrayList<>();
+  final List<AuditEvent> audit = new ArrayList<>();
+  final FakeProcesses processes = new FakeProcesses();
+  final FakeFiles files = new FakeFiles();
+  final Tokens schedulerTokens = new Tokens();
+  final Tokens brokerTokens = new Tokens();
+
+  private final InProcess scheduler =
+      InProcess.serve(new Sandboxes(), processes, files, schedulerTokens);
+  private final InProcess broker = InProcess.serve(new Secrets(), new Audit(), brokerTokens);
+
+  @Override
+  public Channel api() {
+    return scheduler.channel();
+  }
+
+  @Override
+  public Channel audit() {
+    return broker.channel();
+  }
+
+  @Override
+  public Channel secrets() {
+    return broker.channel();
+  }
+
+  @Override
+  public Channel operatorApi() {
+    return scheduler.channel();
+  }
+
+  @Override
+  public Channel operatorBroker() {
+    return broker.channel();
+  }
+
+  /** A command's end is not the mesh's. */
+  @Override
+  public void close() {}
+
+  void shutDown() {
+    scheduler.close();
+    broker.close();
+  }
+
+  static StatusRuntimeException refusal(Code code, String reason, String message) {
+    return StatusProto.toStatusRuntimeException(
+        com.google.rpc.Status.newBuilder()
+            .setCode(code.getNumber())
+            .setMessage(message)
+            .addDetails(
+                Any.pack(ErrorInfo.newBuilder().setDomain("cofferdam").setReason(reason).build()))
+            .build());
+  }
+
+  private static <T> void answer(StreamObserver<T> to, T message) {
+    to.onNext(message);
+    to.onCompleted();
+  }
+
+  private final class Sandboxes extends SandboxServiceGrpc.SandboxServiceImplBase {
+    @Override
+    public void createSandbox(CreateSandboxRequest request, StreamObserver<Sandbox> answer) {
+      if (request.getTemplate().equals("unknown")) {
+        answer.onError(
+            refusal(Code.NOT_FOUND, "TEMPLATE_NOT_FOUND", "no template 'unknown'\nat all"));
+        return;
+      }
+      String id = "sb-" + "a".repeat(19) + (char) ('a' + sandboxes.size());
+      sandboxes.put(id, request);
+      answer(answer, Sandbox.newBuilder().setId(id).build());
+    }
+
+    @Override
+    public void listSandboxes(
+        ListSandboxesRequest request, StreamObserver<ListSandboxesResponse> answer) {
+      List<String> ids = List.copyOf(sandboxes.keySet());
+      int at = request.getPageToken().isEmpty() ? 0 : Integer.parseInt(request.getPageToken());
+      answer(
+          answer,
+          ListSandboxesResponse.newBuilder()
+              .addSandboxes(Sandbox.newBuilder().setId(ids.get(at)).setIsolation("emulated"))
+              .setNextPageToken(at + 1 < ids.size() ? Integer.toString(at + 1) : "")
+              .build());
+    }
+
+    @Override
+    public void deleteSandbox(
+        DeleteSandboxRequest request, StreamObserver<DeleteSandboxResponse> answer) {
+      deleted.add(request.getSandbox());
+      answer(answer, DeleteSandboxResponse.getDefaultInstance());
+    }
+
+    @Override
+    public void watchSandboxEvents(
+        WatchSandboxEventsRequest request, StreamObserver<SandboxEvent> answer) {
+      lives.forEach(answer::onNext);
+      answer.onCompleted();
+    }
+  }
+
+  private final class Secrets extends SecretServiceGrpc.SecretServiceImplBase {
+    @Override
+    public void putSecret(PutSecretRequest request, StreamObserver<Secret> answer) {
+      // A copy, as a network makes one: the client wipes what it sent.
+      secrets.put(
+          request.getName(),
+          request.toBuilder()
+              .setValue(ByteString.copyFrom(request.getValue().toByteArray()))
+              .build());
+      answer(answer, Secret.newBuilder().setName(request.getName()).setVersion(1).build());
+    }
+  }
+
+  private final class Audit extends AuditServiceGrpc.AuditServiceImplBase {
+    @Override
+    public void listAuditEvents(
+        ListAuditEventsRequest request, StreamObserver<ListAuditEventsResponse> answer) {
+      int at = request.getCursor().isEmpty() ? 0 : Integer.parseInt(request.getCursor());
+      ListAuditEventsResponse.Builder page = ListAuditEventsResponse.newBuilder();
+      if (at < audit.size()) {
+        page.addEvents(audit.get(at));
+      }
+      if (at + 1 < audit.size()) {
+        page.setNextCursor(Integer.toString(at + 1));
+      }
+      answer(answer, page.build());
+    }
+  }
+
+  /** One service's register of tokens. */
+  static final class Tokens extends TokenServiceGrpc.TokenServiceImplBase {
+    final Map<String, RegisterTokenRequest> known = new LinkedHashMap<>();
+    boolean refusing;
+
+    @Override
+    public void registerToken(RegisterTokenRequest request, StreamObserver<Token> answer) {
+      if (refusing) {
+        answer.onError(refusal(Code.UNAVAILABLE, "DATABASE_UNAVAILABLE", "no database"));
+        return;
+      }
+      known.put(request.getId(), request);
+      answer(answer, Token.newBuilder().setId(request.getId()).build());
+    }
+
+    @Override
+    public void listTokens(ListTokensRequest request, StreamObserver<ListTokensResponse> answer) {
+      ListTokensResponse.Builder tokens = ListTokensResponse.newBuilder();
+      known
+          .values()
+          .forEach(token ->
+              tokens.addTokens(
+                  Token.newBuilder()
+                      .setId(token.getId())
+                      .setTenant(token.getTenant())
+                      .addAllScopes(token.getScopesList())));
+      answer(answer, tokens.build());
+    }
+
+    @Override
+    public void removeToken(
+        RemoveTokenRequest request, StreamObserver<RemoveTokenResponse> answer) {
+      known.remove(request.getId());
+      answer(answer, RemoveTokenResponse.getDefaultInstance());
+    }
+  }
+}
