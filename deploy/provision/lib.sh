@@ -1,0 +1,114 @@
+# Shared by the scripts of the launcher: finding tools, steps with progress, stamps. Sourced, never run.
+
+CACHE_STAMPS=$COFFERDAM_CACHE/stamps
+CACHE_LOG=$COFFERDAM_CACHE/log
+# One machine may hold several checkouts; each remembers which build is its own.
+CHECKOUT=$(printf %s "$COFFERDAM_ROOT" | sha256sum | cut -c1-12)
+
+die() {
+  printf 'cofferdam: %s\n' "$*" >&2
+  exit 1
+}
+
+need_root() {
+  [ "$(id -u)" = 0 ] || die "$1 needs root (namespaces, users, packages): run it with sudo"
+}
+
+# The feature release of the JDK at $1, or 0.
+jdk_release() {
+  [ -x "$1/bin/javac" ] && [ -r "$1/release" ] || { echo 0; return; }
+  sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$1/release" | grep . || echo 0
+}
+
+# Sets JAVA_HOME to a JDK 25 or newer: the caller's own, the one on PATH, the newest installed.
+find_jdk() {
+  local candidate best="" best_release=24 release
+  if [ -n "${JAVA_HOME:-}" ] && [ "$(jdk_release "$JAVA_HOME")" -ge 25 ]; then
+    export JAVA_HOME
+    return
+  fi
+  if candidate=$(command -v javac); then
+    candidate=$(dirname "$(dirname "$(readlink -f "$candidate")")")
+    if [ "$(jdk_release "$candidate")" -ge 25 ]; then
+      export JAVA_HOME=$candidate
+      return
+    fi
+  fi
+  for candidate in /usr/lib/jvm/*; do
+    [ -L "$candidate" ] && continue
+    release=$(jdk_release "$candidate")
+    if [ "$release" -gt "$best_release" ]; then
+      best=$candidate best_release=$release
+    fi
+  done
+  [ -n "$best" ] || die "no JDK 25 or newer in JAVA_HOME, PATH or /usr/lib/jvm: install one (a full JDK, with javac) and run again"
+  export JAVA_HOME=$best
+}
+
+find_maven() {
+  command -v mvn >/dev/null || die "Maven is missing: apt-get install maven"
+}
+
+find_go() {
+  local dir
+  command -v go >/dev/null && return
+  for dir in /usr/local/go/bin /usr/lib/go/bin /usr/lib/go-*/bin; do
+    if [ -x "$dir/go" ]; then
+      export PATH=$dir:$PATH
+      return
+    fi
+  done
+  die "Go is missing in PATH, /usr/local/go and /usr/lib/go-*: install Go 1.24 or newer and run again"
+}
+
+# Where this checkout's jars are staged; fails when they never were.
+staged() {
+  cat "$COFFERDAM_CACHE/lib/$CHECKOUT.current" 2>/dev/null
+}
+
+# A digest of the named files and folders (relative to the checkout) without what builds leave in them.
+digest() {
+  (cd "$COFFERDAM_ROOT" && find "$@" -type d \( -name target -o -name gen -o -name __pycache__ -o -name bin \) -prune -o -type f -print0 2>/dev/null \
+    | LC_ALL=C sort -z | xargs -0 -r sha256sum) | sha256sum | cut -c1-16
+}
+
+fresh() {
+  [ "$(cat "$CACHE_STAMPS/$1" 2>/dev/null)" = "$2" ]
+}
+
+stamp() {
+  mkdir -p "$CACHE_STAMPS"
+  printf '%s\n' "$2" >"$CACHE_STAMPS/$1"
+}
+
+elapsed() {
+  local ms=$((($(date +%s%N) - $1) / 1000000))
+  printf '%d.%d s' $((ms / 1000)) $((ms % 1000 / 100))
+}
+
+# step TITLE LOG COMMAND...: runs it with its output in the log, tells how long it takes, and on failure shows the log's end.
+step() {
+  local title=$1 log=$CACHE_LOG/$2.log begin pid status=0
+  shift 2
+  mkdir -p "$CACHE_LOG"
+  begin=$(date +%s%N)
+  [ -t 1 ] || printf '  %-58s ' "$title"
+  "$@" >"$log" 2>&1 </dev/null &
+  pid=$!
+  while [ -t 1 ] && kill -0 $pid 2>/dev/null; do
+    printf '\r  %-58s %s ' "$title" "$(elapsed "$begin")"
+    sleep 0.5
+  done
+  wait $pid || status=$?
+  if [ $status != 0 ]; then
+    outcome "$title" "FAILED after $(elapsed "$begin")"
+    tail -n 25 "$log" | sed 's/^/    | /' >&2
+    die "$title: exit code $status; the whole log is $log"
+  fi
+  outcome "$title" "$(elapsed "$begin")"
+}
+
+# Ends a step's line; on a terminal it was redrawn meanwhile.
+outcome() {
+  if [ -t 1 ]; then printf '\r  %-58s %s\n' "$1" "$2"; else printf '%s\n' "$2"; fi
+}

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Everything that CI runs. Parts, in this order, each selectable by --only:
+#
+#   proto      buf lint and breaking changes against the last tag, else the last commit
+#   go         go vet and go test of every Go module, the tests that need root included
+#   java       mvn verify: compiler checks, format, tests of every module
+#   e2e        a mesh with real VMs, driven by clients in Go and Python; --only e2e:EXPRESSION is pytest's -k
+#   demo       the nine claims, as a user sees them
+#
+# --long lets tests take their long form (COFFERDAM_TEST_LONG=1). The last line is "N passed, N failed".
+set -euo pipefail
+. "$COFFERDAM_ROOT/deploy/provision/lib.sh"
+
+only="" passed=0 failed=0 skipped=0
+while [ $# -gt 0 ]; do
+  case $1 in
+    --long) export COFFERDAM_TEST_LONG=1 ;;
+    --only)
+      only=${2:?--only needs proto, go, java, e2e or demo}
+      shift
+      ;;
+    *) die "test: unknown argument '$1', expected --long or --only NAME" ;;
+  esac
+  shift
+done
+[[ ${only%%:*} =~ ^(proto|java|go|e2e|demo|)$ ]] || die "test: no part '$only', expected proto, go, java, e2e or demo"
+
+wanted() { [ -z "$only" ] || [ "${only%%:*}" = "$1" ]; }
+
+# part NAME COMMAND...: runs it with its output in a log, then counts by count_NAME what the log or the reports tell.
+part() {
+  local name=$1 log=$CACHE_LOG/test-$1.log begin status=0 p=0 f=0 s=0
+  shift
+  wanted "$name" || return 0
+  begin=$(date +%s%N)
+  printf '  %-10s ' "$name"
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  read -r p f s < <("count_$name" "$log")
+  # A part that broke before it could count is a failure too.
+  if [ $status != 0 ] && [ "$f" = 0 ]; then f=1; fi
+  if [ $status = 0 ] && [ $((p + f)) = 0 ]; then f=1 && echo "no test ran" >>"$log"; fi
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  printf '%4d passed, %d failed, %d skipped, %s\n' "$p" "$f" "$s" "$(elapsed "$begin")"
+  if [ "$f" != 0 ]; then
+    "failures_$name" "$log" | head -n 60 | sed 's/^/    | /'
+    echo "    the whole log: $log"
+  fi
+}
+
+run_proto() {
+  local against status=0
+  cd "$COFFERDAM_ROOT"
+  if buf lint proto; then echo "PASS lint"; else echo "FAIL lint" && status=1; fi
+  against=$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse --verify -q HEAD~1 || true)
+  if [ -n "$against" ] && git cat-file -e "$against:proto/buf.yaml" 2>/dev/null; then
+    # A module of its own: the checkout may be shallow or foreign to buf's own git.
+    rm -rf "$work/before" && mkdir -p "$work/before"
+    git archive "$against" proto | tar -x -C "$work/before"
+    if buf breaking proto --against "$work/before/proto"; then echo "PASS breaking since $against"; else echo "FAIL breaking since $against" && status=1; fi
+  fi
+  return $status
+}
+count_proto() { echo "$(grep -c ^PASS "$1") $(grep -c ^FAIL "$1") 0"; }
+failures_proto() { grep -v ^PASS "$1"; }
+
+run_java() {
+  cd "$COFFERDAM_ROOT"
+  find . -path '*/target/surefire-reports/TEST-*.xml' -delete
+  # A real OpenBao for the Vault store's contract.
+  [ ! -x "$COFFERDAM_CACHE/tools/bin/bao" ] || export COFFERDAM_BAO=$COFFERDAM_CACHE/tools/bin/bao
+  mvn -B -ntp -fae verify
+}
+count_java() {
+  find "$COFFERDAM_ROOT" -path '*/target/surefire-reports/TEST-*.xml' -print0 | xargs -0 -r grep -ho '<testsuite [^>]*' \
+    | awk '{ for (i = 1; i <= NF; i++) if (split($i, pair, "\"") > 1) {
+               if (pair[1] == "tests=") t += pair[2]; if (pair[1] == "failures=" || pair[1] == "errors=") f += pair[2]
+               if (pair[1] == "skipped=") s += pair[2] } }
+           END { print t - f - s, f + 0, s + 0 }'
+}
+failures_java() { grep -E '^\[ERROR\]|FAILURE' "$1" || tail -n 40 "$1"; }
+
+run_go() {
+  local module status=0
+  for module in guest-agent node-helper testkit/upstream; do
+    cd "$COFFERDAM_ROOT/$module"
+    if [ "$module" = guest-agent ]; then ./build.sh --stubs || status=1; fi
+    go vet ./... || status=1
+    go test -v ./... || status=1
+  done
+  return $status
+}
+count_go() { echo "$(grep -c '^--- PASS' "$1") $(grep -c '^--- FAIL' "$1") $(grep -c '^--- SKIP' "$1")"; }
+failures_go() { grep -B20 -E '^ *--- FAIL|^FAIL|panic:' "$1" || tail -n 40 "$1"; }
+
+run_e2e() {
+  if [[ $only == e2e:* ]]; then "$COFFERDAM_ROOT/testkit/run.sh" -k "${only#e2e:}"; else "$COFFERDAM_ROOT/testkit/run.sh"; fi
+}
+count_e2e() {
+  # pytest closes with "= 3 failed, 70 passed, 1 skipped in 200 s ="; the Go client tells each test.
+  local closing
+  closing=$(grep -E '^=+ .*(passed|failed|error).* in ' "$1" | tail -n 1)
+  number() { grep -oE "[0-9]+ $1" <<<"$closing" | cut -d' ' -f1 | grep . || echo 0; }
+  echo "$(($(number passed) + $(grep -c '^ *--- PASS' "$1"))) $(($(number failed) + $(number error) + $(grep -c '^ *--- FAIL' "$1"))) $(number skipped)"
+}
+failures_e2e() { grep -E '^(FAILED|ERROR)|--- FAIL|^E  ' "$1" || tail -n 40 "$1"; }
+
+run_demo() { "$COFFERDAM_ROOT/cofferdam" demo; }
+count_demo() { echo "$(grep -c '^     ok ' "$1") $(grep -c '^     FAILED ' "$1") 0"; }
+failures_demo() { tail -n 40 "$1"; }
+
+find_jdk
+find_maven
+find_go
+begin_all=$(date +%s%N)
+echo "provision"
+"$COFFERDAM_ROOT/deploy/provision/provision.sh"
+export PATH=$COFFERDAM_CACHE/tools/bin:$PATH
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+echo "tests"
+part proto run_proto
+part go run_go
+part java run_java
+part e2e run_e2e
+part demo run_demo
+printf 'all in %s, %d skipped\n%d passed, %d failed\n' "$(elapsed "$begin_all")" "$skipped" "$passed" "$failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,35 @@
+package dev.cofferdam.deploy.mesh;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/**
+ * The variables a client of the mesh reads. {@code COFFERDAM_TOKEN} never has {@code
+ * secrets:write}: it goes to the scheduler too.
+ */
+public final class ClientEnvironment {
+  private ClientEnvironment() {}
+
+  public static Map<String, String> of(MeshLayout layout, MeshPorts ports) throws IOException {
+    Map<String, String> variables = new LinkedHashMap<>();
+    variables.put("COFFERDAM_API", MeshPorts.local(ports.schedulerApi()));
+    variables.put("COFFERDAM_BROKER", MeshPorts.local(ports.brokerTenants()));
+    variables.put("COFFERDAM_CA", layout.authorityCertificate().toString());
+    variables.put("COFFERDAM_TOKEN", Files.readString(layout.tokens().resolve("api")).strip());
+    variables.put(
+        "COFFERDAM_SECRETS_TOKEN", Files.readString(layout.tokens().resolve("secrets")).strip());
+    return variables;
+  }
+
+  /** For {@code eval} in a POSIX shell. */
+  public static String exports(Map<String, String> variables) {
+    return variables.entrySet().stream()
+        .map(variable ->
+            "export %s='%s'\n"
+                .formatted(variable.getKey(), variable.getValue().replace("'", "'\\''")))
+        .collect(Collectors.joining());
+  }
+}

@@ -1,0 +1,66 @@
+package dev.cofferdam.deploy.mesh;
+
+/**
+ * The ports of one mesh, all on the loopback address, at fixed distances from {@code base}.
+ *
+ * @param base 1024 to 65400
+ */
+public record MeshPorts(int base) {
+  public static final MeshPorts STANDARD = new MeshPorts(7400);
+
+  public MeshPorts {
+    if (base < 1024 || base > 65400) {
+      throw new IllegalArgumentException("port base %d, expected 1024 to 65400".formatted(base));
+    }
+  }
+
+  public int schedulerApi() {
+    return base;
+  }
+
+  public int schedulerAdmin() {
+    return base + 1;
+  }
+
+  public int brokerMesh() {
+    return base + 10;
+  }
+
+  public int brokerTenants() {
+    return base + 11;
+  }
+
+  public int brokerAdmin() {
+    return base + 12;
+  }
+
+  public int nodeMesh() {
+    return base + 20;
+  }
+
+  public int nodeAdmin() {
+    return base + 21;
+  }
+
+  public int gatewayControl() {
+    return base + 30;
+  }
+
+  public int gatewayAdmin() {
+    return base + 31;
+  }
+
+  public int postgres() {
+    return base + 50;
+  }
+
+  /** No port of the mesh is beyond it. */
+  public int last() {
+    return base + 80;
+  }
+
+  /** As the client's settings want it. */
+  static String local(int port) {
+    return "127.0.0.1:" + port;
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.deploy.account;
+
+import org.jspecify.annotations.NullMarked;

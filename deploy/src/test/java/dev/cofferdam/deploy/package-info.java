@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.deploy;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.deploy.postgres;
+
+import org.jspecify.annotations.NullMarked;
