@@ -1,0 +1,101 @@
+"""The machine as root sees it: the mesh's processes, the namespaces, what is in a process table."""
+
+import os
+import signal
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+from cofferdam_e2e.waiting import eventually
+
+SERVICES = ("scheduler-svc", "node-agent", "egress-gateway", "vault-broker", "node-helper", "postgres")
+
+
+class Host:
+    def __init__(self, state: Path):
+        self.state = state
+
+    def pid(self, process: str) -> int:
+        return int((self.state / "run" / f"{process}.pid").read_text())
+
+    def kill(self, process: str) -> int:
+        """kill -9. The pid that is gone."""
+        pid = self.pid(process)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not alive(pid), f"the end of {process}, pid {pid}")
+        return pid
+
+    def await_restart(self, process: str, old: int) -> None:
+        def restarted() -> bool:
+            try:
+                fresh = self.pid(process)
+            except (OSError, ValueError):
+                return False
+            return fresh != old and alive(fresh)
+
+        eventually(restarted, f"a new {process} after pid {old}")
+
+    @contextmanager
+    def without(self, process: str):
+        """The process is dead and stays dead for the time of the block: its supervisor is held meanwhile."""
+        launcher = self.pid("launcher")
+        os.kill(launcher, signal.SIGSTOP)
+        try:
+            old = self.kill(process)
+            yield
+        finally:
+            os.kill(launcher, signal.SIGCONT)
+        self.await_restart(process, old)
+
+
+def alive(pid: int) -> bool:
+    """False for zombies too: they run nothing."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def with_command(text: str) -> list[int]:
+    """Every process of the machine whose command line holds text, but this one."""
+    return [pid for pid in processes() if pid != os.getpid() and text in command_line(pid)]
+
+
+def with_open(directory: Path) -> list[int]:
+    """Every process that runs in, has open or has mapped something below the directory."""
+    return [pid for pid in processes() if pid != os.getpid() and _uses(pid, str(directory))]
+
+
+def _uses(pid: int, directory: str) -> bool:
+    links = [f"/proc/{pid}/{name}" for name in ("cwd", "root", "exe")]
+    try:
+        links += [f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd")]
+        if directory in Path(f"/proc/{pid}/maps").read_text():
+            return True
+    except OSError:
+        pass
+    for link in links:
+        try:
+            if os.readlink(link).startswith(directory):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def namespaces(prefix: str) -> set[str]:
+    """Named network namespaces, such as those of one mesh: a machine may run several."""
+    listing = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True).stdout
+    return {name for name in (line.split()[0] for line in listing.splitlines()) if name.startswith(prefix)}

@@ -1,0 +1,3 @@
+module cofferdam.dev/testkit/upstream
+
+go 1.26
