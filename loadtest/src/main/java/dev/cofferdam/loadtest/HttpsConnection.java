@@ -1,0 +1,140 @@
+package dev.cofferdam.loadtest;
+
+import java.io.BufferedInputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.util.List;
+import java.util.Locale;
+import javax.net.ssl.SNIHostName;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.TrustManagerFactory;
+
+/**
+ * One kept-alive HTTP/1.1 connection over verified TLS that sends the same request again and again.
+ * So little of a client that what is measured is the server's. Not safe for use by several threads.
+ */
+final class HttpsConnection implements AutoCloseable {
+  private final SSLSocket socket;
+  private final InputStream in;
+  private final OutputStream out;
+  private final byte[] request;
+
+  private HttpsConnection(SSLSocket socket, byte[] request) throws IOException {
+    this.socket = socket;
+    this.in = new BufferedInputStream(socket.getInputStream(), 16 * 1024);
+    this.out = socket.getOutputStream();
+    this.request = request;
+  }
+
+  static HttpsConnection open(
+      InetSocketAddress address, String host, Path authority, byte[] request) throws IOException {
+    Socket plain = new Socket();
+    plain.setTcpNoDelay(true);
+    plain.connect(address, 20_000);
+    SSLSocket socket =
+        (SSLSocket) trusting(authority).getSocketFactory().createSocket(plain, host, 443, true);
+    SSLParameters parameters = socket.getSSLParameters();
+    parameters.setServerNames(List.of(new SNIHostName(host)));
+    parameters.setEndpointIdentificationAlgorithm("HTTPS");
+    parameters.setApplicationProtocols(new String[] {"http/1.1"});
+    socket.setSSLParameters(parameters);
+    socket.startHandshake();
+    return new HttpsConnection(socket, request);
+  }
+
+  private static SSLContext trusting(Path authority) throws IOException {
+    try (InputStream file = Files.newInputStream(authority)) {
+      KeyStore roots = KeyStore.getInstance(KeyStore.getDefaultType());
+      roots.load(null, null);
+      int number = 0;
+      for (Certificate root : CertificateFactory.getInstance("X.509").generateCertificates(file)) {
+        roots.setCertificateEntry("root" + number++, root);
+      }
+      TrustManagerFactory trust =
+          TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+      trust.init(roots);
+      SSLContext context = SSLContext.getInstance("TLS");
+      context.init(null, trust.getTrustManagers(), null);
+      return context;
+    } catch (GeneralSecurityException e) {
+      throw new IOException("cannot trust " + authority, e);
+    }
+  }
+
+  /**
+   * Sends the request and reads the whole answer.
+   *
+   * @throws IOException also for any status but 200: a refusal is fast and would flatter
+   */
+  void exchange() throws IOException {
+    out.write(request);
+    out.flush();
+    String status = line();
+    if (!status.startsWith("HTTP/1.1 200")) {
+      throw new IOException("the answer is '" + status + "', expected 200");
+    }
+    long length = -1;
+    boolean chunked = false;
+    for (String header = line(); !header.isEmpty(); header = line()) {
+      String lower = header.toLowerCase(Locale.ROOT);
+      if (lower.startsWith("content-length:")) {
+        length = Long.parseLong(lower.substring(lower.indexOf(':') + 1).strip());
+      }
+      chunked |= lower.startsWith("transfer-encoding:") && lower.endsWith("chunked");
+    }
+    if (chunked) {
+      skipChunks();
+    } else if (length >= 0) {
+      in.skipNBytes(length);
+    } else {
+      throw new IOException("the answer has no length");
+    }
+  }
+
+  private void skipChunks() throws IOException {
+    while (true) {
+      long size = Long.parseLong(line().strip(), 16);
+      in.skipNBytes(size);
+      String end = line();
+      if (size == 0) {
+        // Trailers, up to an empty line.
+        while (!end.isEmpty()) {
+          end = line();
+        }
+        return;
+      }
+    }
+  }
+
+  private String line() throws IOException {
+    StringBuilder text = new StringBuilder();
+    while (true) {
+      int b = in.read();
+      switch (b) {
+        case -1 -> throw new EOFException("the connection ended after '" + text + "'");
+        case '\r' -> {}
+        case '\n' -> {
+          return text.toString();
+        }
+        default -> text.append((char) b);
+      }
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    socket.close();
+  }
+}

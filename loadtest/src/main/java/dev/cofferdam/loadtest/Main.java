@@ -1,0 +1,24 @@
+package dev.cofferdam.loadtest;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+/** One program, two workloads; {@code loadtest/run.sh} starts it beside a mesh of its own. */
+@Command(
+    name = "loadtest",
+    mixinStandardHelpOptions = true,
+    subcommands = {CreateCommand.class, HttpsCommand.class, LoadClient.class},
+    description = "Measures a running mesh, which the variables of `cofferdam env` describe.")
+public final class Main {
+  private Main() {}
+
+  public static void main(String[] args) {
+    System.exit(
+        new CommandLine(new Main())
+            .setExecutionExceptionHandler((exception, command, parsed) -> {
+              exception.printStackTrace(command.getErr());
+              return 1;
+            })
+            .execute(args));
+  }
+}
