@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.http;
 
+import dev.cofferdam.gateway.scrub.Scrubber;
 import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.buffer.ByteBuf;
@@ -16,10 +17,12 @@ import io.netty.handler.codec.http2.Http2ResetFrame;
 import io.netty.util.ReferenceCountUtil;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /** One stream towards an HTTP/2 upstream, in the parts of {@link Http1ClientHandler}. */
 public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
+  private Optional<Scrubber> scrubber = Optional.empty();
   private boolean ended;
 
   /** For the connection's codec: secrets are never indexed. */
@@ -32,6 +35,7 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
     switch (message) {
       case OutgoingRequest request -> {
         RequestHead head = request.head();
+        scrubber = request.scrubber();
         Map<Integer, SecretCharacters> sealed = new HashMap<>();
         request.sealed().forEach((place, value) -> sealed.put(place, new SecretCharacters(value)));
         Http2Headers headers = Http2Parts.of(head.headers(), sealed);
@@ -77,7 +81,10 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
 
   private void headers(ChannelHandlerContext ctx, Http2HeadersFrame frame) {
     CharSequence status = frame.headers().status();
-    Headers headers = Http2Parts.headers(frame.headers());
+    Headers headers =
+        scrubber
+            .map(s -> DecodedHeaders.scrubbed(frame.headers(), s, ctx.alloc()))
+            .orElseGet(() -> Http2Parts.headers(frame.headers()));
     if (status == null) {
       end(ctx, new End(headers));
       return;

@@ -1,7 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.http.End;
-import dev.cofferdam.gateway.http.Header;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.ResponseHead;
 import dev.cofferdam.gateway.scrub.GzipReader;
@@ -77,23 +76,13 @@ final class Answering implements AutoCloseable {
           "the answer is in an encoding that was not asked for and cannot be searched");
       return;
     }
-    Headers clean = clean(scrubber.get(), headers.without("content-length", "content-encoding"));
+    // The upstream's codec has scrubbed them: they were never text with a value in it.
+    Headers clean = headers.without("content-length", "content-encoding");
     if (!bodiless) {
       cleaner = new AnswerBody(scrubber.get(), packed, upstream.connection.channel.alloc());
     }
     boolean empty = bodiless || answer.bodyLength() == 0;
     write(new ResponseHead(answer.status(), clean, empty ? 0 : -1));
-  }
-
-  private static Headers clean(Scrubber scrubber, Headers headers) {
-    return new Headers(
-        headers.lines().stream()
-            .map(line -> new Header(name(scrubber, line), scrubber.whole(line.value())))
-            .toList());
-  }
-
-  private static String name(Scrubber scrubber, Header line) {
-    return scrubber.whole(line.name());
   }
 
   private void write(ResponseHead answer) {
@@ -120,11 +109,7 @@ final class Answering implements AutoCloseable {
   }
 
   void end(End end) {
-    ending =
-        new End(
-            scrubber
-                .map(s -> clean(s, end.trailers().endToEnd()))
-                .orElseGet(() -> end.trailers().endToEnd()));
+    ending = new End(end.trailers().endToEnd());
     if (cleaner == null) {
       over();
     } else {

@@ -52,6 +52,8 @@ final class Http2Connections {
                 .initialSettings(
                     Http2Settings.defaultSettings()
                         .pushEnabled(false)
+                        // What a server echoes stays in no table of ours.
+                        .headerTableSize(0)
                         .maxHeaderListSize(maxHeaderBytes)
                         .initialWindowSize(1 << 20))
                 .headerSensitivityDetector(Http2ClientStreamHandler.sensitivity())

@@ -89,14 +89,6 @@ public final class Scrubber implements AutoCloseable {
     return out;
   }
 
-  /** As {@link #whole(ByteBuf, ByteBufAllocator)}; a character is a byte. */
-  public String whole(String text) {
-    ByteBuf in = Unpooled.wrappedBuffer(text.getBytes(StandardCharsets.ISO_8859_1));
-    Replacer replacer = new Replacer(Unpooled.buffer(text.length()));
-    matcher.scan(in, 0, in.writerIndex(), true, 0, replacer);
-    return replacer.replaced ? replacer.out.toString(StandardCharsets.ISO_8859_1) : text;
-  }
-
   /** Whether a value that must not even be hinted at was in the answer. */
   public boolean weakSeen() {
     return weakSeen;
@@ -110,7 +102,6 @@ public final class Scrubber implements AutoCloseable {
 
   private final class Replacer implements StreamMatcher.Sink {
     private final ByteBuf out;
-    private boolean replaced;
 
     Replacer(ByteBuf out) {
       this.out = out;
@@ -125,7 +116,6 @@ public final class Scrubber implements AutoCloseable {
     public void found(int needle, ByteBuf in, int from, int length) {
       Secret secret = byNeedle.get(needle);
       weakSeen |= secret.weak();
-      replaced = true;
       out.writeCharSequence(secret.placeholder(), StandardCharsets.US_ASCII);
     }
   }
