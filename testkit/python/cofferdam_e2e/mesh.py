@@ -84,7 +84,8 @@ def _channel_options() -> list[tuple[str, object]]:
     return [
         # A killed service is back within seconds; the default backoff would hide that for a minute.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        # This one bounds an attempt: a TLS handshake on a busy machine takes its time.
+        ("grpc.min_reconnect_backoff_ms", 20_000),
         ("grpc.max_reconnect_backoff_ms", 500),
         # Every channel has connections of its own, as those of separate clients would be.
         ("grpc.use_local_subchannel_pool", 1),
