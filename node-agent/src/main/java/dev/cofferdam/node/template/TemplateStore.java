@@ -13,8 +13,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryNotEmptyException;
-import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -87,26 +86,36 @@ public final class TemplateStore {
       write(fresh.resolve(INDEX), index.toString());
       Files.setPosixFilePermissions(
           fresh, java.nio.file.attribute.PosixFilePermissions.fromString("rwxr-x---"));
-      install(fresh, root.resolve(digest));
-      return new Template(digest, root.resolve(digest), image, size, diskExtents);
+      sync(fresh);
+      Path target = root.resolve(digest);
+      if (!moved(fresh, target)) {
+        Optional<Template> meanwhile = find(digest, image, size);
+        if (meanwhile.isPresent()) {
+          // Another mesh made it and may restore from it already: its memory and its state belong
+          // together and must not be exchanged under it.
+          return meanwhile.get();
+        }
+        delete(target);
+        Files.move(fresh, target, StandardCopyOption.ATOMIC_MOVE);
+      }
+      sync(root);
+      return new Template(digest, target, image, size, diskExtents);
     } finally {
       delete(fresh);
     }
   }
 
-  private static void install(Path fresh, Path target) throws IOException {
-    sync(fresh);
+  /** False where there is one already, whole or broken. */
+  private static boolean moved(Path fresh, Path target) throws IOException {
     try {
       Files.move(fresh, target, StandardCopyOption.ATOMIC_MOVE);
-    } catch (FileAlreadyExistsException | DirectoryNotEmptyException e) {
-      // What is there is either the same, made meanwhile by another mesh, or broken: ours replaces
-      // it.
-      delete(target);
-      Files.move(fresh, target, StandardCopyOption.ATOMIC_MOVE);
-    }
-    Path parent = target.getParent();
-    if (parent != null) {
-      sync(parent);
+      return true;
+    } catch (FileSystemException e) {
+      // ENOTEMPTY has no exception of its own in a move.
+      if (Files.isDirectory(target)) {
+        return false;
+      }
+      throw e;
     }
   }
 
