@@ -88,18 +88,42 @@ elapsed() {
 
 # step TITLE LOG COMMAND...: runs it with its output in the log, tells how long it takes, and on failure shows the log's end.
 step() {
-  local title=$1 log=$CACHE_LOG/$2.log begin pid status=0
+  local title=$1 log=$2
   shift 2
+  begin_step "$log" "$@"
+  end_step "$title" "$log"
+}
+
+declare -A STEP_PID=() STEP_BEGIN=()
+
+# begin_step LOG COMMAND...: a step that goes on beside what follows, until end_step TITLE LOG waits for it.
+begin_step() {
+  local log=$1
+  shift
   mkdir -p "$CACHE_LOG"
-  begin=$(date +%s%N)
+  STEP_BEGIN[$log]=$(date +%s%N)
+  # In a process group of its own, so that abandon_steps can end it with all that it started.
+  set -m
+  "$@" >"$CACHE_LOG/$log.log" 2>&1 </dev/null &
+  STEP_PID[$log]=$!
+  set +m
+}
+
+# For a trap on EXIT: ends the steps that nobody waits for any more.
+abandon_steps() {
+  local pid
+  for pid in "${STEP_PID[@]}"; do kill -- "-$pid" 2>/dev/null || true; done
+}
+
+end_step() {
+  local title=$1 log=$CACHE_LOG/$2.log begin=${STEP_BEGIN[$2]} pid=${STEP_PID[$2]} status=0
   [ -t 1 ] || printf '  %-58s ' "$title"
-  "$@" >"$log" 2>&1 </dev/null &
-  pid=$!
-  while [ -t 1 ] && kill -0 $pid 2>/dev/null; do
+  while [ -t 1 ] && kill -0 "$pid" 2>/dev/null; do
     printf '\r  %-58s %s ' "$title" "$(elapsed "$begin")"
     sleep 0.5
   done
-  wait $pid || status=$?
+  wait "$pid" || status=$?
+  unset "STEP_PID[$2]"
   if [ $status != 0 ]; then
     outcome "$title" "FAILED after $(elapsed "$begin")"
     tail -n 25 "$log" | sed 's/^/    | /' >&2

@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 PACKAGES=(qemu-system-x86 nftables mmdebstrap erofs-utils bubblewrap kmod cpio iproute2 e2fsprogs util-linux procps
-  python3-venv xz-utils ca-certificates conntrack curl passwd)
+  python3-venv xz-utils ca-certificates conntrack curl passwd busybox-static)
 BUF=1.75.0
 OPENBAO=2.7.2
 
@@ -84,16 +84,23 @@ share_classes() {
     --sun-misc-unsafe-memory-access=allow -cp "$out/$part/*" "$main" "$@" || true
 }
 
-java_parts() {
-  local inputs out
-  inputs=$(digest pom.xml proto/pom.xml proto/cofferdam service-kit testkit/pom.xml testkit/src "${JAVA_PARTS[@]/%//pom.xml}" "${JAVA_PARTS[@]/%//src}")-$(jdk_release "$JAVA_HOME")
-  out=$COFFERDAM_CACHE/lib/$inputs
-  if [ ! -d "$out" ]; then
-    step "services, client and launcher (Maven)" java build_java
+java_inputs() {
+  echo "$(digest pom.xml proto/pom.xml proto/cofferdam service-kit testkit/pom.xml testkit/src "${JAVA_PARTS[@]/%//pom.xml}" "${JAVA_PARTS[@]/%//src}")-$(jdk_release "$JAVA_HOME")"
+}
+
+# Maven waits for downloads and Go for the processor: they go side by side.
+begin_java() {
+  java_staged=$COFFERDAM_CACHE/lib/$(java_inputs)
+  [ -d "$java_staged" ] || begin_step java build_java
+}
+
+end_java() {
+  if [ ! -d "$java_staged" ]; then
+    end_step "services, client and launcher (Maven)" java
     mkdir -p "$COFFERDAM_CACHE/lib"
-    step "staging of the jars" staging stage_java "$out"
+    step "staging of the jars" staging stage_java "$java_staged"
   fi
-  printf '%s\n' "$out" >"$COFFERDAM_CACHE/lib/$CHECKOUT.current.new"
+  printf '%s\n' "$java_staged" >"$COFFERDAM_CACHE/lib/$CHECKOUT.current.new"
   mv "$COFFERDAM_CACHE/lib/$CHECKOUT.current.new" "$COFFERDAM_CACHE/lib/$CHECKOUT.current"
   # Meshes that run keep their jars: only builds beyond the newest six go.
   find "$COFFERDAM_CACHE/lib" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' | sort -rn | tail -n +7 | cut -d' ' -f2- \
@@ -147,10 +154,12 @@ chmod 755 "$COFFERDAM_CACHE" "$COFFERDAM_CACHE/bin"
 # Two provisions at once would trample on each other's build.
 exec 9>"$COFFERDAM_CACHE/provision.lock"
 flock 9
+trap abandon_steps EXIT
+begin_java
 packages
 tools
 go_part guest-agent
 go_part node-helper
 upstream
 image
-java_parts
+end_java

@@ -29,18 +29,38 @@ wanted() { [ -z "$only" ] || [ "${only%%:*}" = "$1" ]; }
 
 # part NAME COMMAND...: runs it with its output in a log, then counts by count_NAME what the log or the reports tell.
 part() {
-  local name=$1 log=$CACHE_LOG/test-$1.log begin status=0 p=0 f=0 s=0
+  begin_part "$@"
+  end_part "$1"
+}
+
+# begin_part NAME COMMAND...: a part that goes on beside what follows, until end_part NAME counts it.
+begin_part() {
+  local name=$1
   shift
   wanted "$name" || return 0
-  begin=$(date +%s%N)
+  set -m
+  {
+    begin=$(date +%s%N) status=0
+    "$@" || status=$?
+    echo "$status $(elapsed "$begin")" >"$work/$name.end"
+  } >"$CACHE_LOG/test-$name.log" 2>&1 </dev/null &
+  PARTS[$name]=$!
+  set +m
+}
+
+end_part() {
+  local name=$1 log=$CACHE_LOG/test-$1.log status took p=0 f=0 s=0
+  wanted "$name" || return 0
   printf '  %-10s ' "$name"
-  "$@" >"$log" 2>&1 </dev/null || status=$?
+  wait "${PARTS[$name]}" || true
+  unset "PARTS[$name]"
+  read -r status took <"$work/$name.end"
   read -r p f s < <("count_$name" "$log")
   # A part that broke before it could count is a failure too.
-  if [ $status != 0 ] && [ "$f" = 0 ]; then f=1; fi
-  if [ $status = 0 ] && [ $((p + f)) = 0 ]; then f=1 && echo "no test ran" >>"$log"; fi
+  if [ "$status" != 0 ] && [ "$f" = 0 ]; then f=1; fi
+  if [ "$status" = 0 ] && [ $((p + f)) = 0 ]; then f=1 && echo "no test ran" >>"$log"; fi
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-  printf '%4d passed, %d failed, %d skipped, %s\n' "$p" "$f" "$s" "$(elapsed "$begin")"
+  printf '%4d passed, %d failed, %d skipped, %s\n' "$p" "$f" "$s" "$took"
   if [ "$f" != 0 ]; then
     "failures_$name" "$log" | head -n 60 | sed 's/^/    | /'
     echo "    the whole log: $log"
@@ -68,7 +88,7 @@ run_java() {
   find . -path '*/target/surefire-reports/TEST-*.xml' -delete
   # A real OpenBao for the Vault store's contract.
   [ ! -x "$COFFERDAM_CACHE/tools/bin/bao" ] || export COFFERDAM_BAO=$COFFERDAM_CACHE/tools/bin/bao
-  mvn -B -ntp -fae verify
+  mvn -B -ntp -T 2 -fae verify
 }
 count_java() {
   find "$COFFERDAM_ROOT" -path '*/target/surefire-reports/TEST-*.xml' -print0 | xargs -0 -r grep -ho '<testsuite [^>]*' \
@@ -116,11 +136,21 @@ echo "provision"
 "$COFFERDAM_ROOT/deploy/provision/provision.sh"
 export PATH=$COFFERDAM_CACHE/tools/bin:$PATH
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+declare -A PARTS=()
+mkdir -p "$CACHE_LOG"
+end_all() {
+  local pid
+  for pid in "${PARTS[@]}"; do kill -- "-$pid" 2>/dev/null || true; done
+  rm -rf "$work"
+}
+trap end_all EXIT
 echo "tests"
 part proto run_proto
-part go run_go
-part java run_java
+# They wait for disks and timers more than for the processor.
+begin_part go run_go
+begin_part java run_java
+end_part go
+end_part java
 part e2e run_e2e
 part demo run_demo
 printf 'all in %s, %d skipped\n%d passed, %d failed\n' "$(elapsed "$begin_all")" "$skipped" "$passed" "$failed"
