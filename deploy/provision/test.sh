@@ -116,11 +116,10 @@ run_e2e() {
   if [[ $only == e2e:* ]]; then "$COFFERDAM_ROOT/testkit/run.sh" -k "${only#e2e:}"; else "$COFFERDAM_ROOT/testkit/run.sh"; fi
 }
 count_e2e() {
-  # pytest closes with "= 3 failed, 70 passed, 1 skipped in 200 s ="; the Go client tells each test.
-  local closing
-  closing=$(grep -E '^=+ .*(passed|failed|error).* in ' "$1" | tail -n 1)
-  number() { grep -oE "[0-9]+ $1" <<<"$closing" | cut -d' ' -f1 | grep . || echo 0; }
-  echo "$(($(number passed) + $(grep -c '^ *--- PASS' "$1"))) $(($(number failed) + $(number error) + $(grep -c '^ *--- FAIL' "$1"))) $(number skipped)"
+  # pytest closes each world with "= 3 failed, 70 passed, 1 skipped in 200 s ="; the Go client tells each test.
+  closed() { { grep -E '^=+ .*(passed|failed|error).* in ' "$log" | grep -oE "[0-9]+ $1" || true; } | awk '{ n += $1 } END { print n + 0 }'; }
+  local log=$1
+  echo "$(($(closed passed) + $(grep -c '^ *--- PASS' "$log"))) $(($(closed failed) + $(closed error) + $(grep -c '^ *--- FAIL' "$log"))) $(closed skipped)"
 }
 failures_e2e() { grep -E '^(FAILED|ERROR)|--- FAIL|^E  ' "$1" || tail -n 40 "$1"; }
 

@@ -140,16 +140,16 @@ final class UpCommand implements Callable<Integer> {
     log.say(
         """
 
-          API      127.0.0.1:%d
-          broker   127.0.0.1:%d (secrets, audit)
+          API      %s
+          broker   %s (secrets, audit)
           CA       %s
           tokens   %s/{api,secrets}
           logs     %s
           clients  eval "$(./cofferdam env --state %s)"
         """
             .formatted(
-                options.ports().schedulerApi(),
-                options.ports().brokerTenants(),
+                options.ports().schedulerAddress(),
+                options.ports().brokerTenantsAddress(),
                 options.layout().authorityCertificate(),
                 options.layout().tokens(),
                 options.layout().logs(),

@@ -124,9 +124,32 @@ public final class MeshAuthority {
 
   /**
    * A key and a certificate for {@code spiffe://cofferdam.local/<service>/<instance>}, for both
-   * ends of a connection. With {@code server} it also holds for localhost and 127.0.0.1.
+   * ends of a connection.
+   *
+   * @param names DNS names and IPv4 addresses by which clients that know nothing of such URIs reach
+   *     it
    */
-  public Identity issue(String service, String instance, boolean server, Duration lifetime) {
+  public Identity server(String service, String instance, List<String> names, Duration lifetime) {
+    return issue(
+        service,
+        instance,
+        names,
+        lifetime,
+        KeyPurposeId.id_kp_serverAuth,
+        KeyPurposeId.id_kp_clientAuth);
+  }
+
+  /** As {@link #server}, for the client's end alone. */
+  public Identity client(String service, String instance, Duration lifetime) {
+    return issue(service, instance, List.of(), lifetime, KeyPurposeId.id_kp_clientAuth);
+  }
+
+  private Identity issue(
+      String service,
+      String instance,
+      List<String> hosts,
+      Duration lifetime,
+      KeyPurposeId... purposes) {
     KeyPair pair = newKey(random);
     Instant now = clock.instant();
     JcaX509v3CertificateBuilder builder =
@@ -140,14 +163,10 @@ public final class MeshAuthority {
     List<GeneralName> names = new ArrayList<>();
     names.add(
         new GeneralName(GeneralName.uniformResourceIdentifier, uri(service, instance).toString()));
-    if (server) {
-      names.add(new GeneralName(GeneralName.dNSName, "localhost"));
-      names.add(new GeneralName(GeneralName.iPAddress, "127.0.0.1"));
+    for (String host : hosts) {
+      boolean address = host.matches("[0-9.]+");
+      names.add(new GeneralName(address ? GeneralName.iPAddress : GeneralName.dNSName, host));
     }
-    KeyPurposeId[] purposes =
-        server
-            ? new KeyPurposeId[] {KeyPurposeId.id_kp_serverAuth, KeyPurposeId.id_kp_clientAuth}
-            : new KeyPurposeId[] {KeyPurposeId.id_kp_clientAuth};
     try {
       JcaX509ExtensionUtils utilities = new JcaX509ExtensionUtils();
       builder

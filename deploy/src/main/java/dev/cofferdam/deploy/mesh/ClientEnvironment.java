@@ -15,8 +15,8 @@ public final class ClientEnvironment {
 
   public static Map<String, String> of(MeshLayout layout, MeshPorts ports) throws IOException {
     Map<String, String> variables = new LinkedHashMap<>();
-    variables.put("COFFERDAM_API", MeshPorts.local(ports.schedulerApi()));
-    variables.put("COFFERDAM_BROKER", MeshPorts.local(ports.brokerTenants()));
+    variables.put("COFFERDAM_API", ports.schedulerAddress());
+    variables.put("COFFERDAM_BROKER", ports.brokerTenantsAddress());
     variables.put("COFFERDAM_CA", layout.authorityCertificate().toString());
     variables.put("COFFERDAM_TOKEN", Files.readString(layout.tokens().resolve("api")).strip());
     variables.put(

@@ -6,6 +6,7 @@ import dev.cofferdam.deploy.authority.Pem;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 
 /** Certificates of a mesh's services and of its operator, and where they lie. */
@@ -31,18 +32,27 @@ final class MeshIdentities {
     for (Map.Entry<MeshService, Integer> entry : groups.entrySet()) {
       MeshService service = entry.getKey();
       MeshAuthority.Identity identity =
-          authority.issue(service.process(), INSTANCE, true, LIFETIME);
+          authority.server(service.process(), INSTANCE, names(service), LIFETIME);
       int gid = entry.getValue();
       OwnedFiles.write(key(layout, service), Pem.of(identity.key()), "rw-r-----", gid);
       OwnedFiles.write(
           certificate(layout, service), Pem.of(identity.certificate()), "rw-r-----", gid);
     }
     OwnedFiles.directory(layout.operator(), "rwx------");
-    MeshAuthority.Identity operator = authority.issue("operator", INSTANCE, false, LIFETIME);
+    MeshAuthority.Identity operator = authority.client("operator", INSTANCE, LIFETIME);
     OwnedFiles.write(
         layout.operator().resolve("operator.key"), Pem.of(operator.key()), "rw-------");
     OwnedFiles.write(
         layout.operator().resolve("operator.pem"), Pem.of(operator.certificate()), "rw-------");
+  }
+
+  /** What tenants may know a service by; its peers in the mesh know it by its URI. */
+  private static List<String> names(MeshService service) {
+    return switch (service) {
+      case SCHEDULER -> List.of("localhost", "127.0.0.1");
+      case BROKER -> List.of(MeshPorts.BROKER_ADDRESS);
+      case NODE, GATEWAY -> List.of();
+    };
   }
 
   static Path certificate(MeshLayout layout, MeshService service) {

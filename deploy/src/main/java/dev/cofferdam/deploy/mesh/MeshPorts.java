@@ -1,12 +1,14 @@
 package dev.cofferdam.deploy.mesh;
 
 /**
- * The ports of one mesh, all on the loopback address, at fixed distances from {@code base}.
+ * The ports of one mesh, all on loopback addresses, at fixed distances from {@code base}.
  *
  * @param base 1024 to 65400
  */
 public record MeshPorts(int base) {
   public static final MeshPorts STANDARD = new MeshPorts(7400);
+
+  static final String BROKER_ADDRESS = "127.0.0.2";
 
   public MeshPorts {
     if (base < 1024 || base > 65400) {
@@ -57,6 +59,20 @@ public record MeshPorts(int base) {
   /** No port of the mesh is beyond it. */
   public int last() {
     return base + 80;
+  }
+
+  /** Where tenants reach the scheduler. */
+  public String schedulerAddress() {
+    return local(schedulerApi());
+  }
+
+  /**
+   * Where tenants reach the broker: an address that no other service's certificate holds for.
+   * Tenants know a service by its host name alone, and whoever listened at the broker's port while
+   * it is down would be sent values.
+   */
+  public String brokerTenantsAddress() {
+    return BROKER_ADDRESS + ":" + brokerTenants();
   }
 
   /** As the client's settings want it. */

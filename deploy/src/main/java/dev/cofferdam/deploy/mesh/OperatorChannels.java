@@ -8,17 +8,17 @@ import java.io.IOException;
 /** Calls to the services as their operator, known by a client certificate. */
 public record OperatorChannels(MeshLayout layout, MeshPorts ports) {
   public Open scheduler() throws IOException {
-    return open(ports.schedulerApi());
+    return open(ports.schedulerAddress());
   }
 
   public Open broker() throws IOException {
-    return open(ports.brokerTenants());
+    return open(ports.brokerTenantsAddress());
   }
 
-  private Open open(int port) throws IOException {
+  private Open open(String address) throws IOException {
     return new Open(
         Grpc.newChannelBuilder(
-                MeshPorts.local(port),
+                address,
                 TlsChannelCredentials.newBuilder()
                     .keyManager(
                         layout.operator().resolve("operator.pem").toFile(),

@@ -54,7 +54,7 @@ public record ServiceSettings(MeshOptions options) {
 
   private Map<String, String> scheduler(DatabaseLogin login) {
     return Map.of(
-        "listen", MeshPorts.local(options.ports().schedulerApi()),
+        "listen", options.ports().schedulerAddress(),
         "admin.listen", MeshPorts.local(options.ports().schedulerAdmin()),
         "database.url", login.url(),
         "database.user", login.user(),
@@ -68,7 +68,7 @@ public record ServiceSettings(MeshOptions options) {
         "mesh.listen",
         MeshPorts.local(options.ports().brokerMesh()),
         "tenant.listen",
-        MeshPorts.local(options.ports().brokerTenants()),
+        options.ports().brokerTenantsAddress(),
         "admin.listen",
         MeshPorts.local(options.ports().brokerAdmin()),
         "database.url",
@@ -88,7 +88,7 @@ public record ServiceSettings(MeshOptions options) {
     Map<String, String> settings = new LinkedHashMap<>();
     settings.put("listen", MeshPorts.local(options.ports().nodeMesh()));
     settings.put("admin.listen", MeshPorts.local(options.ports().nodeAdmin()));
-    settings.put("scheduler.address", MeshPorts.local(options.ports().schedulerApi()));
+    settings.put("scheduler.address", options.ports().schedulerAddress());
     settings.put("broker.address", MeshPorts.local(options.ports().brokerMesh()));
     settings.put("gateway.address", MeshPorts.local(options.ports().gatewayControl()));
     settings.put("helper.socket", layout.helperSocket().toString());

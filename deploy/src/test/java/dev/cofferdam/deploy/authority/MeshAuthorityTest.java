@@ -36,16 +36,19 @@ final class MeshAuthorityTest {
       MeshAuthority.create(new SecureRandom(), InstantSource.fixed(NOW));
 
   @Test
-  void aServersCertificateHoldsForItsPeerNameAndTheLoopback() throws Exception {
+  void aServersCertificateHoldsForItsPeerNameAndItsHostNames() throws Exception {
     X509Certificate certificate =
-        authority.issue("vault-broker", "local", true, Duration.ofHours(24)).certificate();
+        authority
+            .server(
+                "vault-broker", "local", List.of("localhost", "127.0.0.2"), Duration.ofHours(24))
+            .certificate();
 
     validate(certificate, NOW);
     assertThat(certificate.getSubjectAlternativeNames())
         .containsExactlyInAnyOrder(
             List.of(URI, "spiffe://cofferdam.local/vault-broker/local"),
             List.of(DNS, "localhost"),
-            List.of(ADDRESS, "127.0.0.1"));
+            List.of(ADDRESS, "127.0.0.2"));
     assertThat(certificate.getExtendedKeyUsage())
         .containsExactlyInAnyOrder("1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2");
     assertThat(certificate.getBasicConstraints()).isEqualTo(-1);
@@ -56,7 +59,7 @@ final class MeshAuthorityTest {
   @Test
   void theOperatorsCertificateIsAClientsOnly() throws Exception {
     X509Certificate certificate =
-        authority.issue("operator", "local", false, Duration.ofHours(24)).certificate();
+        authority.client("operator", "local", Duration.ofHours(24)).certificate();
 
     validate(certificate, NOW);
     assertThat(certificate.getSubjectAlternativeNames())
@@ -67,7 +70,7 @@ final class MeshAuthorityTest {
   @Test
   void aCertificateEndsAfterItsLifetime() throws Exception {
     X509Certificate certificate =
-        authority.issue("node-agent", "local", true, Duration.ofHours(24)).certificate();
+        authority.server("node-agent", "local", List.of(), Duration.ofHours(24)).certificate();
 
     validate(certificate, NOW.plus(Duration.ofHours(24)));
     assertThatThrownBy(() -> validate(certificate, NOW.plus(Duration.ofHours(24)).plusSeconds(1)))
@@ -77,7 +80,7 @@ final class MeshAuthorityTest {
   @Test
   void anIssuedCertificateCannotIssue() throws Exception {
     X509Certificate certificate =
-        authority.issue("node-agent", "local", true, Duration.ofHours(24)).certificate();
+        authority.server("node-agent", "local", List.of(), Duration.ofHours(24)).certificate();
 
     assertThat(certificate.getKeyUsage()[5]).as("keyCertSign").isFalse();
     assertThat(authority.certificate().getBasicConstraints()).as("path length").isZero();
@@ -92,7 +95,7 @@ final class MeshAuthorityTest {
 
     assertThat(reopened.certificate()).isEqualTo(made.certificate());
     validate(
-        reopened.issue("operator", "local", false, Duration.ofHours(1)).certificate(),
+        reopened.client("operator", "local", Duration.ofHours(1)).certificate(),
         NOW,
         made.certificate());
     assertThat(
@@ -103,8 +106,7 @@ final class MeshAuthorityTest {
 
   @Test
   void pemRoundTripsThroughTheJdk() throws Exception {
-    MeshAuthority.Identity identity =
-        authority.issue("operator", "local", false, Duration.ofHours(1));
+    MeshAuthority.Identity identity = authority.client("operator", "local", Duration.ofHours(1));
     try (var bytes =
         new ByteArrayInputStream(
             Pem.of(identity.certificate()).getBytes(StandardCharsets.US_ASCII))) {

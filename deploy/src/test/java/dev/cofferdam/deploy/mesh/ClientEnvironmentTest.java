@@ -27,7 +27,7 @@ final class ClientEnvironmentTest {
     assertThat(variables)
         .containsExactly(
             Map.entry("COFFERDAM_API", "127.0.0.1:7600"),
-            Map.entry("COFFERDAM_BROKER", "127.0.0.1:7611"),
+            Map.entry("COFFERDAM_BROKER", "127.0.0.2:7611"),
             Map.entry("COFFERDAM_CA", state + "/ca/ca.pem"),
             Map.entry("COFFERDAM_TOKEN", "cfd_tk-api_x"),
             Map.entry("COFFERDAM_SECRETS_TOKEN", "cfd_tk-secrets_y"));

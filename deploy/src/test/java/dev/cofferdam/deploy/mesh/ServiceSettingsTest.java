@@ -49,7 +49,7 @@ final class ServiceSettingsTest {
             mesh.listen=127.0.0.1:7410
             node.local.slot-prefix=100.80.0.0/16
             sealed.keyset-file=/s/broker/data/keyset
-            tenant.listen=127.0.0.1:7411
+            tenant.listen=127.0.0.2:7411
             tls.authority=/s/ca/ca.pem
             tls.certificate=/s/broker/tls.pem
             tls.key=/s/broker/tls.key
