@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# The end-to-end tests: a stage, the upstream, a mesh of its own, then the nine checks by a Go client and everything by
-# pytest, then all of it is taken away again.
+# The end-to-end tests: worlds side by side, each a stage, an upstream and a mesh of its own, with its share of the tests;
+# then all of it is taken away again.
 #
-#   testkit/run.sh [--keep] [PYTEST ARGUMENTS...]
-#   testkit/run.sh --with COMMAND...        runs a command beside the mesh instead of the tests
+#   testkit/run.sh                          everything
+#   testkit/run.sh PYTEST ARGUMENTS...      in one world, what pytest selects
+#   testkit/run.sh --keep [PYTEST ARGS...]  the same, then leaves mesh and stage as they are and prints how to use them
+#   testkit/run.sh --with COMMAND...        runs a command beside a mesh instead of the tests
 #
-# --keep leaves mesh and stage as they are and prints how to use them. Needs root; what is missing is provisioned.
-# Prints the tests' own closing lines. Environment: COFFERDAM_MESH (name of mesh and stage, default e2e),
-# COFFERDAM_PORT_BASE (tells meshes of one machine apart, default 7400).
+# Needs root; what is missing is provisioned. Prints the tests' own closing lines. Environment: COFFERDAM_MESH (name of
+# mesh and stage, default e2e), COFFERDAM_PORT_BASE (tells meshes of one network namespace apart, default 7400).
 set -euo pipefail
 
 TESTKIT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
@@ -19,47 +20,20 @@ export COFFERDAM_ROOT=$ROOT
 
 NAME=${COFFERDAM_MESH:-e2e}
 BUILT=$TESTKIT/target/e2e
+PYTHON=$COFFERDAM_CACHE/tools/bin/python3
 STAGE=$ROOT/deploy/stage/stage
+# The shares, about equally long. Where the main job is done, processes are killed, and where it all went is searched in the
+# end, everything happens to one mesh in this order.
+SHARES=(
+  "nine_checks test_10_nine_checks.py test_40_substitution.py test_80_kill.py test_90_canary.py"
+  "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_41_trust.py test_50_uniqueness.py"
+)
 keep=""
-[ "${1:-}" != --keep ] || { keep=yes && shift; }
-with=""
-[ "${1:-}" != --with ] || { with=yes && shift; }
 
 need_root "the end-to-end tests"
 find_go
-work=$(mktemp -d "/var/tmp/cofferdam-$NAME.XXXXXX")
-chmod 755 "$work"
-upstream_pid=""
 
-finish() {
-  local status=$?
-  trap - EXIT INT TERM
-  if [ -n "$keep" ]; then
-    printf 'kept: mesh in %s; use it with\n  . %s/env; %s run %s COMMAND\n' "$work/state" "$work" "$STAGE" "$NAME"
-    exit $status
-  fi
-  if [ $status != 0 ]; then
-    mkdir -p "$TESTKIT/target/logs"
-    cp -r "$work/state/log/." "$TESTKIT/target/logs/" 2>/dev/null || true
-    echo "the mesh's logs: $TESTKIT/target/logs" >&2
-  fi
-  "$ROOT/cofferdam" down --state "$work/state" >/dev/null 2>&1 || true
-  [ -z "$upstream_pid" ] || kill "$upstream_pid" 2>/dev/null || true
-  "$STAGE" down "$NAME" || true
-  rm -rf "$work"
-  exit $status
-}
-trap finish EXIT INT TERM
-
-python_environment() {
-  local requirements=$TESTKIT/python/requirements.txt
-  # The launcher's tools hold the same requirements; without them an environment is made here.
-  PYTHON=$COFFERDAM_CACHE/tools/bin/python3
-  if ! "$PYTHON" -c 'import grpc_tools, grpc_status, pytest' 2>/dev/null; then
-    PYTHON=$BUILT/venv/bin/python3
-    [ -x "$PYTHON" ] || /usr/bin/python3 -m venv "$BUILT/venv"
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$requirements"
-  fi
+stubs() {
   rm -rf "$TESTKIT/python/gen"
   mkdir -p "$TESTKIT/python/gen"
   (cd "$ROOT/proto" && "$PYTHON" -m grpc_tools.protoc -I . --python_out="$TESTKIT/python/gen" \
@@ -71,57 +45,129 @@ go_programs() {
   PATH=$COFFERDAM_CACHE/tools/bin:$PATH "$TESTKIT/go/build.sh" "$BUILT/ninechecks.test"
 }
 
+# Everything that worlds share, made outside the stages, which have no way to a package registry.
+prepare() {
+  "$ROOT/cofferdam" provision
+  mkdir -p "$BUILT"
+  step "Python stubs" e2e-python stubs
+  step "upstream and Go client" e2e-go go_programs
+}
+
+# world NAME COMMAND...: makes a world, runs the command in a shell with its environment, takes it away.
+world() (
+  name=$1
+  shift
+  work=$(mktemp -d "/var/tmp/cofferdam-$name.XXXXXX")
+  chmod 755 "$work"
+  upstream_pid=""
+  trap leave_world EXIT
+  trap 'exit 130' INT TERM
+  "$STAGE" down "$name"
+  "$STAGE" up "$name"
+  start_upstream
+  start_mesh
+  # shellcheck disable=SC1091
+  . "$work/env"
+  "$@"
+)
+
+leave_world() {
+  local status=$?
+  trap - EXIT INT TERM
+  if [ -n "$keep" ]; then
+    printf 'kept: mesh in %s; use it with\n  . %s/env; %s run %s COMMAND\n' "$work/state" "$work" "$STAGE" "$name"
+    exit $status
+  fi
+  if [ $status != 0 ]; then
+    mkdir -p "$TESTKIT/target/logs/$name"
+    cp -r "$work/state/log/." "$TESTKIT/target/logs/$name/" 2>/dev/null || true
+    echo "the mesh's logs: $TESTKIT/target/logs/$name" >&2
+  fi
+  "$ROOT/cofferdam" down --state "$work/state" >/dev/null 2>&1 || true
+  [ -z "$upstream_pid" ] || kill "$upstream_pid" 2>/dev/null || true
+  "$STAGE" down "$name" || true
+  rm -rf "$work"
+  exit $status
+}
+
 start_upstream() {
   local names=(api.echo.test other.echo.test denied.echo.test) line
   mkfifo "$work/ready"
-  "$STAGE" outside "$NAME" "$BUILT/upstream" --dir "$work/upstream" --listen 203.0.113.10:443 --plain 203.0.113.10:80 \
+  "$STAGE" outside "$name" "$BUILT/upstream" --dir "$work/upstream" --listen 203.0.113.10:443 --plain 203.0.113.10:80 \
     "${names[@]/#/--name=}" --fault expired=expired.echo.test --fault self-signed=self-signed.echo.test \
     --fault wrong-name=wrong-name.echo.test >"$work/ready" 2>"$work/upstream.log" &
   upstream_pid=$!
   read -r line <"$work/ready"
   [[ $line == READY* ]] || die "the upstream did not start: $(cat "$work/upstream.log")"
-  "$STAGE" allow "$NAME" 203.0.113.10 443
-  "$STAGE" allow "$NAME" 203.0.113.10 80
+  "$STAGE" allow "$name" 203.0.113.10 443
+  "$STAGE" allow "$name" 203.0.113.10 80
   # The name that no policy allows lies where nothing is expected, so that a connection to it would count.
   printf '203.0.113.10 %s\n' api.echo.test other.echo.test expired.echo.test self-signed.echo.test wrong-name.echo.test >"$work/hosts"
   printf '203.0.113.66 denied.echo.test\n' >>"$work/hosts"
 }
 
 start_mesh() {
-  "$STAGE" run "$NAME" "$ROOT/cofferdam" up --detach --state "$work/state" --mesh "$NAME" \
+  "$STAGE" run "$name" "$ROOT/cofferdam" up --detach --state "$work/state" --mesh "$name" \
     --port-base "${COFFERDAM_PORT_BASE:-7400}" \
     --upstream-ca "$work/upstream/ca.pem" --hosts "$work/hosts"
   {
     "$ROOT/cofferdam" env --state "$work/state"
     printf 'export COFFERDAM_STATE=%q COFFERDAM_STAGE=%q COFFERDAM_UPSTREAM_DIR=%q COFFERDAM_CANARY=%q\n' \
-      "$work/state" "$NAME" "$work/upstream" "$(cd "$TESTKIT/python" && "$PYTHON" -c \
+      "$work/state" "$name" "$work/upstream" "$(cd "$TESTKIT/python" && "$PYTHON" -c \
       'from cofferdam_e2e.canary import Canary; print(Canary.fresh())')"
     printf 'export COFFERDAM_TEST_FILES=%q\n' "$work/env"
   } >"$work/env"
   chmod 600 "$work/env"
 }
 
-mkdir -p "$BUILT"
-step "Python environment and stubs" e2e-python python_environment
-PYTHON=$COFFERDAM_CACHE/tools/bin/python3
-"$PYTHON" -c 'import grpc_tools, grpc_status, pytest' 2>/dev/null || PYTHON=$BUILT/venv/bin/python3
-step "upstream and Go client" e2e-go go_programs
-# Outside the stage, which has no way to a package registry.
-"$ROOT/cofferdam" provision
-"$STAGE" down "$NAME"
-"$STAGE" up "$NAME"
-start_upstream
-start_mesh
-# shellcheck disable=SC1091
-. "$work/env"
+nine_checks() {
+  echo "the nine checks, by a client in Go:"
+  "$STAGE" run "$name" "$BUILT/ninechecks.test" -test.v -test.timeout 10m
+}
 
-if [ -n "$with" ]; then
-  "$STAGE" run "$NAME" "$@"
-  exit
-fi
-status=0
-echo "the nine checks, by a client in Go:"
-"$STAGE" run "$NAME" "$BUILT/ninechecks.test" -test.v -test.timeout 10m || status=1
-echo "everything, by a client in Python:"
-(cd "$TESTKIT/python" && "$STAGE" run "$NAME" "$PYTHON" -m pytest "$@") || status=1
-exit $status
+python_tests() {
+  (cd "$TESTKIT/python" && "$STAGE" run "$name" "$PYTHON" -m pytest "$@")
+}
+
+# One share of everything: nine_checks is the Go client's, the rest are files of pytest.
+share() {
+  local status=0 files=()
+  for part in "$@"; do
+    case $part in nine_checks) nine_checks || status=1 ;; *) files+=("tests/$part") ;; esac
+  done
+  echo "by a client in Python:"
+  python_tests "${files[@]}" || status=1
+  return $status
+}
+
+everything() {
+  local number status=0 pids=() files
+  for number in "${!SHARES[@]}"; do
+    read -ra files <<<"${SHARES[number]}"
+    world "$NAME$number" share "${files[@]}" >"$BUILT/$number.log" 2>&1 &
+    pids+=($!)
+  done
+  trap 'kill "${pids[@]}" 2>/dev/null; wait' INT TERM
+  for number in "${!SHARES[@]}"; do
+    wait "${pids[number]}" || status=1
+    cat "$BUILT/$number.log"
+  done
+  return $status
+}
+
+# A new file of tests that is in no share would never run.
+for file in "$TESTKIT"/python/tests/test_*.py; do
+  [[ " ${SHARES[*]} " == *" ${file##*/} "* ]] || die "${file##*/} is in no share of testkit/run.sh"
+done
+prepare
+case ${1:-} in
+  "") everything ;;
+  --with)
+    shift
+    world "$NAME" "$STAGE" run "$NAME" "$@"
+    ;;
+  *)
+    [ "$1" != --keep ] || { keep=yes && shift; }
+    world "$NAME" python_tests "$@"
+    ;;
+esac
