@@ -68,7 +68,16 @@ final class RequestBody implements AutoCloseable {
   void add(ByteBuf part, boolean last) throws UnreadableException {
     bytes += part.readableBytes();
     if (unpacker.isPresent()) {
-      unpack(unpacker.get(), part.retainedSlice(), last);
+      boolean readable = false;
+      try {
+        unpack(unpacker.get(), part.retainedSlice(), last);
+        readable = true;
+      } finally {
+        if (!readable) {
+          // Nobody will poll it.
+          part.release();
+        }
+      }
     }
     ByteBuf leaving = plain.feed(part, last);
     waitingBytes += leaving.readableBytes();
