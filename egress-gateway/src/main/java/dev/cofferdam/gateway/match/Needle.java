@@ -20,7 +20,10 @@ public final class Needle {
     EXACT,
     /** With escapes. */
     ESCAPED,
-    /** With escapes, and broken into lines anywhere, as base64 often is. */
+    /**
+     * With escapes, and broken into lines anywhere, as base64 often is. Empty lines are no part of
+     * it: with any number of them a match could be of any length, and all of it would be kept.
+     */
     FOLDED
   }
 
@@ -221,21 +224,16 @@ public final class Needle {
     return value;
   }
 
-  /** CR and LF, as they are or as JSON writes them. */
+  /** At most one end of a line: CR, LF or both, as they are or as JSON writes them. */
   private static int lineBreak(ByteBuf in, int at, int end) {
-    int i = at;
-    while (i < end) {
-      byte c = in.getByte(i);
-      if (c == '\r' || c == '\n') {
-        i++;
-      } else if (c == '\\'
-          && i + 1 < end
-          && (in.getByte(i + 1) == 'n' || in.getByte(i + 1) == 'r')) {
-        i += 2;
-      } else {
-        break;
-      }
+    int cr = control(in, at, end, '\r', 'r');
+    return cr + control(in, at + cr, end, '\n', 'n');
+  }
+
+  private static int control(ByteBuf in, int at, int end, char itself, char escape) {
+    if (at < end && in.getByte(at) == itself) {
+      return 1;
     }
-    return i - at;
+    return at + 1 < end && in.getByte(at) == '\\' && in.getByte(at + 1) == escape ? 2 : 0;
   }
 }

@@ -103,6 +103,38 @@ final class BodyScannerTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"\n", "\r\n", "\\n", "\\r\\n"})
+  void base64InLinesIsFoundWhereverTheyBreak(String lineBreak) {
+    String encoded = base64("user:", "tail");
+    for (int width = 1; width < 8; width++) {
+      String folded =
+          encoded.replaceAll("(.{" + width + "})", "$1" + lineBreak.replace("\\", "\\\\"));
+      assertThat(Candidates.in(folded))
+          .as(folded)
+          .containsExactly(new Candidates.Found(PLACEHOLDER, false));
+    }
+  }
+
+  /** What is kept is copied and looked at again with every chunk, so it must have a bound. */
+  @ParameterizedTest
+  @ValueSource(strings = {"\n", "\r\n", "\\n", "\\r\\n", "\r", "\\u000a", "%0A", "%250a"})
+  void noFillingBetweenTheDigitsOfBase64MakesItKeepMuch(String filling) {
+    String start = base64("", "").substring(0, 12);
+    byte[] chunk = filling.repeat(4096).getBytes(StandardCharsets.US_ASCII);
+    try (BodyScanner scanner = new BodyScanner()) {
+      scanner
+          .feed(Unpooled.copiedBuffer(start.getBytes(StandardCharsets.US_ASCII)), false)
+          .release();
+      for (int i = 0; i < 100; i++) {
+        ByteBuf leaving = scanner.feed(Unpooled.copiedBuffer(chunk), false);
+        assertThat(leaving.readableBytes()).isGreaterThan(chunk.length - 1024);
+        leaving.release();
+      }
+      assertThat(scanner.found()).isEmpty();
+    }
+  }
+
   @Test
   void oneCharacterMoreOrBesideItMakesItAnother() {
     assertThat(Candidates.in("Bearer " + PLACEHOLDER))

@@ -162,6 +162,24 @@ final class ScrubberTest {
     }
   }
 
+  /** What is kept back is scanned again with every chunk, so it must have a bound. */
+  @ParameterizedTest
+  @ValueSource(strings = {"\n", "\r\n", "\\n"})
+  void emptyLinesBetweenTheDigitsOfBase64AreNotHeldBack(String lineBreak) {
+    String start = Base64.getEncoder().encodeToString(utf8(VALUES.getFirst())).substring(0, 12);
+    byte[] chunk = utf8(lineBreak.repeat(4096));
+    try (SecretValue secret = secret(VALUES.getFirst());
+        Scrubber scrubber =
+            new Scrubber(List.of(new Scrubber.Secret(secret, PLACEHOLDER, false)))) {
+      scrubber.feed(Unpooled.copiedBuffer(utf8(start)), false, allocator()).release();
+      for (int i = 0; i < 100; i++) {
+        ByteBuf out = scrubber.feed(Unpooled.copiedBuffer(chunk), false, allocator());
+        assertThat(out.readableBytes()).isGreaterThan(chunk.length - 1024);
+        out.release();
+      }
+    }
+  }
+
   @Test
   void aWeakValueIsSeen() {
     try (SecretValue secret = secret("pin4");
