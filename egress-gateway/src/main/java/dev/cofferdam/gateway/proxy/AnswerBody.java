@@ -34,7 +34,12 @@ final class AnswerBody implements AutoCloseable {
       unpacker.get().feed(part);
     } else {
       ByteBuf clean = scrubber.feed(part, false, allocator);
-      next = next.isReadable() ? Unpooled.wrappedBuffer(next, clean) : clean;
+      if (clean.isReadable()) {
+        next = next.isReadable() ? Unpooled.wrappedBuffer(next, clean) : clean;
+      } else {
+        // All of it was kept back. As what comes next it would be replaced, and never released.
+        clean.release();
+      }
     }
   }
 

@@ -1,0 +1,54 @@
+package dev.cofferdam.gateway.proxy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.cofferdam.gateway.scrub.Scrubber;
+import dev.cofferdam.gateway.scrub.SecretValue;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.UnpooledByteBufAllocator;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+final class AnswerBodyTest {
+  private static final String VALUE = "sk-live-0123456789abcdef";
+  private static final String PLACEHOLDER = "cofferdam_placeholder";
+
+  private final UnpooledByteBufAllocator allocator = new UnpooledByteBufAllocator(true);
+
+  private static SecretValue secret() {
+    SecretValue secret = new SecretValue(VALUE.length());
+    for (int i = 0; i < VALUE.length(); i++) {
+      secret.set(i, (byte) VALUE.charAt(i));
+    }
+    return secret;
+  }
+
+  private static void take(AnswerBody body, StringBuilder out) throws Exception {
+    for (Optional<ByteBuf> piece = body.poll(); piece.isPresent(); piece = body.poll()) {
+      out.append(piece.get().toString(StandardCharsets.US_ASCII));
+      piece.get().release();
+    }
+  }
+
+  @Test
+  void partsThatAreKeptBackWholeLeaveNoMemoryBehind() throws Exception {
+    StringBuilder out = new StringBuilder();
+    try (SecretValue secret = secret();
+        Scrubber scrubber = new Scrubber(List.of(new Scrubber.Secret(secret, PLACEHOLDER, false)));
+        AnswerBody body = new AnswerBody(scrubber, false, allocator)) {
+      for (String part : List.of("sk-l", "ive-", "0123", "456789abcdef and more")) {
+        body.add(
+            allocator
+                .directBuffer(part.length())
+                .writeBytes(part.getBytes(StandardCharsets.US_ASCII)));
+        take(body, out);
+      }
+      body.end();
+      take(body, out);
+    }
+    assertThat(out.toString()).isEqualTo(PLACEHOLDER + " and more");
+    assertThat(allocator.metric().usedDirectMemory()).isZero();
+  }
+}
