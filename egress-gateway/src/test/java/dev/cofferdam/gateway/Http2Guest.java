@@ -12,6 +12,7 @@ import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.handler.codec.http2.DefaultHttp2Headers;
 import io.netty.handler.codec.http2.DefaultHttp2HeadersFrame;
 import io.netty.handler.codec.http2.DefaultHttp2ResetFrame;
+import io.netty.handler.codec.http2.Http2DataFrame;
 import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
 import io.netty.handler.codec.http2.Http2Headers;
@@ -23,7 +24,9 @@ import io.netty.handler.ssl.ApplicationProtocolConfig;
 import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.util.ReferenceCountUtil;
+import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -108,6 +111,39 @@ final class Http2Guest implements AutoCloseable {
         .writeAndFlush(new DefaultHttp2HeadersFrame(headers(authority, path, more), true))
         .get(20, TimeUnit.SECONDS);
     return status.get(20, TimeUnit.SECONDS);
+  }
+
+  /** The body of the answer, whatever its status. */
+  String body(String authority, String path, Map<String, String> more) throws Exception {
+    CompletableFuture<String> whole = new CompletableFuture<>();
+    StringBuilder body = new StringBuilder();
+    Http2StreamChannel stream =
+        new Http2StreamChannelBootstrap(channel)
+            .handler(
+                new ChannelInboundHandlerAdapter() {
+                  @Override
+                  public void channelRead(ChannelHandlerContext ctx, Object message) {
+                    if (message instanceof Http2DataFrame frame) {
+                      body.append(frame.content().toString(StandardCharsets.ISO_8859_1));
+                    }
+                    if (message instanceof Http2DataFrame frame && frame.isEndStream()
+                        || message instanceof Http2HeadersFrame head && head.isEndStream()) {
+                      whole.complete(body.toString());
+                    }
+                    ReferenceCountUtil.release(message);
+                  }
+
+                  @Override
+                  public void channelInactive(ChannelHandlerContext ctx) {
+                    whole.completeExceptionally(new IOException("the stream was broken off"));
+                  }
+                })
+            .open()
+            .get(20, TimeUnit.SECONDS);
+    stream
+        .writeAndFlush(new DefaultHttp2HeadersFrame(headers(authority, path, more), true))
+        .get(20, TimeUnit.SECONDS);
+    return whole.get(20, TimeUnit.SECONDS);
   }
 
   void resetRapidly(int times) throws Exception {

@@ -80,6 +80,21 @@ final class Http2Test {
     }
   }
 
+  /** HTTP/2 frames a body that HTTP/1.1 could not: one behind a 204. */
+  @Test
+  void aBodyWhereThereMustBeNoneIsNotGivenOn() throws Exception {
+    try (Http2Guest guest = new Http2Guest(harness, "api.example.test")) {
+      java.util.Map<String, String> secret =
+          java.util.Map.of("authorization", "Bearer " + Harness.PLACEHOLDER);
+
+      assertThat(guest.body("api.example.test", "/no-content", secret)).isEmpty();
+      assertThat(guest.body("api.example.test", "/no-content", java.util.Map.of())).isEmpty();
+    }
+    assertThat(harness.upstream.received).hasSize(2);
+    assertThat(harness.upstream.received.getFirst().header("authorization"))
+        .isEqualTo("Bearer " + Harness.VALUE);
+  }
+
   @Test
   void aPlaceholderElsewhereIsRefusedOnItsStreamAlone() throws Exception {
     HttpResponse<String> refused = ask(to("/x").header("x-other", Harness.PLACEHOLDER));

@@ -160,6 +160,10 @@ final class TestUpstream implements AutoCloseable {
               head.headers().set("content-encoding", "br");
               yield bytes("packed");
             }
+            case "/no-content" -> {
+              head.setStatus(HttpResponseStatus.NO_CONTENT);
+              yield bytes(one.toString());
+            }
             case "/redirect" -> {
               head.setStatus(HttpResponseStatus.FOUND);
               head.headers().set("location", "https://evil.example.test/");

@@ -34,6 +34,7 @@ final class Answering implements AutoCloseable {
   private @Nullable AnswerBody cleaner;
   private @Nullable End ending;
   private boolean begun;
+  private boolean bodiless;
   private long bytes;
 
   Answering(
@@ -61,12 +62,12 @@ final class Answering implements AutoCloseable {
   }
 
   void begin(ResponseHead answer) {
+    bodiless = method.equals("HEAD") || answer.status() == 204 || answer.status() == 304;
     Headers headers = answer.headers().endToEnd().without("alt-svc", "cofferdam-reason");
     if (scrubber.isEmpty()) {
       write(new ResponseHead(answer.status(), headers, answer.bodyLength()));
       return;
     }
-    boolean bodiless = method.equals("HEAD") || answer.status() == 204 || answer.status() == 304;
     String coding =
         String.join(",", headers.all("content-encoding")).strip().toLowerCase(Locale.ROOT);
     boolean packed = coding.equals("gzip") || coding.equals("x-gzip");
@@ -95,6 +96,11 @@ final class Answering implements AutoCloseable {
 
   void data(ByteBuf data) {
     bytes += data.readableBytes();
+    if (bodiless) {
+      // In HTTP/2 an upstream can send it all the same; no client wants it and nothing searches it.
+      data.release();
+      return;
+    }
     AnswerBody cleaning = cleaner;
     if (cleaning == null) {
       give(data);
