@@ -23,7 +23,9 @@ import java.util.stream.IntStream;
 /** One stream towards an HTTP/2 upstream, in the parts of {@link Http1ClientHandler}. */
 public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
   private Optional<Scrubber> scrubber = Optional.empty();
+  private boolean headSeen;
   private boolean ended;
+  private boolean broken;
 
   /** For the connection's codec: secrets are never indexed. */
   public static Http2HeadersEncoder.SensitivityDetector sensitivity() {
@@ -66,6 +68,10 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
 
   @Override
   public void channelRead(ChannelHandlerContext ctx, Object message) {
+    if (broken && !(message instanceof Http2ResetFrame)) {
+      ReferenceCountUtil.release(message);
+      return;
+    }
     switch (message) {
       case Http2HeadersFrame frame -> headers(ctx, frame);
       case Http2DataFrame frame -> {
@@ -85,17 +91,24 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
         scrubber
             .map(s -> DecodedHeaders.scrubbed(frame.headers(), s, ctx.alloc()))
             .orElseGet(() -> Http2Parts.headers(frame.headers()));
-    if (status == null) {
-      end(ctx, new End(headers));
+    if (!headers.lines().stream().allMatch(Http2ClientStreamHandler::writable)) {
+      malformed(ctx, "a header that HTTP/1.1 cannot carry");
       return;
     }
-    if (!valid(status) || !headers.lines().stream().allMatch(Http2ClientStreamHandler::writable)) {
-      ctx.fireChannelRead(
-          new MalformedException(
-              502, EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE, "an answer that is no HTTP"));
+    if (headSeen) {
+      trailers(ctx, frame, headers);
+      return;
+    }
+    if (status == null || !valid(status)) {
+      malformed(ctx, "an answer without a proper status");
       return;
     }
     int code = Integer.parseInt(status.toString());
+    headSeen = code >= 200;
+    if (!headSeen && frame.isEndStream()) {
+      malformed(ctx, "an answer that ends before it began");
+      return;
+    }
     long length =
         frame.isEndStream()
             ? 0
@@ -110,6 +123,22 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
     if (frame.isEndStream()) {
       end(ctx, End.plain());
     }
+  }
+
+  /** RFC 9113 section 8.1: they end the stream, and no pseudo-header is among them. */
+  private void trailers(ChannelHandlerContext ctx, Http2HeadersFrame frame, Headers trailers) {
+    boolean pseudo = frame.headers().names().stream().anyMatch(name -> name.charAt(0) == ':');
+    if (pseudo || !frame.isEndStream()) {
+      malformed(ctx, "a second head in the middle of an answer");
+    } else {
+      end(ctx, new End(trailers));
+    }
+  }
+
+  private void malformed(ChannelHandlerContext ctx, String why) {
+    broken = true;
+    ctx.fireChannelRead(
+        new MalformedException(502, EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE, why));
   }
 
   private static boolean valid(CharSequence status) {
