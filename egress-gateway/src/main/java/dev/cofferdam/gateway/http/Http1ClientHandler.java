@@ -100,7 +100,9 @@ public final class Http1ClientHandler extends ChannelDuplexHandler {
         }
         switch (part) {
           case ResponseHead head -> {
-            if (!head.informational() && head.headers().lists("connection", "close")) {
+            // HTTP/1.0 closes unless both sides say otherwise, and we never do.
+            if (!head.informational()
+                && (parser.oldVersion() || head.headers().lists("connection", "close"))) {
               reusable = false;
             }
           }

@@ -69,7 +69,7 @@ public final class Http1Parser {
     this.filter = filter;
   }
 
-  /** Whether the last request was of HTTP/1.0. */
+  /** Whether the last head was of HTTP/1.0. */
   public boolean oldVersion() {
     return oldVersion;
   }
@@ -306,12 +306,15 @@ public final class Http1Parser {
     }
     int status = Integer.parseInt(first.substring(9, 12));
     Headers headers = headers(lines, 1);
-    boolean chunked = headers.has("transfer-encoding");
+    oldVersion = first.startsWith("HTTP/1.0");
+    List<String> codings = headers.all("transfer-encoding");
+    boolean chunked = !codings.isEmpty();
     List<String> lengths = headers.all("content-length").stream().distinct().toList();
     if (lengths.size() > 1
         || (chunked
             && (!lengths.isEmpty()
-                || !headers.all("transfer-encoding").equals(List.of("chunked"))))) {
+                || codings.size() != 1
+                || !codings.getFirst().equalsIgnoreCase("chunked")))) {
       throw bad("an answer whose length is ambiguous");
     }
     if (status < 200 || status == 204 || status == 304 || answeredMethod.equals("HEAD")) {
