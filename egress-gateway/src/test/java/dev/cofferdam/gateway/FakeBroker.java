@@ -59,6 +59,9 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   volatile boolean away;
   volatile boolean keepsReports = true;
 
+  /** What happens while the gateway waits for the values. */
+  volatile Runnable beforeValues = () -> {};
+
   FakeBroker(TestPki lineage) throws IOException {
     this(lineage, builder -> builder);
   }
@@ -169,6 +172,7 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
       return;
     }
     materialised.add(request);
+    beforeValues.run();
     MaterializeResponse.Builder response = MaterializeResponse.newBuilder();
     for (PlaceholderUse use : request.getUsesList()) {
       byte[] value = values.get(PlaceholderHash.of(use.getPlaceholderSha256().toByteArray()).hex());

@@ -56,6 +56,7 @@ final class TestUpstream implements AutoCloseable {
 
   final List<Received> received = new CopyOnWriteArrayList<>();
   final AtomicInteger connections = new AtomicInteger();
+  private final List<Channel> children = new CopyOnWriteArrayList<>();
   private final EventLoopGroup group =
       new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
   private final Channel channel;
@@ -80,6 +81,7 @@ final class TestUpstream implements AutoCloseable {
                   @Override
                   protected void initChannel(Channel child) {
                     connections.incrementAndGet();
+                    children.add(child);
                     child.pipeline().addLast(tls.newHandler(child.alloc()), new Negotiation());
                   }
                 })
@@ -90,6 +92,12 @@ final class TestUpstream implements AutoCloseable {
 
   int port() {
     return ((InetSocketAddress) channel.localAddress()).getPort();
+  }
+
+  /** Closes what it accepted so far. */
+  void hangUp() {
+    children.forEach(Channel::close);
+    children.clear();
   }
 
   private final class Negotiation extends ApplicationProtocolNegotiationHandler {

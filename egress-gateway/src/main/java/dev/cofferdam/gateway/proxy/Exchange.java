@@ -53,6 +53,10 @@ final class Exchange implements UpstreamStream.Listener {
   private List<Use> uses = List.of();
   private boolean requestEnded;
   private boolean opening;
+
+  /** The broker was asked, which it is once for an exchange, however often that is tried. */
+  private boolean asked;
+
   private boolean sent;
   private boolean endWritten;
   private boolean retried;
@@ -227,15 +231,23 @@ final class Exchange implements UpstreamStream.Listener {
           } else if (finished) {
             opened.getNow().abort();
           } else {
-            upstream = opened.getNow();
-            opened.getNow().listen(this);
-            if (uses.isEmpty()) {
-              send();
-            } else {
-              materialise();
-            }
+            opened(opened.getNow());
           }
         });
+  }
+
+  private void opened(UpstreamStream stream) {
+    upstream = stream;
+    stream.listen(this);
+    if (upstream != stream) {
+      return;
+    }
+    if (uses.isEmpty() || secrets != null) {
+      send();
+    } else if (!asked) {
+      asked = true;
+      materialise();
+    }
   }
 
   private void refuse(Throwable why) {
@@ -276,6 +288,7 @@ final class Exchange implements UpstreamStream.Listener {
       return;
     }
     secrets = new Secrets(uses, values);
+    // Where the connection was lost meanwhile this waits for the next one.
     send();
   }
 
@@ -405,23 +418,29 @@ final class Exchange implements UpstreamStream.Listener {
   @Override
   public void upstreamClosed() {
     UpstreamStream stream = upstream;
-    boolean unnoticed = stream != null && stream.reused && answering == null;
-    if (unnoticed
-        && !retried
-        && requestEnded
-        && body.bytes() == 0
-        && REPEATABLE.contains(head.method())) {
-      // A kept connection that the upstream had closed meanwhile: RFC 9110 section 9.2.2.
+    if (stream != null && !retried && (!sent || mayRepeat(stream))) {
+      // What the broker gave, or is still asked for, serves the next connection.
       retried = true;
       opening = false;
       sent = false;
       endWritten = false;
       upstream = null;
-      closeSecrets();
       open();
       return;
     }
     refuse(EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE, "the upstream broke off");
+  }
+
+  /**
+   * A kept connection that the upstream had closed meanwhile, RFC 9110 section 9.2.2. Only for what
+   * was sent: before that every request may go over another connection.
+   */
+  private boolean mayRepeat(UpstreamStream stream) {
+    return stream.reused
+        && answering == null
+        && requestEnded
+        && body.bytes() == 0
+        && REPEATABLE.contains(head.method());
   }
 
   void guestGone() {

@@ -37,8 +37,20 @@ final class UpstreamStream extends ChannelInboundHandlerAdapter {
     this.reused = reused;
   }
 
+  /** Tells at once where the connection was lost before anybody listened. */
   void listen(Listener listener) {
     this.listener = listener;
+    if (!channel.isActive()) {
+      closed();
+    }
+  }
+
+  private void closed() {
+    Listener last = listener;
+    listener = null;
+    if (last != null) {
+      last.upstreamClosed();
+    }
   }
 
   /** The exchange is over; the connection may serve another. */
@@ -88,11 +100,7 @@ final class UpstreamStream extends ChannelInboundHandlerAdapter {
 
   @Override
   public void channelInactive(ChannelHandlerContext ctx) {
-    Listener last = listener;
-    listener = null;
-    if (last != null) {
-      last.upstreamClosed();
-    }
+    closed();
     ctx.fireChannelInactive();
   }
 
