@@ -40,6 +40,7 @@ import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.UnaryOperator;
 
 /**
  * A whole gateway on loopback. Upstreams listen on 127.0.0.2, the gateway on 127.0.0.1 at the same
@@ -70,6 +71,15 @@ final class Harness implements AutoCloseable {
   private final List<AutoCloseable> parts = new ArrayList<>();
 
   Harness(Path directory, boolean http2) throws Exception {
+    this(directory, http2, limits -> limits, new InetSocketAddress("127.0.0.1", 9));
+  }
+
+  /**
+   * @param changed what is to differ in the limits
+   * @param resolver that the gateway asks
+   */
+  Harness(Path directory, boolean http2, UnaryOperator<Limits> changed, InetSocketAddress resolver)
+      throws Exception {
     KeyPair key = TestPki.newKey();
     upstream =
         own(
@@ -99,14 +109,15 @@ final class Harness implements AutoCloseable {
     own(new Reporter(spool, decisions, new DecisionLine(client)));
     PolicyLease lease = new PolicyLease(nanos::get);
     Limits limits =
-        new Limits(
-            16 << 10,
-            64 << 10,
-            64,
-            Duration.ofSeconds(2),
-            Duration.ofSeconds(5),
-            Duration.ofSeconds(5),
-            Duration.ofSeconds(20));
+        changed.apply(
+            new Limits(
+                16 << 10,
+                64 << 10,
+                64,
+                Duration.ofSeconds(2),
+                Duration.ofSeconds(5),
+                Duration.ofSeconds(5),
+                Duration.ofSeconds(20)));
     HostsFile hosts =
         HostsFile.parse(
             List.of(
@@ -116,7 +127,7 @@ final class Harness implements AutoCloseable {
         new UpstreamsByLoop(
             new UpstreamTls(Optional.of(public_.writeRoot(directory))),
             new AddressRules(hosts, 7400, 7480, _ -> false),
-            List.of(new InetSocketAddress("127.0.0.1", 9)),
+            List.of(resolver),
             limits,
             InstantSource.system());
     surroundings =

@@ -36,7 +36,7 @@ final class Exchange implements UpstreamStream.Listener {
   private static final Set<String> REPEATABLE =
       Set.of("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE");
 
-  /** What waits for a slow upstream before the guest is no longer read. */
+  /** What waits for a slow upstream before the guest is no longer read, at least. */
   private static final int MAX_WAITING = 256 << 10;
 
   private final Surroundings surroundings;
@@ -160,10 +160,18 @@ final class Exchange implements UpstreamStream.Listener {
       } else if (body.waitingBytes() > surroundings.limits().bodyScanBytes()) {
         open();
       }
-      if (body.waitingBytes() > MAX_WAITING) {
+      if (full()) {
         guest.config().setAutoRead(false);
       }
     }
+  }
+
+  /**
+   * Whether as much of the body waits as may. Never less than has to be seen before the upstream is
+   * called, or that would not happen.
+   */
+  private boolean full() {
+    return body.waitingBytes() > Math.max(MAX_WAITING, surroundings.limits().bodyScanBytes());
   }
 
   void bodyEnds(End end) {
@@ -357,7 +365,7 @@ final class Exchange implements UpstreamStream.Listener {
       stream.channel.write(End.plain());
     }
     stream.channel.flush();
-    guest.config().setAutoRead(body.waitingBytes() <= MAX_WAITING);
+    guest.config().setAutoRead(!full());
   }
 
   @Override
