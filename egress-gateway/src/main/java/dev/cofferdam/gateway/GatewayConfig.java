@@ -38,7 +38,8 @@ import java.util.Optional;
  * @param connectTimeout {@code limits.connect-timeout}: to an upstream, resolution and handshake
  *     each, 100ms to 5m. Default 10s.
  * @param answerTimeout {@code limits.answer-timeout}: from the end of a request to the head of its
- *     answer, 1s to 24h. Default 10m.
+ *     answer, between two parts of the answer, and for the upstream to take more of a request, 1s
+ *     to 24h. Default 10m.
  * @param spoolEvents {@code limits.spool-events}: decisions kept while the broker is away, 16 to
  *     1000000. Default 50000.
  * @param firstMeshPort {@code mesh.ports}: first-last, ports of the mesh that no upstream on a

@@ -48,6 +48,19 @@ final class RawGuest implements AutoCloseable {
     return this;
   }
 
+  /** Up to and with the text. */
+  String until(String text) throws IOException {
+    ByteArrayOutputStream all = new ByteArrayOutputStream();
+    while (!all.toString(StandardCharsets.ISO_8859_1).endsWith(text)) {
+      int b = socket.getInputStream().read();
+      if (b < 0) {
+        throw new IOException("the answer was cut off after: " + all);
+      }
+      all.write(b);
+    }
+    return all.toString(StandardCharsets.ISO_8859_1);
+  }
+
   /** One answer with a Content-Length, or all until the end. */
   Answer answer() throws IOException {
     InputStream in = socket.getInputStream();

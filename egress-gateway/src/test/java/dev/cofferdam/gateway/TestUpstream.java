@@ -5,6 +5,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -16,9 +17,11 @@ import io.netty.handler.codec.http.DefaultHttpResponse;
 import io.netty.handler.codec.http.DefaultLastHttpContent;
 import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
 import io.netty.handler.codec.http2.Http2MultiplexHandler;
 import io.netty.handler.codec.http2.Http2StreamFrameToHttpObjectCodec;
@@ -27,6 +30,7 @@ import io.netty.handler.ssl.ApplicationProtocolNames;
 import io.netty.handler.ssl.ApplicationProtocolNegotiationHandler;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
+import io.netty.util.ReferenceCountUtil;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -119,13 +123,65 @@ final class TestUpstream implements AutoCloseable {
                             .pipeline()
                             .addLast(
                                 new Http2StreamFrameToHttpObjectCodec(true),
+                                new Slow(),
                                 new HttpObjectAggregator(8 << 20),
                                 new Echo());
                       }
                     }));
       } else {
         ctx.pipeline()
-            .addLast(new HttpServerCodec(), new HttpObjectAggregator(8 << 20), new Echo());
+            .addLast(
+                new HttpServerCodec(), new Slow(), new HttpObjectAggregator(8 << 20), new Echo());
+      }
+    }
+  }
+
+  /**
+   * Has its own pace: {@code /drip} says a line every now and then, from the head of the request to
+   * twenty lines after its end; {@code /stall} says one and no more; {@code /late} begins to read
+   * the body late.
+   */
+  private static final class Slow extends ChannelInboundHandlerAdapter {
+    private static final int LINES_AFTER_THE_END = 20;
+    private boolean dripping;
+    private boolean ended;
+    private int linesAfter;
+
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+      String uri = message instanceof HttpRequest request ? request.uri() : "";
+      switch (uri) {
+        case "/drip", "/stall" -> {
+          dripping = true;
+          DefaultHttpResponse head =
+              new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK);
+          head.headers().set("transfer-encoding", "chunked");
+          ctx.write(head);
+          line(ctx, uri.equals("/drip"));
+        }
+        case "/late" -> {
+          ctx.channel().config().setAutoRead(false);
+          ctx.executor()
+              .schedule(() -> ctx.channel().config().setAutoRead(true), 2, TimeUnit.SECONDS);
+          ctx.fireChannelRead(message);
+        }
+        default -> {
+          ended |= dripping && message instanceof LastHttpContent;
+          if (dripping) {
+            ReferenceCountUtil.release(message);
+          } else {
+            ctx.fireChannelRead(message);
+          }
+        }
+      }
+    }
+
+    private void line(ChannelHandlerContext ctx, boolean another) {
+      ctx.writeAndFlush(new DefaultHttpContent(Unpooled.copiedBuffer(bytes("line\n"))));
+      if (ended && ++linesAfter == LINES_AFTER_THE_END) {
+        ctx.writeAndFlush(new DefaultLastHttpContent());
+      } else if (another) {
+        ctx.executor().schedule(() -> line(ctx, true), 200, TimeUnit.MILLISECONDS);
       }
     }
   }

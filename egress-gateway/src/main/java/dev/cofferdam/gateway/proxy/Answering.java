@@ -61,6 +61,11 @@ final class Answering implements AutoCloseable {
     return bytes;
   }
 
+  /** Whether the upstream has done its part for now. */
+  boolean waitsForGuest() {
+    return ending != null || !upstream.channel.config().isAutoRead();
+  }
+
   void begin(ResponseHead answer) {
     bodiless = method.equals("HEAD") || answer.status() == 204 || answer.status() == 304;
     Headers headers = answer.headers().endToEnd().without("alt-svc", "cofferdam-reason");

@@ -48,6 +48,7 @@ final class Exchange implements UpstreamStream.Listener {
   private final Attachment attachment;
   private final RequestBody body;
   private final long began = System.nanoTime();
+  private final Deadline deadline;
 
   private Host.@Nullable Name host;
   private List<Use> uses = List.of();
@@ -64,7 +65,6 @@ final class Exchange implements UpstreamStream.Listener {
   private @Nullable UpstreamStream upstream;
   private @Nullable Secrets secrets;
   private @Nullable Answering answering;
-  private @Nullable Future<?> deadline;
 
   /**
    * @param over told once, after the last part of the answer was written
@@ -84,6 +84,7 @@ final class Exchange implements UpstreamStream.Listener {
     this.over = over;
     this.attachment = connection.slot().attachment();
     this.body = new RequestBody(head.headers(), guest.alloc());
+    this.deadline = new Deadline(guest.eventLoop());
   }
 
   void begin() {
@@ -124,37 +125,50 @@ final class Exchange implements UpstreamStream.Listener {
     if (head.expectsContinue() && head.bodyLength() != 0) {
       guest.writeAndFlush(new ResponseHead(100, Headers.none(), 0));
     }
-    stalled();
+    progress();
   }
 
-  /** The guest has so long for the next part of its request. */
-  private void stalled() {
-    within(
-        surroundings.limits().idleTimeout().toMillis(),
-        () -> {
-          finish(
-              Verdict.VERDICT_DENIED,
-              EgressReason.EGRESS_REASON_MALFORMED_REQUEST,
-              408,
-              "the request stalled");
-          guest.close();
-        });
-  }
-
-  private void within(long millis, Runnable otherwise) {
-    if (deadline != null) {
-      deadline.cancel(false);
+  /**
+   * Something moved: whoever has to move next has so long again. For the guest, while it is read
+   * and nothing answered yet, that is the idle timeout; for the upstream the answer timeout, to
+   * begin its answer, to go on with it, or to take more of a request. A guest that takes its answer
+   * slowly or not at all has all the time, and costs only a connection of its own.
+   */
+  private void progress() {
+    Answering answer = answering;
+    if (finished) {
+      return;
     }
-    deadline = guest.eventLoop().schedule(otherwise, millis, TimeUnit.MILLISECONDS);
+    if (answer != null && answer.waitsForGuest()) {
+      deadline.cancel();
+    } else if (answer == null && !requestEnded && !full()) {
+      deadline.within(surroundings.limits().idleTimeout().toMillis(), this::stalled);
+    } else {
+      String why =
+          answer != null
+              ? "the answer stalled"
+              : requestEnded
+                  ? "no answer came in time"
+                  : "the upstream took no more of the request";
+      deadline.within(
+          surroundings.limits().answerTimeout().toMillis(),
+          () -> refuse(EgressReason.EGRESS_REASON_UPSTREAM_TIMEOUT, why));
+    }
+  }
+
+  private void stalled() {
+    finish(
+        Verdict.VERDICT_DENIED,
+        EgressReason.EGRESS_REASON_MALFORMED_REQUEST,
+        408,
+        "the request stalled");
+    guest.close();
   }
 
   void body(ByteBuf part) {
     if (finished) {
       part.release();
     } else if (take(part, false)) {
-      if (!requestEnded) {
-        stalled();
-      }
       if (sent) {
         pass();
       } else if (body.waitingBytes() > surroundings.limits().bodyScanBytes()) {
@@ -163,6 +177,7 @@ final class Exchange implements UpstreamStream.Listener {
       if (full()) {
         guest.config().setAutoRead(false);
       }
+      progress();
     }
   }
 
@@ -185,9 +200,7 @@ final class Exchange implements UpstreamStream.Listener {
       }
     }
     requestEnded = true;
-    within(
-        surroundings.limits().answerTimeout().toMillis(),
-        () -> refuse(EgressReason.EGRESS_REASON_UPSTREAM_TIMEOUT, "no answer came in time"));
+    progress();
     if (sent) {
       pass();
     } else {
@@ -372,6 +385,7 @@ final class Exchange implements UpstreamStream.Listener {
   public void upstreamWritable() {
     if (sent) {
       pass();
+      progress();
     }
   }
 
@@ -394,11 +408,13 @@ final class Exchange implements UpstreamStream.Listener {
           data.release();
         } else {
           answering.data(data);
+          progress();
         }
       }
       case End end -> {
         if (answering != null) {
           answering.end(end);
+          progress();
         }
       }
       default -> throw new IllegalStateException("not an HTTP part: " + part);
@@ -406,20 +422,19 @@ final class Exchange implements UpstreamStream.Listener {
   }
 
   private void answerBegins(ResponseHead answer) {
-    if (deadline != null && requestEnded) {
-      deadline.cancel(false);
-    }
     UpstreamStream stream = upstream;
     if (stream != null && !finished) {
       Answering fresh = new Answering(this, guest, stream, head.method(), secrets);
       answering = fresh;
       fresh.begin(answer);
+      progress();
     }
   }
 
   void guestWritable() {
     if (answering != null) {
       answering.guestWritable();
+      progress();
     }
   }
 
@@ -525,9 +540,7 @@ final class Exchange implements UpstreamStream.Listener {
       String secret,
       String target) {
     finished = true;
-    if (deadline != null) {
-      deadline.cancel(false);
-    }
+    deadline.cancel();
     UpstreamStream stream = upstream;
     upstream = null;
     if (stream != null) {
