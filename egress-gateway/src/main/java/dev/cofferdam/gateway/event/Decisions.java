@@ -6,21 +6,31 @@ import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.Verdict;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.InstantSource;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Where every decision is told. Refusals that repeat within a second are counted into one event, so
- * that a guest that hammers a closed door cannot fill the spool of all. Safe for use by several
- * threads.
+ * Where every decision is told. Refusals that repeat within a second are counted into one event,
+ * and of one sandbox only so many are told apart within a minute: neither by hammering one closed
+ * door nor by trying a door after the other can a guest fill the spool of all. Safe for use by
+ * several threads.
  */
 public final class Decisions {
   private static final long WINDOW_MILLIS = TimeUnit.SECONDS.toMillis(1);
 
   /** Kinds of refusals told apart within one window; what is beyond is counted together. */
   private static final int MAX_KINDS = 1024;
+
+  private static final long INTERVAL_MILLIS = TimeUnit.MINUTES.toMillis(1);
+
+  /**
+   * Refusals of one sandbox that are told apart within one interval, each by at most two events.
+   * With a broker that is away for a lease of ten minutes that is a twentieth of the usual spool.
+   */
+  static final int MAX_APART = 128;
 
   private record Kind(
       String tenant, String sandbox, String protocol, String host, int port, int reason) {}
@@ -36,10 +46,26 @@ public final class Decisions {
     }
   }
 
+  private record Source(String tenant, String sandbox) {}
+
+  private record Sum(String protocol, int reason) {}
+
+  /** What one sandbox may still have told apart, and the sums of what it may not. */
+  private static final class Budget {
+    final long began;
+    final Map<Sum, AuditEvent.Builder> sums = new LinkedHashMap<>();
+    int apart;
+
+    Budget(long began) {
+      this.began = began;
+    }
+  }
+
   private final EventSpool spool;
   private final InstantSource clock;
   private final MeterRegistry meters;
   private final Map<Kind, Window> windows = new LinkedHashMap<>();
+  private final Map<Source, Budget> budgets = new HashMap<>();
 
   public Decisions(EventSpool spool, InstantSource clock, MeterRegistry meters) {
     this.spool = spool;
@@ -85,8 +111,13 @@ public final class Decisions {
         return;
       }
       if (window != null) {
+        windows.remove(kind);
         flush(kind, window);
-      } else if (windows.size() >= MAX_KINDS) {
+      }
+      if (!budgeted(tenant, event, now)) {
+        return;
+      }
+      if (windows.size() >= MAX_KINDS) {
         Kind oldest = windows.keySet().iterator().next();
         Window flushed = windows.remove(oldest);
         if (flushed != null) {
@@ -98,14 +129,69 @@ public final class Decisions {
     }
   }
 
+  /** Whether it is told on its own; else it was added to a sum. */
+  private boolean budgeted(String tenant, AuditEvent.Builder event, long now) {
+    Source source = new Source(tenant, event.getSandbox());
+    Budget budget = budgets.get(source);
+    if (budget != null && now - budget.began >= INTERVAL_MILLIS) {
+      tell(source, budget);
+      budget = null;
+    }
+    if (budget == null) {
+      budget = new Budget(now);
+      budgets.put(source, budget);
+    }
+    if (budget.apart < MAX_APART) {
+      budget.apart++;
+      return true;
+    }
+    AuditEvent.Builder sum =
+        budget.sums.computeIfAbsent(
+            new Sum(event.getProtocol(), event.getReasonValue()),
+            _ ->
+                AuditEvent.newBuilder()
+                    .setTime(event.getTime())
+                    .setType(event.getType())
+                    .setReportedBy(event.getReportedBy())
+                    .setSandbox(event.getSandbox())
+                    .setProtocol(event.getProtocol())
+                    .setVerdict(event.getVerdict())
+                    .setReason(event.getReason())
+                    .setMessage("more kinds within a minute than are told apart"));
+    sum.setCount(sum.getCount() + 1);
+    return false;
+  }
+
+  private void tell(Source source, Budget budget) {
+    budget.sums.values().forEach(sum -> spool.add(source.tenant(), sum.build()));
+  }
+
   /** Tells what was counted in windows that are over. Called about once a second. */
   public void flush() {
+    flush(false);
+  }
+
+  /** Tells everything that was counted: the process ends. */
+  void finish() {
+    flush(true);
+  }
+
+  private void flush(boolean all) {
     long now = clock.millis();
     synchronized (windows) {
+      budgets
+          .entrySet()
+          .removeIf(entry -> {
+            boolean over = all || now - entry.getValue().began >= INTERVAL_MILLIS;
+            if (over) {
+              tell(entry.getKey(), entry.getValue());
+            }
+            return over;
+          });
       windows
           .entrySet()
           .removeIf(entry -> {
-            boolean over = now - entry.getValue().began >= WINDOW_MILLIS;
+            boolean over = all || now - entry.getValue().began >= WINDOW_MILLIS;
             if (over) {
               flush(entry.getKey(), entry.getValue());
             }

@@ -82,6 +82,6 @@ public final class Reporter implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    decisions.flush();
+    decisions.finish();
   }
 }

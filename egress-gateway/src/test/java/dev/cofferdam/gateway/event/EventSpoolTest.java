@@ -124,6 +124,62 @@ final class EventSpoolTest {
     }
   }
 
+  private static AuditEvent.Builder refused(String sandbox, String host) {
+    return AuditEvent.newBuilder()
+        .setSandbox(sandbox)
+        .setProtocol("dns")
+        .setHost(host)
+        .setVerdict(Verdict.VERDICT_DENIED)
+        .setReason(EgressReason.EGRESS_REASON_NAME_NOT_ALLOWED);
+  }
+
+  @Test
+  void oneGuestThatTriesNamesWithoutEndFillsNobodysSpool() throws Exception {
+    AtomicReference<Instant> now = new AtomicReference<>(Instant.EPOCH);
+    int names = 50_000;
+    try (EventSpool spool = new EventSpool(directory, 1000, "fresh")) {
+      Decisions decisions = new Decisions(spool, now::get, new SimpleMeterRegistry());
+      for (int i = 0; i < names; i++) {
+        // A thousand names a second.
+        now.set(Instant.EPOCH.plusMillis(i));
+        decisions.record("default", refused("sb-1", "n" + i + ".test"));
+      }
+      decisions.record("default", refused("sb-2", "evil.test"));
+      now.set(Instant.EPOCH.plusSeconds(60));
+      decisions.flush();
+
+      assertThat(decisions.full()).isFalse();
+      List<AuditEvent> events =
+          spool.after(0, 0).stream().map(ReportDecisionsRequest::getEvent).toList();
+      assertThat(events).hasSize(Decisions.MAX_APART + 2);
+      AuditEvent sum = events.getLast();
+      assertThat(sum.getSandbox()).isEqualTo("sb-1");
+      assertThat(sum.getHost()).isEmpty();
+      assertThat(sum.getReason()).isEqualTo(EgressReason.EGRESS_REASON_NAME_NOT_ALLOWED);
+      assertThat(sum.getCount()).isEqualTo(names - Decisions.MAX_APART);
+      assertThat(events).extracting(AuditEvent::getHost).contains("n0.test", "evil.test");
+
+      decisions.record("default", refused("sb-1", "later.test"));
+      assertThat(spool.after(0, 0).getLast().getEvent().getHost()).isEqualTo("later.test");
+    }
+  }
+
+  @Test
+  void whatWasOnlyCountedIsToldAtTheEnd() throws Exception {
+    try (EventSpool spool = new EventSpool(directory, 1000, "fresh")) {
+      Decisions decisions = new Decisions(spool, () -> Instant.EPOCH, new SimpleMeterRegistry());
+      for (int i = 0; i <= Decisions.MAX_APART; i++) {
+        decisions.record("default", refused("sb-1", "n" + i + ".test"));
+      }
+      decisions.record("default", refused("sb-1", "n0.test"));
+      decisions.finish();
+
+      assertThat(spool.after(Decisions.MAX_APART, 0))
+          .extracting(entry -> entry.getEvent().getHost())
+          .containsExactly("", "n0.test");
+    }
+  }
+
   @Test
   void whatAGuestWroteIsBoundedPrintableAndWithoutPlaceholders() throws Exception {
     String placeholder = "cofferdam_" + "A".repeat(43);
