@@ -177,6 +177,7 @@ public final class Decisions {
   }
 
   private void flush(boolean all) {
+    spool.mend();
     long now = clock.millis();
     synchronized (windows) {
       budgets

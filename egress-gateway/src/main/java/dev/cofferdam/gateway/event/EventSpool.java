@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.event;
 
+import com.google.protobuf.CodedOutputStream;
 import dev.cofferdam.internal.v1.ReportDecisionsRequest;
 import dev.cofferdam.v1.AuditEvent;
 import java.io.ByteArrayOutputStream;
@@ -9,6 +10,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -26,7 +28,9 @@ import org.slf4j.LoggerFactory;
 /**
  * Decisions that the broker has not acknowledged yet: in memory, and in a file that outlives this
  * process. Numbers are dense; an event that found the spool full leaves a hole, which the broker
- * turns into a row. Safe for use by several threads.
+ * turns into a row, also after a crash: the highest number without an event is kept beside the
+ * file. What cannot be written is kept in memory, and the spool counts as full until the file was
+ * written anew. Safe for use by several threads.
  *
  * <p>The file is written, not synchronised: it survives the process, not the power.
  */
@@ -39,15 +43,30 @@ public final class EventSpool implements AutoCloseable {
   /** In place of a spool's name: the number is the highest that the broker keeps. */
   private static final String ACKNOWLEDGED = "acknowledged";
 
+  /** How the file is opened. Everything written goes to its end. */
+  interface Opener {
+    WritableByteChannel append(Path file) throws IOException;
+  }
+
   private final Path file;
+  private final Opener opener;
   private final int capacity;
   private final String name;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition added = lock.newCondition();
   private final Deque<ReportDecisionsRequest> pending = new ArrayDeque<>();
-  private FileChannel channel;
+  private final FileChannel dropped;
+  private WritableByteChannel channel;
   private long next;
+
+  /** Bytes of the file, and those of them that nobody needs any more. */
+  private long size;
+
+  private long dead;
   private volatile int depth;
+
+  /** The file lacks something that is in memory, or ends in half an entry. */
+  private volatile boolean torn;
 
   /**
    * @param directory its own
@@ -56,8 +75,22 @@ public final class EventSpool implements AutoCloseable {
    * @throws UncheckedIOException when the directory cannot be used
    */
   public EventSpool(Path directory, int capacity, String freshName) {
+    this(
+        directory,
+        capacity,
+        freshName,
+        file ->
+            FileChannel.open(
+                file,
+                StandardOpenOption.CREATE,
+                StandardOpenOption.WRITE,
+                StandardOpenOption.APPEND));
+  }
+
+  EventSpool(Path directory, int capacity, String freshName, Opener opener) {
     this.file = directory.resolve("events");
     this.capacity = capacity;
+    this.opener = opener;
     try {
       Files.createDirectories(directory);
       Path nameFile = directory.resolve("name");
@@ -65,16 +98,22 @@ public final class EventSpool implements AutoCloseable {
         Files.writeString(nameFile, freshName);
       }
       this.name = Files.readString(nameFile).strip();
-      this.next = load() + 1;
-      this.channel = open();
+      this.dropped =
+          FileChannel.open(
+              directory.resolve("dropped"),
+              StandardOpenOption.CREATE,
+              StandardOpenOption.READ,
+              StandardOpenOption.WRITE);
+      this.next = Math.max(load(), lastDropped()) + 1;
+      this.channel = rewritten(next - 1);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot use the spool in " + directory, e);
     }
   }
 
-  private FileChannel open() throws IOException {
-    return FileChannel.open(
-        file, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
+  private long lastDropped() throws IOException {
+    ByteBuffer number = ByteBuffer.allocate(Long.BYTES);
+    return dropped.read(number, 0) == Long.BYTES ? number.getLong(0) : 0;
   }
 
   /** The highest number that was ever used. */
@@ -94,7 +133,7 @@ public final class EventSpool implements AutoCloseable {
           acknowledged = event.getNumber();
           continue;
         }
-        highest = event.getNumber();
+        highest = Math.max(highest, event.getNumber());
         // Without an event it only keeps the count after everything was acknowledged.
         if (event.hasEvent()) {
           pending.add(event);
@@ -106,7 +145,6 @@ public final class EventSpool implements AutoCloseable {
       log.atWarn().setMessage("spool_tail_lost").addKeyValue("number", highest).log();
     }
     forget(acknowledged);
-    rewrite(highest);
     return highest;
   }
 
@@ -120,6 +158,7 @@ public final class EventSpool implements AutoCloseable {
     try {
       long number = next++;
       if (pending.size() >= capacity) {
+        drop(number);
         return;
       }
       ReportDecisionsRequest entry =
@@ -138,7 +177,20 @@ public final class EventSpool implements AutoCloseable {
     }
   }
 
+  /** In one place, over and over: a guest that fills the spool shall not fill the disk too. */
+  private void drop(long number) {
+    try {
+      dropped.write(ByteBuffer.allocate(Long.BYTES).putLong(0, number), 0);
+    } catch (IOException e) {
+      log.atError().setMessage("spool_write_failed").setCause(e).log();
+    }
+  }
+
   private void append(ReportDecisionsRequest entry) {
+    if (torn) {
+      // Behind half an entry nothing can be read; all of it is written by the next mending.
+      return;
+    }
     try {
       ByteArrayOutputStream bytes = new ByteArrayOutputStream();
       entry.writeDelimitedTo(bytes);
@@ -146,15 +198,29 @@ public final class EventSpool implements AutoCloseable {
       while (buffer.hasRemaining()) {
         channel.write(buffer);
       }
+      size += bytes.size();
     } catch (IOException e) {
       // It is still in memory, and the broker will most likely hear of it.
+      torn = true;
       log.atError().setMessage("spool_write_failed").setCause(e).log();
     }
   }
 
-  /** Whether events are being lost: then no secret may be used. */
+  /** Tries to bring the file up to date after a failure. Called about once a second. */
+  void mend() {
+    lock.lock();
+    try {
+      if (torn) {
+        replace();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Whether events are being lost, or would be by a crash: then no secret may be used. */
   public boolean full() {
-    return depth >= capacity;
+    return torn || depth >= capacity;
   }
 
   public int depth() {
@@ -189,14 +255,16 @@ public final class EventSpool implements AutoCloseable {
     lock.lock();
     try {
       forget(number);
-      append(ReportDecisionsRequest.newBuilder().setSpool(ACKNOWLEDGED).setNumber(number).build());
-      if (channel.size() > REWRITE_BYTES || (pending.isEmpty() && channel.size() > 4096)) {
-        channel.close();
-        rewrite(next - 1);
-        channel = open();
+      ReportDecisionsRequest mark =
+          ReportDecisionsRequest.newBuilder().setSpool(ACKNOWLEDGED).setNumber(number).build();
+      append(mark);
+      dead += bytes(mark);
+      // At least half of the file is of no use then: copying the rest costs no more than what was
+      // written meanwhile.
+      boolean worthwhile = dead > REWRITE_BYTES && dead > size - dead;
+      if (!torn && (worthwhile || (pending.isEmpty() && size > 4096))) {
+        replace();
       }
-    } catch (IOException e) {
-      log.atError().setMessage("spool_rewrite_failed").setCause(e).log();
     } finally {
       lock.unlock();
     }
@@ -204,13 +272,31 @@ public final class EventSpool implements AutoCloseable {
 
   private void forget(long upTo) {
     while (!pending.isEmpty() && pending.getFirst().getNumber() <= upTo) {
-      pending.removeFirst();
+      dead += bytes(pending.removeFirst());
     }
     depth = pending.size();
   }
 
+  private static long bytes(ReportDecisionsRequest entry) {
+    int size = entry.getSerializedSize();
+    return size + (long) CodedOutputStream.computeUInt32SizeNoTag(size);
+  }
+
+  /** Goes on with the old file where the new one cannot be written. */
+  private void replace() {
+    try {
+      WritableByteChannel fresh = rewritten(next - 1);
+      WritableByteChannel old = channel;
+      channel = fresh;
+      torn = false;
+      old.close();
+    } catch (IOException e) {
+      log.atError().setMessage("spool_rewrite_failed").setCause(e).log();
+    }
+  }
+
   /** Writes the file anew with what is pending and a mark of the highest number. */
-  private void rewrite(long highest) throws IOException {
+  private WritableByteChannel rewritten(long highest) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     for (ReportDecisionsRequest entry : pending) {
       entry.writeDelimitedTo(bytes);
@@ -218,7 +304,16 @@ public final class EventSpool implements AutoCloseable {
     ReportDecisionsRequest.newBuilder().setNumber(highest).build().writeDelimitedTo(bytes);
     Path fresh = file.resolveSibling("events.new");
     Files.write(fresh, bytes.toByteArray());
-    Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    WritableByteChannel opened = opener.append(fresh);
+    try {
+      Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException e) {
+      opened.close();
+      throw e;
+    }
+    size = bytes.size();
+    dead = 0;
+    return opened;
   }
 
   @Override
@@ -226,6 +321,7 @@ public final class EventSpool implements AutoCloseable {
     lock.lock();
     try {
       channel.close();
+      dropped.close();
     } catch (IOException e) {
       log.atWarn().setMessage("spool_close_failed").setCause(e).log();
     } finally {

@@ -7,11 +7,16 @@ import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -77,6 +82,102 @@ final class EventSpoolTest {
 
       assertThat(spool.full()).isFalse();
       assertThat(paths(spool, 0)).containsExactly("6/6");
+    }
+  }
+
+  @Test
+  void theHoleOfAFullSpoolOutlivesTheProcess() throws Exception {
+    try (EventSpool spool = open()) {
+      add(spool, "/1", "/2", "/3", "/4", "/lost", "/lost");
+    }
+    try (EventSpool spool = open()) {
+      spool.acknowledge(4);
+      add(spool, "/7");
+      assertThat(paths(spool, 0)).containsExactly("7/7");
+    }
+  }
+
+  @Test
+  void aFileThatCannotBeWrittenAnewStaysInUse() throws Exception {
+    Path inTheWay = directory.resolve("events.new");
+    try (EventSpool spool = new EventSpool(directory, 1000, "fresh")) {
+      add(spool, "/a/path/that/is/long/enough".repeat(200));
+      Files.createDirectories(inTheWay.resolve("x"));
+      spool.acknowledge(1);
+      add(spool, "/kept");
+      Files.delete(inTheWay.resolve("x"));
+      Files.delete(inTheWay);
+    }
+    try (EventSpool spool = new EventSpool(directory, 1000, "fresh")) {
+      assertThat(paths(spool, 0)).containsExactly("2/kept");
+    }
+  }
+
+  @Test
+  void whatCouldNotBeWrittenCountsAsLostUntilItWas() throws Exception {
+    AtomicBoolean diskFull = new AtomicBoolean();
+    EventSpool.Opener opener =
+        file -> {
+          WritableByteChannel real =
+              Files.newByteChannel(file, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
+          return new WritableByteChannel() {
+            @Override
+            public int write(ByteBuffer bytes) throws IOException {
+              if (diskFull.get()) {
+                // A part of it, as a real disk takes what still fits.
+                real.write(bytes.limit(bytes.position() + 2));
+                throw new IOException("No space left on device");
+              }
+              return real.write(bytes);
+            }
+
+            @Override
+            public boolean isOpen() {
+              return real.isOpen();
+            }
+
+            @Override
+            public void close() throws IOException {
+              real.close();
+            }
+          };
+        };
+    try (EventSpool spool = new EventSpool(directory, 100, "fresh", opener)) {
+      add(spool, "/1");
+      diskFull.set(true);
+      add(spool, "/2");
+      assertThat(spool.full()).isTrue();
+      diskFull.set(false);
+      add(spool, "/3");
+      assertThat(spool.full()).isTrue();
+      spool.mend();
+      assertThat(spool.full()).isFalse();
+      add(spool, "/4");
+    }
+    try (EventSpool spool = open()) {
+      assertThat(paths(spool, 0)).containsExactly("1/1", "2/2", "3/3", "4/4");
+    }
+  }
+
+  @Test
+  void theFileIsWrittenAnewOnlyWhereMostOfItWasAcknowledged() throws Exception {
+    AtomicInteger written = new AtomicInteger();
+    EventSpool.Opener counting =
+        file -> {
+          written.incrementAndGet();
+          return Files.newByteChannel(file, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
+        };
+    int events = 6000;
+    try (EventSpool spool = new EventSpool(directory, events, "fresh", counting)) {
+      for (int i = 0; i < events; i++) {
+        add(spool, "/two/kilobytes/".repeat(137));
+      }
+      for (int i = 1; i < events; i++) {
+        spool.acknowledge(i);
+      }
+      // 12 MiB in all: at half, and once more at 4 MiB of the rest.
+      assertThat(written.get()).isBetween(2, 3);
+      assertThat(Files.size(directory.resolve("events"))).isLessThan(5 << 20);
     }
   }
 
