@@ -33,6 +33,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
@@ -44,6 +45,9 @@ import java.util.concurrent.Executors;
 
 /** The gateway, wired. Closed in reverse order. */
 public final class GatewayApp implements AutoCloseable {
+  /** Below the five seconds that a node gives an attachment in all. */
+  private static final Duration STREAM_PATIENCE = Duration.ofSeconds(3);
+
   private final Deque<AutoCloseable> parts = new ArrayDeque<>();
 
   private GatewayApp() {}
@@ -140,7 +144,7 @@ public final class GatewayApp implements AutoCloseable {
             .tls(tls.server(ClientAuth.REQUIRE), tls.trustDomain())
             .rules(GatewayEndpoint.rules())
             .meters(meters)
-            .service(new GatewayEndpoint(broker, slots, certificates::prepare))
+            .service(new GatewayEndpoint(broker, slots, STREAM_PATIENCE))
             .start(),
         RpcServer::close);
     // Until then connections wait in the kernel's queue: a policy is loaded before the first

@@ -62,6 +62,11 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   /** What happens while the gateway waits for the values. */
   volatile Runnable beforeValues = () -> {};
 
+  /** Keeps back the answers to tickets, which have been redeemed. */
+  volatile boolean holdsRedeemed;
+
+  final BlockingQueue<Redeemed> redeemed = new LinkedBlockingQueue<>();
+
   FakeBroker(TestPki lineage) throws IOException {
     this(lineage, builder -> builder);
   }
@@ -91,13 +96,32 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
               new Refusal(ErrorReason.ERROR_REASON_TICKET_INVALID, "the ticket is not valid")));
       return;
     }
-    out.onNext(attachment);
-    out.onCompleted();
+    put(attachment);
+    Redeemed held = new Redeemed(attachment, out);
+    if (holdsRedeemed) {
+      redeemed.add(held);
+    } else {
+      held.answer();
+    }
+  }
+
+  /** A ticket that was redeemed and whose answer is on its way. */
+  record Redeemed(Attachment attachment, StreamObserver<Attachment> out) {
+    void answer() {
+      out.onNext(attachment);
+      out.onCompleted();
+    }
+  }
+
+  synchronized void detach(String sandbox) {
+    attachments.remove(sandbox);
+    syncs.forEach(out -> tell(out, SyncAttachmentsResponse.newBuilder().setDetached(sandbox)));
   }
 
   @Override
   public void detach(DetachRequest request, StreamObserver<DetachResponse> out) {
     detached.add(request.getSandbox());
+    detach(request.getSandbox());
     out.onNext(DetachResponse.getDefaultInstance());
     out.onCompleted();
   }

@@ -32,4 +32,13 @@ public record Attachment(
     }
     grants = List.copyOf(grants);
   }
+
+  /** Whether this is the other's assignment to its slot, as it was or changed since. */
+  boolean includes(Attachment made) {
+    return sandbox.equals(made.sandbox())
+        && epoch == made.epoch()
+        && generation == made.generation()
+        && slot.equals(made.slot())
+        && revision >= made.revision();
+  }
 }

@@ -1,21 +1,30 @@
 package dev.cofferdam.gateway.slot;
 
 import java.net.InetAddress;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Which sandbox is at which slot's address: the only thing by which a guest is known. Changes are
  * serialised; look-ups never wait.
+ *
+ * <p>Only the stream of attachments puts something in, for it alone has the broker's order. A call
+ * that was answered late cannot bring back who has left a slot meanwhile: it waits here until the
+ * stream has told of it.
  */
 public final class SlotTable {
   private final Map<InetAddress, Slot> byAddress = new ConcurrentHashMap<>();
   private final Map<String, Slot> bySandbox = new HashMap<>();
   private final Map<String, SyntheticNames> byLineage = new HashMap<>();
+  /** By sandbox, the epoch that a node ended while the stream may not know of it yet. */
+  private final Map<String, Long> leaving = new HashMap<>();
+
   private final Set<String> seenSinceSync = new HashSet<>();
   private volatile boolean synchronised;
 
@@ -28,20 +37,29 @@ public final class SlotTable {
     return synchronised;
   }
 
-  /** Attaches, or replaces what is known of the sandbox. An older epoch changes nothing. */
-  public synchronized void put(Attachment attachment) {
+  /**
+   * Attaches, or replaces what is known of the sandbox. In the order of the stream; an older epoch,
+   * and one that a node has ended, change nothing.
+   *
+   * @return whether it is in force
+   */
+  public synchronized boolean put(Attachment attachment) {
     seenSinceSync.add(attachment.sandbox());
+    if (attachment.epoch() <= leaving.getOrDefault(attachment.sandbox(), -1L)) {
+      return false;
+    }
     Slot known = bySandbox.get(attachment.sandbox());
     if (known != null) {
       Attachment before = known.attachment();
       if (attachment.epoch() < before.epoch()
           || (attachment.epoch() == before.epoch() && attachment.revision() < before.revision())) {
-        return;
+        return false;
       }
       if (before.slot().equals(attachment.slot())
           && before.generation() == attachment.generation()) {
         known.update(attachment);
-        return;
+        notifyAll();
+        return true;
       }
       drop(attachment.sandbox());
     }
@@ -54,21 +72,59 @@ public final class SlotTable {
             attachment, byLineage.computeIfAbsent(attachment.lineage(), _ -> new SyntheticNames()));
     bySandbox.put(attachment.sandbox(), slot);
     byAddress.put(attachment.slot(), slot);
+    notifyAll();
+    return true;
   }
 
-  /** Idempotent. */
+  /**
+   * Waits until the stream has told of what the broker attached.
+   *
+   * @return what is in force of the sandbox in its slot; empty when it was not told in time, or
+   *     when it is over already
+   */
+  public synchronized Optional<Attachment> await(Attachment made, Duration atMost)
+      throws InterruptedException {
+    long end = System.nanoTime() + atMost.toNanos();
+    while (true) {
+      Slot slot = bySandbox.get(made.sandbox());
+      if (slot != null && slot.attachment().includes(made)) {
+        return Optional.of(slot.attachment());
+      }
+      boolean over =
+          made.epoch() <= leaving.getOrDefault(made.sandbox(), -1L)
+              || (slot != null && slot.attachment().epoch() > made.epoch());
+      long left = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
+      if (over || left <= 0) {
+        return Optional.empty();
+      }
+      wait(left);
+    }
+  }
+
+  /** The stream's word. Idempotent. */
   public synchronized void detach(String sandbox) {
+    leaving.remove(sandbox);
     drop(sandbox);
   }
 
   /**
+   * A node's word, which the broker may not have heard: until {@link #left} the stream cannot bring
+   * it back.
+   *
    * @param epoch of the assignment that ended; a later one stays
    */
   public synchronized void detach(String sandbox, long epoch) {
+    leaving.merge(sandbox, epoch, Math::max);
+    notifyAll();
     Slot slot = bySandbox.get(sandbox);
     if (slot != null && slot.attachment().epoch() <= epoch) {
       drop(sandbox);
     }
+  }
+
+  /** The broker has heard what the node said: what the stream tells from now on is later. */
+  public synchronized void left(String sandbox) {
+    leaving.remove(sandbox);
   }
 
   /** A new stream of attachments begins. */
