@@ -90,7 +90,7 @@ public final class GatewayApp implements AutoCloseable {
     Decisions decisions = new Decisions(spool, clock, meters);
     own(new Reporter(spool, decisions, new DecisionLine(broker)), Reporter::close);
 
-    SlotTable slots = new SlotTable();
+    SlotTable slots = new SlotTable(new SecureRandom());
     PolicyLease lease = new PolicyLease(System::nanoTime);
     KeyReservoir keys = own(new KeyReservoir(), KeyReservoir::close);
     SandboxCertificates certificates =

@@ -45,7 +45,7 @@ import org.junit.jupiter.api.io.TempDir;
 @SuppressWarnings("try") // closing the parts may throw anything
 final class AttachOrderTest {
   private final List<AutoCloseable> parts = new ArrayList<>();
-  private final SlotTable slots = new SlotTable();
+  private final SlotTable slots = new SlotTable(() -> 0);
   private FakeBroker broker;
   private GatewayServiceGrpc.GatewayServiceFutureStub gateway;
 

@@ -139,7 +139,7 @@ final class GatewayAppTest {
       assertThat(Refusals.reason(catchThrowable(() -> gateway.attachSlot(attach))))
           .contains(ErrorReason.ERROR_REASON_TICKET_INVALID);
 
-      assertThat(asksDns()).startsWith(0, 1).endsWith(198 - 256, 18, 1, 0);
+      assertThat(asksDns()).startsWith(0, 1).containsSubsequence(0, 4, 198 - 256);
 
       try (RawGuest guest =
           new RawGuest(Harness.SLOT, new InetSocketAddress("127.0.0.1", upstream.port()), lineage)

@@ -60,7 +60,7 @@ final class Harness implements AutoCloseable {
   final TestPki public_ = new TestPki("public");
   final FakeBroker broker;
   final TestUpstream upstream;
-  final SlotTable slots = new SlotTable();
+  final SlotTable slots = new SlotTable(() -> 0);
   final AtomicReference<Long> nanos = new AtomicReference<>(0L);
   final AtomicReference<InetAddress> asked = new AtomicReference<>();
   final InetSocketAddress dns;

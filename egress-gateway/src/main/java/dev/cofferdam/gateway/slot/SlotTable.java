@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.random.RandomGenerator;
 
 /**
  * Which sandbox is at which slot's address: the only thing by which a guest is known. Changes are
@@ -19,6 +20,7 @@ import java.util.concurrent.TimeUnit;
  * stream has told of it.
  */
 public final class SlotTable {
+  private final RandomGenerator random;
   private final Map<InetAddress, Slot> byAddress = new ConcurrentHashMap<>();
   private final Map<String, Slot> bySandbox = new HashMap<>();
   private final Map<String, SyntheticNames> byLineage = new HashMap<>();
@@ -27,6 +29,13 @@ public final class SlotTable {
 
   private final Set<String> seenSinceSync = new HashSet<>();
   private volatile boolean synchronised;
+
+  /**
+   * @param random where each lineage's synthetic addresses begin
+   */
+  public SlotTable(RandomGenerator random) {
+    this.random = random;
+  }
 
   public Optional<Slot> at(InetAddress address) {
     return Optional.ofNullable(byAddress.get(address));
@@ -69,7 +78,7 @@ public final class SlotTable {
     }
     Slot slot =
         new Slot(
-            attachment, byLineage.computeIfAbsent(attachment.lineage(), _ -> new SyntheticNames()));
+            attachment, byLineage.computeIfAbsent(attachment.lineage(), _ -> new SyntheticNames(random)));
     bySandbox.put(attachment.sandbox(), slot);
     byAddress.put(attachment.slot(), slot);
     notifyAll();

@@ -6,10 +6,15 @@ import java.net.UnknownHostException;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.random.RandomGenerator;
 
 /**
  * The addresses that DNS gave to names, of one lineage: a restored copy of a guest may still hold
  * an answer of its ancestor. Only ever added to. Safe for use by several threads.
+ *
+ * <p>Where in the range it begins is random: what a guest still holds from before these names were
+ * begun anew, by another process or after the lineage's last slot went, is then most likely no
+ * name's address rather than another name's.
  */
 public final class SyntheticNames {
   /** 198.18.1.0: what is below belongs to the gateway itself. */
@@ -18,15 +23,19 @@ public final class SyntheticNames {
   /** 198.19.255.255. */
   private static final int LAST = 198 << 24 | 19 << 16 | 255 << 8 | 255;
 
+  private static final int RANGE = LAST - FIRST + 1;
+
   private final Map<Host.Name, InetAddress> byName = new HashMap<>();
   private final Map<InetAddress, Host.Name> byAddress = new HashMap<>();
+  private final int start;
   private final int most;
 
-  public SyntheticNames() {
-    this(LAST - FIRST + 1);
+  SyntheticNames(RandomGenerator random) {
+    this(random, RANGE);
   }
 
-  SyntheticNames(int most) {
+  SyntheticNames(RandomGenerator random, int most) {
+    this.start = random.nextInt(RANGE);
     this.most = most;
   }
 
@@ -39,7 +48,7 @@ public final class SyntheticNames {
     if (byName.size() >= most) {
       return Optional.empty();
     }
-    InetAddress address = address(FIRST + byName.size());
+    InetAddress address = address(FIRST + (start + byName.size()) % RANGE);
     byName.put(name, address);
     byAddress.put(address, name);
     return Optional.of(address);

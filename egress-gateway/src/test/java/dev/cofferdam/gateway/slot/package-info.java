@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.gateway.slot;
+
+import org.jspecify.annotations.NullMarked;
