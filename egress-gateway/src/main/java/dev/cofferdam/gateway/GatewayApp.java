@@ -124,7 +124,7 @@ public final class GatewayApp implements AutoCloseable {
     Listeners listeners = own(new Listeners(limits), Listeners::close);
     AttachmentSync sync =
         own(
-            new AttachmentSync(broker, slots, lease, UUID.randomUUID().toString()),
+            new AttachmentSync(broker, slots, lease, certificates::prepare, UUID.randomUUID().toString()),
             AttachmentSync::close);
     own(
         AdminServer.start(

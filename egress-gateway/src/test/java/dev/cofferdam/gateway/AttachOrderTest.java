@@ -60,7 +60,7 @@ final class AttachOrderTest {
     parts.add(toBroker::shutdownNow);
     BrokerClient client = new BrokerClient(toBroker, meters);
     PolicyLease lease = new PolicyLease(System::nanoTime);
-    AttachmentSync sync = own(new AttachmentSync(client, slots, lease, "test"));
+    AttachmentSync sync = own(new AttachmentSync(client, slots, lease, _ -> {}, "test"));
     sync.awaitFirst();
     RpcServer server =
         own(
@@ -134,8 +134,7 @@ final class AttachOrderTest {
   }
 
   private static Throwable failure(Future<?> call) {
-    return Objects.requireNonNull(
-        catchThrowable(() -> call.get(20, TimeUnit.SECONDS)).getCause());
+    return Objects.requireNonNull(catchThrowable(() -> call.get(20, TimeUnit.SECONDS)).getCause());
   }
 
   @Test
@@ -161,8 +160,7 @@ final class AttachOrderTest {
     Future<AttachSlotResponse> late = attach("sb-a", "ticket");
     FakeBroker.Redeemed redeemed = broker.redeemed.take();
     broker.put(attachment("sb-a", 8));
-    eventually(() ->
-        at(Harness.SLOT).map(slot -> slot.attachment().epoch() == 8).orElse(false));
+    eventually(() -> at(Harness.SLOT).map(slot -> slot.attachment().epoch() == 8).orElse(false));
 
     redeemed.answer();
 
@@ -189,8 +187,7 @@ final class AttachOrderTest {
     slots.detach("sb-a", 3);
     assertThat(broker.attachments).isEmpty();
     broker.put(attachment("sb-a", 3));
-    broker.put(
-        attachment("sb-b", 1).toBuilder().setSlotAddress("127.0.1.6").build());
+    broker.put(attachment("sb-b", 1).toBuilder().setSlotAddress("127.0.1.6").build());
     // The stream is in order: what came before it has been read.
     eventually(() -> at("127.0.1.6").isPresent());
     assertThat(at(Harness.SLOT)).isEmpty();

@@ -50,6 +50,7 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   final Map<String, Attachment> tickets = new ConcurrentHashMap<>();
   final List<String> detached = new CopyOnWriteArrayList<>();
   final List<MaterializeRequest> materialised = new CopyOnWriteArrayList<>();
+  final BlockingQueue<IssueCertificateRequest> issued = new LinkedBlockingQueue<>();
   final BlockingQueue<AuditEvent> events = new LinkedBlockingQueue<>();
   final List<ReportDecisionsRequest> reports = new CopyOnWriteArrayList<>();
   private final List<StreamObserver<SyncAttachmentsResponse>> syncs = new CopyOnWriteArrayList<>();
@@ -179,6 +180,7 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   @Override
   public void issueCertificate(
       IssueCertificateRequest request, StreamObserver<IssueCertificateResponse> out) {
+    issued.add(request);
     try {
       byte[] der = lineage.issuer(request.getCertificateRequest().toByteArray()).getEncoded();
       out.onNext(

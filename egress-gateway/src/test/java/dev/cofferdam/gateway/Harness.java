@@ -130,13 +130,15 @@ final class Harness implements AutoCloseable {
             List.of(resolver),
             limits,
             InstantSource.system());
+    SandboxCertificates certificates =
+        new SandboxCertificates(
+            client::issue, own(new KeyReservoir()), InstantSource.system(), blocking);
     surroundings =
         new Surroundings(
             slots,
             lease,
             decisions,
-            new SandboxCertificates(
-                client::issue, own(new KeyReservoir()), InstantSource.system(), blocking),
+            certificates,
             client,
             upstreams,
             limits,
@@ -144,7 +146,7 @@ final class Harness implements AutoCloseable {
             new SecureRandom(),
             meters);
     listeners = own(new Listeners(limits));
-    AttachmentSync sync = own(new AttachmentSync(client, slots, lease, "test"));
+    AttachmentSync sync = own(new AttachmentSync(client, slots, lease, certificates::prepare, "test"));
     sync.awaitFirst();
     listen("127.0.0.1", port);
     dns =

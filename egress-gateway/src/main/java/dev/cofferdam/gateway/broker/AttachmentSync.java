@@ -15,6 +15,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -33,14 +34,23 @@ public final class AttachmentSync implements AutoCloseable {
   private final Channel channel;
   private final SlotTable slots;
   private final PolicyLease lease;
+  private final Consumer<dev.cofferdam.gateway.slot.Attachment> attached;
   private final String process;
   private final CountDownLatch first = new CountDownLatch(1);
   private final Thread thread;
 
   /**
+   * @param attached told of each attachment once it is in force, so that what takes time can begin;
+   *     does not block
    * @param process new at every start
    */
-  public AttachmentSync(BrokerClient broker, SlotTable slots, PolicyLease lease, String process) {
+  public AttachmentSync(
+      BrokerClient broker,
+      SlotTable slots,
+      PolicyLease lease,
+      Consumer<dev.cofferdam.gateway.slot.Attachment> attached,
+      String process) {
+    this.attached = attached;
     this.channel = broker.channel();
     this.slots = slots;
     this.lease = lease;
@@ -142,7 +152,10 @@ public final class AttachmentSync implements AutoCloseable {
 
     private void put(Attachment attachment) {
       try {
-        slots.put(Attachments.read(attachment));
+        dev.cofferdam.gateway.slot.Attachment view = Attachments.read(attachment);
+        if (slots.put(view)) {
+          attached.accept(view);
+        }
       } catch (IllegalArgumentException e) {
         // What cannot be understood must not be in force, nor what it was to replace.
         slots.detach(attachment.getSandbox());

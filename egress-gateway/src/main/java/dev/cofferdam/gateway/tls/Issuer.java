@@ -40,6 +40,11 @@ record Issuer(X509Certificate certificate, PrivateKey key) {
 
   private static final SecureRandom RANDOM = new SecureRandom();
 
+  @SuppressWarnings("JavaUtilDate") // what java.security speaks
+  Instant end() {
+    return certificate.getNotAfter().toInstant();
+  }
+
   /** PKCS #10, DER. */
   static byte[] request(KeyPair pair) {
     try {

@@ -18,6 +18,9 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.Semaphore;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,6 +44,9 @@ public final class SandboxCertificates {
   /** An issuer is replaced while it has this left, so that no leaf expires in use. */
   private static final Duration OVERLAP = Duration.ofHours(1);
 
+  /** So that a gateway with many slots does not ask for all issuers at once when it starts. */
+  private static final int MAX_AHEAD = 16;
+
   private record IssuerKey(String sandbox, long generation, long revision) {}
 
   private record LeafKey(X509Certificate issuer, Host.Name host, boolean http2) {}
@@ -49,7 +55,8 @@ public final class SandboxCertificates {
   private final KeyReservoir keys;
   private final InstantSource clock;
   private final Executor blocking;
-  private final Cache<IssuerKey, CompletableFuture<Issuer>> issuers =
+  private final Semaphore ahead = new Semaphore(MAX_AHEAD);
+  private final Cache<IssuerKey, Held> issuers =
       CacheBuilder.newBuilder().maximumSize(4096).build();
   private final Cache<LeafKey, CompletableFuture<SslContext>> leaves =
       CacheBuilder.newBuilder().maximumSize(8192).build();
@@ -62,18 +69,29 @@ public final class SandboxCertificates {
     this.blocking = blocking;
   }
 
-  /** Has the issuer signed ahead of the first connection. */
+  /**
+   * Has the issuer signed ahead of the first connection, which may come when the broker is away.
+   */
   public void prepare(Attachment attachment) {
-    issuer(attachment)
-        .whenComplete((_, thrown) -> {
-          if (thrown != null) {
-            log.atWarn()
-                .setMessage("issuer_unavailable")
-                .addKeyValue("sandbox", attachment.sandbox())
-                .addKeyValue("why", thrown.toString())
-                .log();
-          }
-        });
+    blocking.execute(() -> {
+      try {
+        ahead.acquire();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return;
+      }
+      issuer(attachment)
+          .whenComplete((_, thrown) -> {
+            ahead.release();
+            if (thrown != null) {
+              log.atWarn()
+                  .setMessage("issuer_unavailable")
+                  .addKeyValue("sandbox", attachment.sandbox())
+                  .addKeyValue("why", thrown.toString())
+                  .log();
+            }
+          });
+    });
   }
 
   /**
@@ -85,11 +103,20 @@ public final class SandboxCertificates {
     return issuer(attachment)
         .thenCompose(issuer -> {
           LeafKey key = new LeafKey(issuer.certificate(), host, http2);
-          return leaves
-              .asMap()
-              .computeIfAbsent(
-                  key,
-                  _ -> CompletableFuture.supplyAsync(() -> serve(issuer, host, http2), blocking));
+          CompletableFuture<SslContext> leaf =
+              leaves
+                  .asMap()
+                  .computeIfAbsent(
+                      key,
+                      _ ->
+                          CompletableFuture.supplyAsync(
+                              () -> serve(issuer, host, http2), blocking));
+          // A failure is not kept, or the host would stay shut for as long as the issuer lives.
+          return leaf.whenComplete((_, thrown) -> {
+            if (thrown != null) {
+              leaves.asMap().remove(key, leaf);
+            }
+          });
         });
   }
 
@@ -98,18 +125,37 @@ public final class SandboxCertificates {
         new IssuerKey(attachment.sandbox(), attachment.generation(), attachment.revision());
     return issuers
         .asMap()
-        .compute(key, (_, known) -> known != null && usable(known) ? known : newIssuer(attachment));
+        .computeIfAbsent(key, _ -> new Held())
+        .issuer(clock.instant(), () -> newIssuer(attachment));
   }
 
-  private boolean usable(CompletableFuture<Issuer> known) {
-    if (!known.isDone()) {
-      return true;
+  /** The issuer of one key: the one in use, and the one that is being signed. */
+  private static final class Held {
+    private @Nullable Issuer current;
+    private @Nullable CompletableFuture<Issuer> signing;
+
+    /** Near its end an issuer serves on until the next one has been signed. */
+    synchronized CompletableFuture<Issuer> issuer(
+        Instant now, Supplier<CompletableFuture<Issuer>> next) {
+      Issuer issuer = current;
+      Instant end = issuer == null ? Instant.MIN : issuer.end();
+      if (issuer != null && now.isBefore(end.minus(OVERLAP))) {
+        return CompletableFuture.completedFuture(issuer);
+      }
+      CompletableFuture<Issuer> pending = signing;
+      if (pending == null || pending.isDone()) {
+        pending = next.get();
+        signing = pending;
+        var _ = pending.thenAccept(this::use);
+      }
+      return issuer != null && now.isBefore(end)
+          ? CompletableFuture.completedFuture(issuer)
+          : pending;
     }
-    if (known.isCompletedExceptionally()) {
-      return false;
+
+    private synchronized void use(Issuer signed) {
+      current = signed;
     }
-    Instant end = known.join().certificate().getNotAfter().toInstant();
-    return clock.instant().isBefore(end.minus(OVERLAP));
   }
 
   private CompletableFuture<Issuer> newIssuer(Attachment attachment) {

@@ -1,0 +1,144 @@
+package dev.cofferdam.gateway;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.cofferdam.gateway.placeholder.Judge;
+import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.policy.Policy;
+import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.gateway.tls.KeyReservoir;
+import dev.cofferdam.gateway.tls.SandboxCertificates;
+import dev.cofferdam.internal.v1.IssueCertificateRequest;
+import io.grpc.Status;
+import java.net.InetAddress;
+import java.nio.file.Path;
+import java.security.cert.X509Certificate;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What is signed when, and what holds while the broker is away. */
+@SuppressWarnings("try") // closing a harness may throw anything
+final class SandboxCertificatesTest {
+  private static final Host.Name HOST = new Host.Name("api.example.test");
+
+  private final TestPki lineage = new TestPki("lineage");
+  private final KeyReservoir keys = new KeyReservoir();
+  private final AtomicInteger asked = new AtomicInteger();
+  private Instant now = Instant.now();
+  private boolean away;
+  private boolean clockFails;
+
+  private final SandboxCertificates certificates =
+      new SandboxCertificates(this::sign, keys, this::now, this::run);
+
+  private X509Certificate sign(String sandbox, long revision, byte[] request) {
+    asked.incrementAndGet();
+    if (away) {
+      throw Status.UNAVAILABLE.asRuntimeException();
+    }
+    return lineage.issuer(request);
+  }
+
+  private Instant now() {
+    if (clockFails && running) {
+      throw new IllegalStateException("no key was to be had");
+    }
+    return now;
+  }
+
+  private boolean running;
+
+  private void run(Runnable task) {
+    running = true;
+    task.run();
+    running = false;
+  }
+
+  @AfterEach
+  void stop() {
+    keys.close();
+  }
+
+  private static Attachment attachment() {
+    return new Attachment(
+        "sb-1",
+        "default",
+        "ln-1",
+        1,
+        1,
+        "node-1",
+        InetAddress.getLoopbackAddress(),
+        new Policy(List.of()),
+        1,
+        List.of(),
+        new Judge(List.of()));
+  }
+
+  private boolean serves() {
+    return !certificates.context(attachment(), HOST, false).isCompletedExceptionally();
+  }
+
+  @Test
+  void whatWasPreparedServesWhileTheBrokerIsAway() {
+    certificates.prepare(attachment());
+    away = true;
+
+    assertThat(serves()).isTrue();
+    assertThat(asked).hasValue(1);
+  }
+
+  @Test
+  void anIssuerNearItsEndServesUntilTheNextOneWasSigned() {
+    assertThat(serves()).isTrue();
+    now = now.plus(Duration.ofHours(23)).plusSeconds(60);
+    away = true;
+    assertThat(serves()).isTrue();
+    assertThat(asked).hasValue(2);
+
+    away = false;
+    assertThat(serves()).isTrue();
+    assertThat(asked).hasValue(3);
+  }
+
+  @Test
+  void anIssuerThatHasEndedServesNobody() {
+    assertThat(serves()).isTrue();
+    now = now.plus(Duration.ofHours(25));
+    away = true;
+
+    assertThat(serves()).isFalse();
+    away = false;
+    assertThat(serves()).isTrue();
+  }
+
+  @Test
+  void aLeafThatFailedIsTriedAgain() {
+    certificates.prepare(attachment());
+    clockFails = true;
+    assertThat(serves()).isFalse();
+    clockFails = false;
+
+    assertThat(serves()).isTrue();
+  }
+
+  @Test
+  void aNewRevisionIsSignedBeforeAnybodyConnects(@TempDir Path directory) throws Exception {
+    try (Harness harness = new Harness(directory, false)) {
+      assertThat(revision(harness)).isEqualTo(1);
+      harness.broker.put(Harness.attachment(harness.port).setPolicyRevision(2).build());
+      assertThat(revision(harness)).isEqualTo(2);
+    }
+  }
+
+  private static long revision(Harness harness) throws InterruptedException {
+    IssueCertificateRequest request = harness.broker.issued.poll(20, TimeUnit.SECONDS);
+    assertThat(request).as("nothing was to be signed").isNotNull();
+    return request.getPolicyRevision();
+  }
+}
