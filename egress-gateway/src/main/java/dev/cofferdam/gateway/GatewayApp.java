@@ -13,6 +13,7 @@ import dev.cofferdam.gateway.policy.HostsFile;
 import dev.cofferdam.gateway.proxy.Limits;
 import dev.cofferdam.gateway.proxy.Surroundings;
 import dev.cofferdam.gateway.proxy.UpstreamsByLoop;
+import dev.cofferdam.gateway.slot.LeaseWatch;
 import dev.cofferdam.gateway.slot.PolicyLease;
 import dev.cofferdam.gateway.slot.SlotTable;
 import dev.cofferdam.gateway.tls.KeyReservoir;
@@ -92,6 +93,7 @@ public final class GatewayApp implements AutoCloseable {
 
     SlotTable slots = new SlotTable(new SecureRandom());
     PolicyLease lease = new PolicyLease(System::nanoTime);
+    own(LeaseWatch.start(lease, slots), LeaseWatch::close);
     KeyReservoir keys = own(new KeyReservoir(), KeyReservoir::close);
     SandboxCertificates certificates =
         new SandboxCertificates(broker::issue, keys, clock, blocking);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.protobuf.ByteString;
 import dev.cofferdam.gateway.placeholder.PlaceholderHash;
+import dev.cofferdam.gateway.slot.LeaseWatch;
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.v1.AuditEvent;
@@ -95,6 +96,33 @@ final class PolicyChangeTest {
     AuditEvent event = harness.broker.event(AuditEvent::getUninspected);
     assertThat(event.getHost()).isEqualTo("api.example.test");
     assertThat(event.getBytesIn()).isPositive();
+  }
+
+  @Test
+  void anOpenRelayEndsWithTheLease() throws Exception {
+    policy(Harness.rule("api.example.test", harness.port).toBuilder().setPassthrough(true).build());
+    LeaseWatch watch = LeaseWatch.manual(harness.surroundings.lease(), harness.slots);
+    try (RawGuest guest =
+        new RawGuest(
+                Harness.SLOT, new InetSocketAddress("127.0.0.1", harness.port), harness.public_)
+            .tls("api.example.test")) {
+      watch.tick();
+      assertThat(guest.send(GET).answer().status()).isEqualTo(200);
+
+      harness.nanos.set(Duration.ofMinutes(11).toNanos());
+      watch.tick();
+
+      assertThat(guest.closed()).isTrue();
+    }
+    // The slot itself stays: with the lease renewed its guest gets out again.
+    harness.nanos.set(0L);
+    try (RawGuest guest =
+        new RawGuest(
+                Harness.SLOT, new InetSocketAddress("127.0.0.1", harness.port), harness.public_)
+            .tls("api.example.test")) {
+      watch.tick();
+      assertThat(guest.send(GET).answer().status()).isEqualTo(200);
+    }
   }
 
   @Test

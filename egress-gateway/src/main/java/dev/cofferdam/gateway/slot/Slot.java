@@ -69,6 +69,11 @@ public final class Slot {
 
   void end() {
     ended = true;
+    endTenants();
+  }
+
+  /** Ends what is there; what begins later is asked on its own. */
+  void endTenants() {
     tenants.forEach(Tenant::end);
   }
 }

@@ -24,6 +24,7 @@ public final class SlotTable {
   private final Map<InetAddress, Slot> byAddress = new ConcurrentHashMap<>();
   private final Map<String, Slot> bySandbox = new HashMap<>();
   private final Map<String, SyntheticNames> byLineage = new HashMap<>();
+
   /** By sandbox, the epoch that a node ended while the stream may not know of it yet. */
   private final Map<String, Long> leaving = new HashMap<>();
 
@@ -78,7 +79,8 @@ public final class SlotTable {
     }
     Slot slot =
         new Slot(
-            attachment, byLineage.computeIfAbsent(attachment.lineage(), _ -> new SyntheticNames(random)));
+            attachment,
+            byLineage.computeIfAbsent(attachment.lineage(), _ -> new SyntheticNames(random)));
     bySandbox.put(attachment.sandbox(), slot);
     byAddress.put(attachment.slot(), slot);
     notifyAll();
@@ -147,6 +149,11 @@ public final class SlotTable {
     gone.removeAll(seenSinceSync);
     gone.forEach(this::drop);
     synchronised = true;
+  }
+
+  /** Ends everything that lives in any slot; the slots stay. */
+  void endTenants() {
+    byAddress.values().forEach(Slot::endTenants);
   }
 
   public synchronized int size() {
