@@ -229,6 +229,12 @@ final class PolicyTest {
         .isPresent();
   }
 
+  /** Guava calls such a name no domain name and throws. */
+  @Test
+  void aWildcardOverALastLabelThatBeginsWithADigitIsAPattern() {
+    assertThat(HostPattern.parse("*.foo.1com").wildcard()).isTrue();
+  }
+
   @Test
   void dnsAnswersOnlyForNamesWithAnAllowedPort() {
     Policy policy =
