@@ -55,7 +55,7 @@ public final class Listeners implements AutoCloseable {
             .handler(DnsHandlers.udp(answers))
             .register());
     started(
-        server(DnsHandlers.tcp(answers, limits.idleTimeout()))
+        server(DnsHandlers.tcp(answers, limits.idleTimeout(), limits.connectionsPerSandbox()))
             .channelFactory(() -> new EpollServerSocketChannel(sockets.dnsTcp()))
             .register());
   }
@@ -85,7 +85,7 @@ public final class Listeners implements AutoCloseable {
                 .handler(DnsHandlers.udp(answers))
                 .bind(address));
     started(
-        server(DnsHandlers.tcp(answers, limits.idleTimeout()))
+        server(DnsHandlers.tcp(answers, limits.idleTimeout(), limits.connectionsPerSandbox()))
             .channel(EpollServerSocketChannel.class)
             .bind(bound));
     return bound;

@@ -22,9 +22,12 @@ import java.io.DataInputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.net.SocketException;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -138,6 +141,72 @@ final class DnsTest {
 
       assertThat(answer[answer.length - 4] & 0xff).isEqualTo(198);
       assertThat(answer[answer.length - 3]).isEqualTo((byte) 18);
+    }
+  }
+
+  private static Socket tcp(String slot) throws Exception {
+    Socket socket = new Socket();
+    socket.bind(new InetSocketAddress(slot, 0));
+    socket.connect(harness.dns);
+    socket.setSoTimeout(20_000);
+    return socket;
+  }
+
+  private static boolean closed(Socket socket) throws Exception {
+    try {
+      return socket.getInputStream().read() < 0;
+    } catch (SocketException e) {
+      return true;
+    }
+  }
+
+  /** From the same stranger as below: what repeats within a second is told as the first was. */
+  @Test
+  void tcpFromAnUnknownSlotIsClosedBeforeItAsks() throws Exception {
+    try (Socket stranger = tcp("127.0.1.98")) {
+      assertThat(closed(stranger)).isTrue();
+    }
+    assertThat(harness.broker.event(e -> e.getMessage().contains("127.0.1.98")).getReason())
+        .isEqualTo(EgressReason.EGRESS_REASON_UNKNOWN_SLOT);
+  }
+
+  @Test
+  void tcpIsCountedAmongTheConnectionsOfItsSandbox() throws Exception {
+    List<Socket> open = new ArrayList<>();
+    try {
+      // One more than the limit, in the order of the listener's queue.
+      for (int i = 0; i <= harness.surroundings.limits().connectionsPerSandbox(); i++) {
+        open.add(tcp(Harness.SLOT));
+      }
+      assertThat(closed(open.getLast())).isTrue();
+    } finally {
+      for (Socket socket : open) {
+        socket.close();
+      }
+    }
+  }
+
+  @Test
+  void tcpWithoutAWholeQueryIsClosed() throws Exception {
+    try (Socket slow = tcp(Harness.SLOT)) {
+      long began = System.nanoTime();
+      Thread trickle =
+          Thread.ofVirtual()
+              .start(() -> {
+                try {
+                  slow.getOutputStream().write(new byte[] {0, 100});
+                  while (true) {
+                    // Far more often than the deadline; the socket's end ends it.
+                    slow.getOutputStream().write(0);
+                    java.util.concurrent.locks.LockSupport.parkNanos(500_000_000);
+                  }
+                } catch (java.io.IOException e) {
+                  // It was closed.
+                }
+              });
+      assertThat(closed(slow)).isTrue();
+      trickle.join();
+      assertThat(System.nanoTime() - began).isGreaterThan(1_000_000_000L);
     }
   }
 

@@ -36,14 +36,22 @@ public final class DnsAnswers {
     this.decisions = decisions;
   }
 
-  /** Fills in the answer; empty when the asker is at no known slot and gets none. */
-  Optional<DnsResponse> answer(DnsQuery query, InetAddress asker, DnsResponse answer) {
+  /** Where the asker is; what comes from nowhere is recorded. */
+  Optional<Slot> slot(InetAddress asker) {
     Optional<Slot> slot = slots.at(asker);
     if (slot.isEmpty()) {
       decisions.record(
           "",
           denied(EgressReason.EGRESS_REASON_UNKNOWN_SLOT, "")
               .setMessage("a DNS query from " + asker.getHostAddress()));
+    }
+    return slot;
+  }
+
+  /** Fills in the answer; empty when the asker is at no known slot and gets none. */
+  Optional<DnsResponse> answer(DnsQuery query, InetAddress asker, DnsResponse answer) {
+    Optional<Slot> slot = slot(asker);
+    if (slot.isEmpty()) {
       return Optional.empty();
     }
     answer.setRecursionDesired(query.isRecursionDesired());

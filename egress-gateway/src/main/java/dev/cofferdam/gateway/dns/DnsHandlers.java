@@ -1,11 +1,14 @@
 package dev.cofferdam.gateway.dns;
 
+import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.gateway.slot.Slot;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.socket.DatagramChannel;
+import io.netty.channel.socket.SocketChannel;
 import io.netty.handler.codec.dns.DatagramDnsQuery;
 import io.netty.handler.codec.dns.DatagramDnsQueryDecoder;
 import io.netty.handler.codec.dns.DatagramDnsResponse;
@@ -17,6 +20,7 @@ import io.netty.handler.codec.dns.TcpDnsResponseEncoder;
 import io.netty.handler.timeout.ReadTimeoutHandler;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /** The two transports of {@link DnsAnswers}. */
@@ -36,19 +40,53 @@ public final class DnsHandlers {
   }
 
   /**
-   * @param idle a connection without a query for this long is closed
+   * Who is at no known slot is not let in at all. These connections count among the sandbox's.
+   *
+   * @param idle a connection without a whole query for this long is closed
+   * @param most connections of one sandbox
    */
-  public static ChannelHandler tcp(DnsAnswers answers, Duration idle) {
-    return new ChannelInitializer<>() {
+  public static ChannelHandler tcp(DnsAnswers answers, Duration idle, int most) {
+    return new ChannelInitializer<SocketChannel>() {
       @Override
-      protected void initChannel(Channel channel) {
+      protected void initChannel(SocketChannel channel) {
+        Optional<Slot> slot = answers.slot(channel.remoteAddress().getAddress());
+        if (slot.isEmpty() || !enter(slot.get(), channel, most)) {
+          channel.close();
+          return;
+        }
         channel
             .pipeline()
-            .addLast(new ReadTimeoutHandler(idle.toMillis(), TimeUnit.MILLISECONDS))
             .addLast(new TcpDnsQueryDecoder(), new TcpDnsResponseEncoder())
+            // Behind the decoder: a query that comes a byte at a time is none yet.
+            .addLast(new ReadTimeoutHandler(idle.toMillis(), TimeUnit.MILLISECONDS))
             .addLast(new Tcp(answers));
       }
     };
+  }
+
+  private static boolean enter(Slot slot, Channel channel, int most) {
+    if (!slot.tryConnect(most)) {
+      return false;
+    }
+    Slot.Tenant tenant = new Connection(channel);
+    channel
+        .closeFuture()
+        .addListener(_ -> {
+          slot.disconnected();
+          slot.remove(tenant);
+        });
+    return slot.add(tenant);
+  }
+
+  /** What a policy allows is asked with each query; only the slot's end concerns a connection. */
+  private record Connection(Channel channel) implements Slot.Tenant {
+    @Override
+    public void reconsider(Attachment attachment) {}
+
+    @Override
+    public void end() {
+      channel.close();
+    }
   }
 
   private static final class Udp extends SimpleChannelInboundHandler<DatagramDnsQuery> {
