@@ -101,6 +101,7 @@ public final class GatewayApp implements AutoCloseable {
     AddressRules rules =
         new AddressRules(
             config.hostsFile().map(GatewayApp::hosts).orElseGet(HostsFile::empty),
+            config.privateRanges(),
             config.firstMeshPort(),
             config.lastMeshPort(),
             new OwnAddresses(System::nanoTime));

@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway;
 
+import dev.cofferdam.gateway.policy.Cidr;
 import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.kit.identity.TlsFiles;
 import java.net.InetSocketAddress;
@@ -24,6 +25,9 @@ import java.util.Optional;
  *     the system's own. Default none.
  * @param hostsFile {@code hosts.file}: absolute path of a hosts(5) file; each line pins names to an
  *     address and exempts just that pair from the rule against private addresses. Default none.
+ * @param privateRanges {@code egress.private-ranges}: comma-separated CIDRs, addresses that are not
+ *     public and may be reached nonetheless by a guest that names them as such under a CIDR rule of
+ *     its policy. Default none.
  * @param resolvers {@code resolvers}: comma-separated host:port (port 53 where omitted) of the DNS
  *     servers that the gateway itself asks. Default: those of the system.
  * @param headerBytes {@code limits.header-bytes}: bytes of a head, 1024 to 1048576. Default 65536.
@@ -53,6 +57,7 @@ public record GatewayConfig(
     Path stateDirectory,
     Optional<Path> upstreamAuthorities,
     Optional<Path> hostsFile,
+    List<Cidr> privateRanges,
     List<String> resolvers,
     int headerBytes,
     int bodyScanBytes,
@@ -65,6 +70,7 @@ public record GatewayConfig(
     int firstMeshPort,
     int lastMeshPort) {
   public GatewayConfig {
+    privateRanges = List.copyOf(privateRanges);
     resolvers = List.copyOf(resolvers);
   }
 
@@ -79,6 +85,7 @@ public record GatewayConfig(
     Path state = settings.requiredPath("state.dir");
     Optional<Path> authorities = settings.optionalPath("upstream.ca-file");
     Optional<Path> hosts = settings.optionalPath("hosts.file");
+    List<Cidr> ranges = ranges(settings);
     List<String> resolvers = settings.list("resolvers", List.of());
     int headerBytes = settings.integer("limits.header-bytes", 65536, 1024, 1 << 20);
     int bodyScan = settings.integer("limits.body-scan-bytes", 65536, 0, 16 << 20);
@@ -119,6 +126,7 @@ public record GatewayConfig(
         state,
         authorities,
         hosts,
+        ranges,
         resolvers,
         headerBytes,
         bodyScan,
@@ -130,6 +138,15 @@ public record GatewayConfig(
         spool,
         ports[0],
         ports[1]);
+  }
+
+  private static List<Cidr> ranges(Settings settings) {
+    try {
+      return settings.list("egress.private-ranges", List.of()).stream().map(Cidr::parse).toList();
+    } catch (IllegalArgumentException e) {
+      settings.problem("egress.private-ranges", "has " + e.getMessage());
+      return List.of();
+    }
   }
 
   private static int[] meshPorts(Settings settings, String text) {

@@ -80,6 +80,7 @@ final class GatewayAppTest {
         Optional.of(authority.writeRoot(directory)),
         Optional.of(Files.writeString(directory.resolve("hosts"), "127.0.0.2 api.example.test\n")),
         List.of(),
+        List.of(),
         65536,
         65536,
         16,

@@ -3,6 +3,7 @@ package dev.cofferdam.gateway;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cofferdam.gateway.policy.Cidr;
 import dev.cofferdam.kit.config.ConfigException;
 import dev.cofferdam.kit.config.Settings;
 import java.net.InetSocketAddress;
@@ -44,6 +45,7 @@ final class GatewayConfigTest {
     assertThat(config.stateDirectory()).isEqualTo(Path.of("/s"));
     assertThat(config.upstreamAuthorities()).isEmpty();
     assertThat(config.hostsFile()).isEmpty();
+    assertThat(config.privateRanges()).isEmpty();
     assertThat(config.resolvers()).isEmpty();
     assertThat(config.headerBytes()).isEqualTo(65536);
     assertThat(config.bodyScanBytes()).isEqualTo(65536);
@@ -69,6 +71,7 @@ final class GatewayConfigTest {
                 broker.address = broker:3
                 upstream.ca-file = /ca
                 hosts.file = /hosts
+                egress.private-ranges = 10.1.0.0/16, fd00::/8
                 resolvers = 192.0.2.1:5353, 192.0.2.2
                 limits.header-bytes = 2048
                 limits.body-scan-bytes = 0
@@ -87,6 +90,8 @@ final class GatewayConfigTest {
     assertThat(config.brokerAddress().getHostString()).isEqualTo("broker");
     assertThat(config.upstreamAuthorities()).isEqualTo(Optional.of(Path.of("/ca")));
     assertThat(config.hostsFile()).isEqualTo(Optional.of(Path.of("/hosts")));
+    assertThat(config.privateRanges())
+        .containsExactly(Cidr.parse("10.1.0.0/16"), Cidr.parse("fd00::/8"));
     assertThat(config.resolvers()).isEqualTo(List.of("192.0.2.1:5353", "192.0.2.2"));
     assertThat(GatewayApp.limits(config))
         .isEqualTo(
@@ -105,10 +110,17 @@ final class GatewayConfigTest {
 
   @Test
   void allProblemsAreReportedTogether() {
-    assertThatThrownBy(
-            () -> read("mesh.ports = 9-1\nlimits.header-bytes = 1\nlimits.nonsense = 1\n"))
+    String text =
+        """
+        mesh.ports = 9-1
+        egress.private-ranges = 10.0.0.1/8
+        limits.header-bytes = 1
+        limits.nonsense = 1
+        """;
+    assertThatThrownBy(() -> read(text))
         .isInstanceOf(ConfigException.class)
         .hasMessageContaining("mesh.ports")
+        .hasMessageContaining("egress.private-ranges")
         .hasMessageContaining("limits.header-bytes")
         .hasMessageContaining("limits.nonsense")
         .hasMessageContaining("state.dir")

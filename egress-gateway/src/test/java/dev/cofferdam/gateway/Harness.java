@@ -10,6 +10,7 @@ import dev.cofferdam.gateway.event.EventSpool;
 import dev.cofferdam.gateway.event.Reporter;
 import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.gateway.policy.AddressRules;
+import dev.cofferdam.gateway.policy.Cidr;
 import dev.cofferdam.gateway.policy.HostsFile;
 import dev.cofferdam.gateway.proxy.Limits;
 import dev.cofferdam.gateway.proxy.Surroundings;
@@ -128,6 +129,9 @@ final class Harness implements AutoCloseable {
             new UpstreamTls(Optional.of(public_.writeRoot(directory))),
             new AddressRules(hosts, 7400, 7480, _ -> false),
             List.of(resolver),
+
+            new AddressRules(hosts, List.of(Cidr.parse("127.0.0.4/31")), 7400, 7480, _ -> false),
+            List.of(new InetSocketAddress("127.0.0.1", 9)),
             limits,
             InstantSource.system());
     SandboxCertificates certificates =
@@ -146,7 +150,8 @@ final class Harness implements AutoCloseable {
             new SecureRandom(),
             meters);
     listeners = own(new Listeners(limits));
-    AttachmentSync sync = own(new AttachmentSync(client, slots, lease, certificates::prepare, "test"));
+    AttachmentSync sync =
+        own(new AttachmentSync(client, slots, lease, certificates::prepare, "test"));
     sync.awaitFirst();
     listen("127.0.0.1", port);
     dns =

@@ -127,20 +127,33 @@ final class PolicyChangeTest {
 
   @Test
   void aRangeRelaysToItsAddressesOnlyWhereTheOperatorAgreed() throws Exception {
+    KeyPair key = TestPki.newKey();
     policy(EgressRule.newBuilder().setCidr("127.0.0.0/8").addPorts(harness.port).build());
-    harness.asked.set(InetAddress.getByName("127.0.0.2"));
-    try (RawGuest guest =
-        new RawGuest(
-                Harness.SLOT, new InetSocketAddress("127.0.0.1", harness.port), harness.public_)
-            .tls("api.example.test")) {
+    // The operator consented to this range and no other.
+    harness.asked.set(InetAddress.getByName("127.0.0.5"));
+    try (TestUpstream inside =
+            new TestUpstream(
+                new InetSocketAddress("127.0.0.5", harness.port),
+                key,
+                false,
+                harness.public_.leaf(key.getPublic(), Duration.ofHours(1), "api.example.test"));
+        RawGuest guest =
+            new RawGuest(
+                    Harness.SLOT, new InetSocketAddress("127.0.0.1", harness.port), harness.public_)
+                .tls("api.example.test")) {
       assertThat(guest.send(GET).answer().status()).isEqualTo(200);
+      assertThat(inside.received).hasSize(1);
     }
-    harness.asked.set(InetAddress.getByName("127.0.0.3"));
-    try (RawGuest guest = harness.guest()) {
-      assertThat(guest.closed()).isTrue();
+    // A name is pinned to this address, which exempts the pair of both and not the address alone.
+    for (String refused : java.util.List.of("127.0.0.2", "127.0.0.3")) {
+      harness.asked.set(InetAddress.getByName(refused));
+      try (RawGuest guest = harness.guest()) {
+        assertThat(guest.closed()).isTrue();
+      }
+      assertThat(harness.broker.event(e -> e.getHost().equals(refused)).getReason().name())
+          .isEqualTo("EGRESS_REASON_PRIVATE_ADDRESS");
     }
-    assertThat(harness.broker.event(e -> e.getHost().equals("127.0.0.3")).getReason().name())
-        .isEqualTo("EGRESS_REASON_PRIVATE_ADDRESS");
+    assertThat(harness.upstream.received).isEmpty();
   }
 
   /** ATTACKS.md row 38. */

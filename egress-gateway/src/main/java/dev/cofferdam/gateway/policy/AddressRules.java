@@ -9,18 +9,32 @@ import java.util.stream.Stream;
 /**
  * Which addresses the gateway itself connects to, once a name was resolved. Everything that is not
  * a public unicast address is refused, unless the operator pinned just this name to just this
- * address; a port of the mesh on such an address, or on one of this host, is refused even then.
+ * address; a port of the mesh on such an address, or on one of this host, is refused even then. A
+ * pin is of a name and says nothing of its address as such: what a guest names as an address needs
+ * the operator's consent to the range.
  *
+ * @param privateRanges where a literal address under a CIDR rule may lead although it is not public
  * @param own whether an address is one of this host
  */
 public record AddressRules(
-    HostsFile hosts, int firstMeshPort, int lastMeshPort, Predicate<InetAddress> own) {
+    HostsFile hosts,
+    List<Cidr> privateRanges,
+    int firstMeshPort,
+    int lastMeshPort,
+    Predicate<InetAddress> own) {
   public AddressRules {
+    privateRanges = List.copyOf(privateRanges);
     if (firstMeshPort < 1 || lastMeshPort > 65535 || firstMeshPort > lastMeshPort) {
       throw new IllegalArgumentException(
           "mesh ports %d-%d, expected a range within 1-65535"
               .formatted(firstMeshPort, lastMeshPort));
     }
+  }
+
+  /** Without consent to any range. */
+  public AddressRules(
+      HostsFile hosts, int firstMeshPort, int lastMeshPort, Predicate<InetAddress> own) {
+    this(hosts, List.of(), firstMeshPort, lastMeshPort, own);
   }
 
   /** IANA's special-purpose registry for IPv4 (RFC 6890 and its successors), and multicast. */
@@ -64,12 +78,11 @@ public record AddressRules(
 
   /** For an address that the guest named itself, under a CIDR rule. */
   public Optional<String> refuse(InetAddress literal, int port) {
-    boolean pinned =
-        hosts.pins().values().stream().anyMatch(addresses -> addresses.contains(literal));
-    return refuse(literal, port, pinned);
+    InetAddress address = Host.canonical(literal);
+    return refuse(literal, port, privateRanges.stream().anyMatch(range -> range.contains(address)));
   }
 
-  private Optional<String> refuse(InetAddress resolved, int port, boolean pinned) {
+  private Optional<String> refuse(InetAddress resolved, int port, boolean consented) {
     InetAddress address = Host.canonical(resolved);
     boolean inside = special(address) || own.test(address);
     if (!inside) {
@@ -78,7 +91,7 @@ public record AddressRules(
     if (port >= firstMeshPort && port <= lastMeshPort) {
       return Optional.of("port " + port + " of " + address.getHostAddress() + " is the mesh's");
     }
-    return pinned
+    return consented
         ? Optional.empty()
         : Optional.of(address.getHostAddress() + " is not a public address");
   }

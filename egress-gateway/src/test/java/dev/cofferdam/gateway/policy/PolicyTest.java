@@ -217,6 +217,22 @@ final class PolicyTest {
   }
 
   @Test
+  void aPinSaysNothingOfItsAddressAloneAndConsentNothingOfAName() throws Exception {
+    java.net.InetAddress address = java.net.InetAddress.getByName("10.0.0.1");
+    HostsFile hosts = HostsFile.parse(List.of("10.0.0.1 api.example.com"));
+    AddressRules pinned = new AddressRules(hosts, 7400, 7480, _ -> false);
+    AddressRules consented =
+        new AddressRules(
+            HostsFile.empty(), List.of(Cidr.parse("10.0.0.0/8")), 7400, 7480, _ -> false);
+
+    assertThat(pinned.refuse(address, 443)).isPresent();
+    assertThat(consented.refuse(address, 443)).isEmpty();
+    assertThat(consented.refuse(address, 7410)).isPresent();
+    assertThat(consented.refuse(java.net.InetAddress.getByName("192.168.0.1"), 443)).isPresent();
+    assertThat(consented.refuse((Host.Name) parsed("api.example.com"), address, 443)).isPresent();
+  }
+
+  @Test
   void aPublicAddressIsAllowedUnlessItIsThisHosts() throws Exception {
     java.net.InetAddress address = java.net.InetAddress.getByName("8.8.8.8");
     Host.Name name = (Host.Name) parsed("api.example.com");
