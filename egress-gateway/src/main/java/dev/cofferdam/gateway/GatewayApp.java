@@ -43,6 +43,8 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 
 /** The gateway, wired. Closed in reverse order. */
 public final class GatewayApp implements AutoCloseable {
@@ -55,12 +57,15 @@ public final class GatewayApp implements AutoCloseable {
 
   /**
    * Starts everything; guests are let in once the broker has told who they are, which may be later.
+   *
+   * @param failed told when guests cannot be let in after all: the process is of no use then
    */
-  public static GatewayApp start(GatewayConfig config, InheritedSockets sockets)
+  public static GatewayApp start(
+      GatewayConfig config, InheritedSockets sockets, Consumer<Throwable> failed)
       throws IOException {
     GatewayApp app = new GatewayApp();
     try {
-      app.wire(config, sockets);
+      app.wire(config, sockets, failed);
       return app;
     } catch (IOException | RuntimeException e) {
       app.close();
@@ -68,7 +73,9 @@ public final class GatewayApp implements AutoCloseable {
     }
   }
 
-  private void wire(GatewayConfig config, InheritedSockets sockets) throws IOException {
+  private void wire(
+      GatewayConfig config, InheritedSockets sockets, Consumer<Throwable> failed)
+      throws IOException {
     Clock clock = Clock.systemUTC();
     PrometheusMeterRegistry meters =
         own(new PrometheusMeterRegistry(PrometheusConfig.DEFAULT), PrometheusMeterRegistry::close);
@@ -124,6 +131,7 @@ public final class GatewayApp implements AutoCloseable {
             blocking,
             new SecureRandom(),
             meters);
+    AtomicBoolean open = new AtomicBoolean();
     Listeners listeners = own(new Listeners(limits), Listeners::close);
     AttachmentSync sync =
         own(
@@ -139,6 +147,8 @@ public final class GatewayApp implements AutoCloseable {
                     slots.synchronised()
                         ? Optional.empty()
                         : Optional.of("the broker has not told who is attached"),
+                "listeners",
+                () -> open.get() ? Optional.empty() : Optional.of("no guest is let in yet"),
                 "lease",
                 () -> lease.expired() ? Optional.of("expired") : Optional.empty())),
         AdminServer::close);
@@ -156,8 +166,12 @@ public final class GatewayApp implements AutoCloseable {
       try {
         sync.awaitFirst();
         listeners.adopt(sockets, surroundings, new DnsAnswers(slots, decisions));
+        open.set(true);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
+      } catch (Throwable e) {
+        // Also what Netty throws unchecked and undeclared: on a thread of its own it would be lost.
+        failed.accept(e);
       }
     });
   }

@@ -2,10 +2,24 @@ package dev.cofferdam.gateway;
 
 import dev.cofferdam.kit.app.ServiceMain;
 import java.util.Optional;
+import org.slf4j.LoggerFactory;
 
 /** {@code egress-gateway --config FILE}, with its sockets inherited. */
 public final class Main {
+  /** As sysexits(3). */
+  private static final int SOFTWARE = 70;
+
   private Main() {}
+
+  /** Whoever started it starts it anew, with sockets that can be used. */
+  private static void fail(Throwable why) {
+    LoggerFactory.getLogger(Main.class)
+        .atError()
+        .setMessage("listeners_failed")
+        .setCause(why)
+        .log();
+    System.exit(SOFTWARE);
+  }
 
   public static void main(String[] args) {
     ServiceMain.run(
@@ -19,7 +33,7 @@ public final class Main {
                       new IllegalArgumentException(
                           InheritedSockets.VARIABLE
                               + " is not set: start it through node-helper gateway-exec"));
-          return GatewayApp.start(config, InheritedSockets.parse(sockets));
+          return GatewayApp.start(config, InheritedSockets.parse(sockets), Main::fail);
         });
   }
 }

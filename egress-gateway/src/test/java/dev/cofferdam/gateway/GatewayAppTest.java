@@ -2,6 +2,7 @@ package dev.cofferdam.gateway;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
+import static org.assertj.core.api.Assertions.fail;
 
 import dev.cofferdam.internal.v1.AttachSlotRequest;
 import dev.cofferdam.internal.v1.DetachSlotRequest;
@@ -33,6 +34,8 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -113,7 +116,8 @@ final class GatewayAppTest {
         GatewayApp app =
             GatewayApp.start(
                 config(files(mesh, "egress-gateway", "gateway-1"), broker.port(), control, admin),
-                sockets(upstream.port()))) {
+                sockets(upstream.port()),
+                why -> fail("guests cannot be let in", why))) {
       broker.secret(Harness.PLACEHOLDER, Harness.VALUE);
       broker.tickets.put("ticket-1", Harness.attachment(upstream.port()).build());
       AttachSlotRequest attach =
@@ -176,6 +180,27 @@ final class GatewayAppTest {
           .contains("cofferdam_gateway_spool_depth")
           .contains("cofferdam_gateway_connections")
           .doesNotContain(Harness.VALUE);
+    }
+  }
+
+  @Test
+  void aSocketThatCannotBeAdoptedFailsTheProcess() throws Exception {
+    TestCertificates mesh = TestCertificates.in(directory);
+    CompletableFuture<Throwable> failed = new CompletableFuture<>();
+    int admin = freePort();
+    try (MeshTls brokerTls = MeshTls.open(files(mesh, "vault-broker", "broker-1"));
+        FakeBroker broker =
+            new FakeBroker(lineage, b -> b.sslContext(brokerTls.server(ClientAuth.REQUIRE)));
+        GatewayApp app =
+            GatewayApp.start(
+                config(
+                    files(mesh, "egress-gateway", "gateway-1"), broker.port(), freePort(), admin),
+                // No process has that many.
+                new InheritedSockets(1 << 20, (1 << 20) + 1, (1 << 20) + 2),
+                failed::complete)) {
+      assertThat(failed.get(20, TimeUnit.SECONDS)).isNotNull();
+      assertThat(page(admin, "/readyz")).contains("listeners: no guest is let in yet");
+      assertThat(app).isNotNull();
     }
   }
 
