@@ -7,10 +7,12 @@ import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
 import dev.cofferdam.internal.v1.SyncAttachmentsRequest;
 import dev.cofferdam.internal.v1.SyncAttachmentsResponse;
 import dev.cofferdam.internal.v1.SyncStart;
-import io.grpc.Channel;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -31,7 +33,7 @@ public final class AttachmentSync implements AutoCloseable {
   /** The broker speaks at least every 5 s: three missed words and the stream is taken for dead. */
   private static final long SILENCE_SECONDS = 15;
 
-  private final Channel channel;
+  private final BrokerClient broker;
   private final SlotTable slots;
   private final PolicyLease lease;
   private final Consumer<dev.cofferdam.gateway.slot.Attachment> attached;
@@ -51,7 +53,7 @@ public final class AttachmentSync implements AutoCloseable {
       Consumer<dev.cofferdam.gateway.slot.Attachment> attached,
       String process) {
     this.attached = attached;
-    this.channel = broker.channel();
+    this.broker = broker;
     this.slots = slots;
     this.lease = lease;
     this.process = process;
@@ -87,33 +89,51 @@ public final class AttachmentSync implements AutoCloseable {
   /** One stream, from its start to its end. */
   private final class Session
       implements ClientResponseObserver<SyncAttachmentsRequest, SyncAttachmentsResponse> {
+    /** By the first word or the end. */
+    private final CountDownLatch opened = new CountDownLatch(1);
+
     private final CountDownLatch ended = new CountDownLatch(1);
+    private volatile boolean spoken;
     private final AtomicReference<@Nullable Throwable> why = new AtomicReference<>();
     private long inForce;
     private volatile long heard = System.nanoTime();
-    private @Nullable ClientCallStreamObserver<SyncAttachmentsRequest> toBroker;
+    private volatile @Nullable ClientCallStreamObserver<SyncAttachmentsRequest> toBroker;
 
     void run() throws InterruptedException {
-      slots.syncStarts();
-      io.grpc.stub.StreamObserver<SyncAttachmentsRequest> out =
-          AttachmentServiceGrpc.newStub(channel).syncAttachments(this);
-      out.onNext(
-          SyncAttachmentsRequest.newBuilder()
-              .setStart(SyncStart.newBuilder().setProcess(process))
-              .build());
       try {
+        broker.opening(this::open, opened, () -> Optional.ofNullable(heardNothing()));
         while (!ended.await(1, TimeUnit.SECONDS)) {
           if (System.nanoTime() - heard > TimeUnit.SECONDS.toNanos(SILENCE_SECONDS)) {
             break;
           }
         }
+      } catch (StatusRuntimeException e) {
+        why.compareAndSet(null, e);
       } finally {
-        out.onError(io.grpc.Status.CANCELLED.asRuntimeException());
+        ClientCallStreamObserver<SyncAttachmentsRequest> out = toBroker;
+        if (out != null) {
+          out.onError(Status.CANCELLED.asRuntimeException());
+        }
       }
       log.atWarn()
           .setMessage("attachments_stream_ended")
           .addKeyValue("why", String.valueOf(why.get()))
           .log();
+    }
+
+    private void open() {
+      slots.syncStarts();
+      AttachmentServiceGrpc.newStub(broker.channel())
+          .syncAttachments(this)
+          .onNext(
+              SyncAttachmentsRequest.newBuilder()
+                  .setStart(SyncStart.newBuilder().setProcess(process))
+                  .build());
+    }
+
+    /** Why the stream ended before the first word. */
+    private @Nullable Throwable heardNothing() {
+      return spoken ? null : why.get();
     }
 
     @Override
@@ -124,6 +144,8 @@ public final class AttachmentSync implements AutoCloseable {
     @Override
     public void onNext(SyncAttachmentsResponse response) {
       heard = System.nanoTime();
+      spoken = true;
+      opened.countDown();
       lease.renew();
       switch (response.getChangeCase()) {
         case ATTACHED -> put(response.getAttached());
@@ -170,11 +192,13 @@ public final class AttachmentSync implements AutoCloseable {
     @Override
     public void onError(Throwable t) {
       why.set(t);
+      opened.countDown();
       ended.countDown();
     }
 
     @Override
     public void onCompleted() {
+      opened.countDown();
       ended.countDown();
     }
   }

@@ -14,6 +14,7 @@ import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
@@ -22,7 +23,10 @@ import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /** Single calls to the vault-broker. They block: call from a virtual thread. */
 public final class BrokerClient {
@@ -46,6 +50,41 @@ public final class BrokerClient {
 
   Channel channel() {
     return channel;
+  }
+
+  /**
+   * Opens a stream under the circuit of all calls.
+   *
+   * @param stream ends or is told of the first sign of life
+   * @param opened counted down then
+   * @param ended why it ended without one
+   * @throws StatusRuntimeException when there is no stream
+   */
+  void opening(Runnable stream, CountDownLatch opened, Supplier<Optional<Throwable>> ended)
+      throws InterruptedException {
+    boolean interrupted =
+        guard.call(() -> {
+          stream.run();
+          try {
+            if (!opened.await(DEADLINE_SECONDS, TimeUnit.SECONDS)) {
+              throw Status.DEADLINE_EXCEEDED
+                  .withDescription("the stream did not open in %d s".formatted(DEADLINE_SECONDS))
+                  .asRuntimeException();
+            }
+          } catch (InterruptedException e) {
+            return true;
+          }
+          ended
+              .get()
+              .ifPresent(why -> {
+                throw Status.fromThrowable(why)
+                    .asRuntimeException(Status.trailersFromThrowable(why));
+              });
+          return false;
+        });
+    if (interrupted) {
+      throw new InterruptedException();
+    }
   }
 
   /**

@@ -7,6 +7,8 @@ import dev.cofferdam.internal.v1.ReportDecisionsResponse;
 import io.grpc.Status;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongConsumer;
@@ -21,9 +23,21 @@ public final class DecisionLine implements Reporter.Uplink {
   }
 
   @Override
-  public Reporter.Line open(LongConsumer acknowledged, Runnable ended) {
+  public Reporter.Line open(LongConsumer acknowledged, Runnable ended) throws InterruptedException {
     Line line = new Line(acknowledged, ended);
-    AttachmentServiceGrpc.newStub(broker.channel()).reportDecisions(line);
+    try {
+      // The broker says nothing before it is told something: that the connection takes a message
+      // is the first sign of life there is.
+      broker.opening(
+          () -> {
+            var _ = AttachmentServiceGrpc.newStub(broker.channel()).reportDecisions(line);
+          },
+          line.opened,
+          () -> Optional.ofNullable(line.why));
+    } catch (RuntimeException | InterruptedException e) {
+      line.close();
+      throw e;
+    }
     return line;
   }
 
@@ -33,6 +47,11 @@ public final class DecisionLine implements Reporter.Uplink {
     private final LongConsumer acknowledged;
     private final Runnable ended;
     private final Semaphore ready = new Semaphore(0);
+
+    /** By readiness or the end. */
+    private final CountDownLatch opened = new CountDownLatch(1);
+
+    private volatile @Nullable Throwable why;
     private volatile boolean over;
     private @Nullable ClientCallStreamObserver<ReportDecisionsRequest> out;
 
@@ -44,7 +63,10 @@ public final class DecisionLine implements Reporter.Uplink {
     @Override
     public void beforeStart(ClientCallStreamObserver<ReportDecisionsRequest> requestStream) {
       out = requestStream;
-      requestStream.setOnReadyHandler(ready::release);
+      requestStream.setOnReadyHandler(() -> {
+        opened.countDown();
+        ready.release();
+      });
     }
 
     @Override
@@ -70,6 +92,7 @@ public final class DecisionLine implements Reporter.Uplink {
 
     @Override
     public void onError(Throwable t) {
+      why = t;
       end();
     }
 
@@ -81,6 +104,7 @@ public final class DecisionLine implements Reporter.Uplink {
     private void end() {
       over = true;
       ended.run();
+      opened.countDown();
       ready.release();
     }
 

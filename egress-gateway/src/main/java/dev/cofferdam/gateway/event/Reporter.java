@@ -17,8 +17,9 @@ public final class Reporter implements AutoCloseable {
     /**
      * @param acknowledged told the highest number kept
      * @param ended told once, when nothing more can be sent
+     * @throws RuntimeException when there is no way now
      */
-    Line open(LongConsumer acknowledged, Runnable ended);
+    Line open(LongConsumer acknowledged, Runnable ended) throws InterruptedException;
   }
 
   /** One open stream. */
