@@ -8,6 +8,7 @@ import dev.cofferdam.gateway.dns.DnsAnswers;
 import dev.cofferdam.gateway.event.Decisions;
 import dev.cofferdam.gateway.event.EventSpool;
 import dev.cofferdam.gateway.event.Reporter;
+import dev.cofferdam.gateway.http.WipingAllocator;
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.policy.HostsFile;
 import dev.cofferdam.gateway.proxy.Limits;
@@ -73,8 +74,7 @@ public final class GatewayApp implements AutoCloseable {
     }
   }
 
-  private void wire(
-      GatewayConfig config, InheritedSockets sockets, Consumer<Throwable> failed)
+  private void wire(GatewayConfig config, InheritedSockets sockets, Consumer<Throwable> failed)
       throws IOException {
     Clock clock = Clock.systemUTC();
     PrometheusMeterRegistry meters =
@@ -84,7 +84,8 @@ public final class GatewayApp implements AutoCloseable {
     MeshTls tls = own(MeshTls.open(config.tls()), MeshTls::close);
     ManagedChannel channel =
         own(
-            new MeshChannels(tls).to(config.brokerAddress(), "vault-broker"),
+            // Values come back through these buffers, in clear once TLS was taken off.
+            new MeshChannels(tls, new WipingAllocator()).to(config.brokerAddress(), "vault-broker"),
             ManagedChannel::shutdownNow);
     BrokerClient broker = new BrokerClient(channel, meters);
 
@@ -135,7 +136,8 @@ public final class GatewayApp implements AutoCloseable {
     Listeners listeners = own(new Listeners(limits), Listeners::close);
     AttachmentSync sync =
         own(
-            new AttachmentSync(broker, slots, lease, certificates::prepare, UUID.randomUUID().toString()),
+            new AttachmentSync(
+                broker, slots, lease, certificates::prepare, UUID.randomUUID().toString()),
             AttachmentSync::close);
     own(
         AdminServer.start(

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.assertj.core.api.Assertions.fail;
 
+import dev.cofferdam.gateway.broker.BrokerClient;
 import dev.cofferdam.internal.v1.AttachSlotRequest;
 import dev.cofferdam.internal.v1.DetachSlotRequest;
 import dev.cofferdam.internal.v1.GatewayServiceGrpc;
@@ -15,6 +16,12 @@ import dev.cofferdam.testkit.TestCertificates;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.netty.buffer.AbstractByteBufAllocator;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.UnpooledDirectByteBuf;
+import io.netty.buffer.UnpooledHeapByteBuf;
 import io.netty.channel.unix.Socket;
 import io.netty.handler.ssl.ClientAuth;
 import java.io.IOException;
@@ -36,6 +43,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -181,6 +189,43 @@ final class GatewayAppTest {
           .contains("cofferdam_gateway_connections")
           .doesNotContain(Harness.VALUE);
     }
+  }
+
+  /** What comes back from the broker is a value. */
+  @Test
+  void aChannelReadsIntoTheBuffersThatItWasGiven() throws Exception {
+    TestCertificates mesh = TestCertificates.in(directory);
+    AtomicInteger taken = new AtomicInteger();
+    ByteBufAllocator counting =
+        new AbstractByteBufAllocator(true) {
+          @Override
+          protected ByteBuf newHeapBuffer(int initialCapacity, int maxCapacity) {
+            taken.incrementAndGet();
+            return new UnpooledHeapByteBuf(this, initialCapacity, maxCapacity);
+          }
+
+          @Override
+          protected ByteBuf newDirectBuffer(int initialCapacity, int maxCapacity) {
+            taken.incrementAndGet();
+            return new UnpooledDirectByteBuf(this, initialCapacity, maxCapacity);
+          }
+
+          @Override
+          public boolean isDirectBufferPooled() {
+            return false;
+          }
+        };
+    try (MeshTls brokerTls = MeshTls.open(files(mesh, "vault-broker", "broker-1"));
+        MeshTls own = MeshTls.open(files(mesh, "egress-gateway", "gateway-1"));
+        FakeBroker broker =
+            new FakeBroker(lineage, b -> b.sslContext(brokerTls.server(ClientAuth.REQUIRE)))) {
+      ManagedChannel channel =
+          new MeshChannels(own, counting)
+              .to(new InetSocketAddress("127.0.0.1", broker.port()), "vault-broker");
+      new BrokerClient(channel, new SimpleMeterRegistry()).detach("sb-1", "node-1", 1);
+      channel.shutdownNow();
+    }
+    assertThat(taken).hasPositiveValue();
   }
 
   @Test
