@@ -127,11 +127,8 @@ final class Harness implements AutoCloseable {
     UpstreamsByLoop upstreams =
         new UpstreamsByLoop(
             new UpstreamTls(Optional.of(public_.writeRoot(directory))),
-            new AddressRules(hosts, 7400, 7480, _ -> false),
-            List.of(resolver),
-
             new AddressRules(hosts, List.of(Cidr.parse("127.0.0.4/31")), 7400, 7480, _ -> false),
-            List.of(new InetSocketAddress("127.0.0.1", 9)),
+            List.of(resolver),
             limits,
             InstantSource.system());
     SandboxCertificates certificates =

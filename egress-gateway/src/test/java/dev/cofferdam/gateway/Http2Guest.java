@@ -126,8 +126,8 @@ final class Http2Guest implements AutoCloseable {
                     if (message instanceof Http2DataFrame frame) {
                       body.append(frame.content().toString(StandardCharsets.ISO_8859_1));
                     }
-                    if (message instanceof Http2DataFrame frame && frame.isEndStream()
-                        || message instanceof Http2HeadersFrame head && head.isEndStream()) {
+                    if ((message instanceof Http2DataFrame frame && frame.isEndStream())
+                        || (message instanceof Http2HeadersFrame head && head.isEndStream())) {
                       whole.complete(body.toString());
                     }
                     ReferenceCountUtil.release(message);
