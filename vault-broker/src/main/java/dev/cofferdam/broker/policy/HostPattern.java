@@ -93,6 +93,10 @@ public record HostPattern(String name, boolean wildcard) {
     if (NUMBER.matcher(labels[labels.length - 1]).matches()) {
       return Optional.of("is an address, expected a DNS name");
     }
+    // No top-level name begins with a digit (RFC 1123, section 2.1), so the list cannot be asked.
+    if (wildcard && !InternetDomainName.isValid(name)) {
+      return Optional.of("is a wildcard under a top-level name that there cannot be");
+    }
     if (wildcard && isPublicSuffix(name, labels.length)) {
       return Optional.of("is a wildcard on a public suffix: it would match other people's hosts");
     }

@@ -62,7 +62,9 @@ class HostPatternTest {
         "example.0x1",
         "[::1]",
         "::1",
-        "*.203.0.113"
+        "*.203.0.113",
+        "*.foo.1com",
+        "*.a.b.0x"
       })
   void everythingElseIsRefused(String text) {
     assertRefused(() -> HostPattern.parse(text), ErrorReason.ERROR_REASON_HOST_PATTERN_INVALID);
