@@ -159,25 +159,28 @@ public final class Secrets {
           return present;
         });
     cache.forget(gone.key());
-    sweep();
+    // Its own value alone: what else is due is not for this caller to wait for.
+    discard(gone.key());
   }
 
   /** Takes values out of the store that nothing refers to any more. */
   public void sweep() {
     List<SecretKey> due =
         database.transact(tx -> SecretRows.garbageDue(tx, clock.instant(), SWEEP));
-    for (SecretKey key : due) {
-      try {
-        store.delete(key);
-        var _ = database.transact(tx -> SecretRows.ungarbage(tx, key));
-      } catch (StoreUnavailableException e) {
-        // It stays noted and is tried again.
-        log.atWarn()
-            .setMessage("value_not_deleted")
-            .addKeyValue("secret", key)
-            .addKeyValue("why", e.getMessage())
-            .log();
-      }
+    due.forEach(this::discard);
+  }
+
+  private void discard(SecretKey key) {
+    try {
+      store.delete(key);
+      var _ = database.transact(tx -> SecretRows.ungarbage(tx, key));
+    } catch (StoreUnavailableException | Refusal e) {
+      // It stays noted and is tried again.
+      log.atWarn()
+          .setMessage("value_not_deleted")
+          .addKeyValue("secret", key)
+          .addKeyValue("why", e.getMessage())
+          .log();
     }
   }
 
@@ -188,7 +191,15 @@ public final class Secrets {
       SecretRows.garbage(tx, key, clock.instant().plus(UNFINISHED));
       return key;
     });
-    store.put(key, value);
+    try {
+      store.put(key, value);
+    } catch (StoreUnavailableException e) {
+      // It may have been taken all the same: the note of it stays, and the sweep removes it.
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_STORE_UNAVAILABLE,
+          "the secret %s is as it was, for its value cannot be stored: %s"
+              .formatted(planned.name(), e.getMessage()));
+    }
     Secret stored =
         database.transact(tx -> {
           Optional<Secret> now = SecretRows.find(tx, planned.tenant(), planned.name(), Lock.UPDATE);

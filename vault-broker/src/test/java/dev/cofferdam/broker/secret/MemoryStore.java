@@ -39,6 +39,10 @@ public final class MemoryStore implements SecretStore, AutoCloseable {
     }
   }
 
+  public boolean holds(SecretKey key) {
+    return values.containsKey(key);
+  }
+
   private void check() {
     if (away) {
       throw new StoreUnavailableException("away");
