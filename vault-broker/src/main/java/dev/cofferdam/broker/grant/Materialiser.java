@@ -18,6 +18,7 @@ import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.Verdict;
+import io.grpc.Context;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -55,7 +56,8 @@ public final class Materialiser implements AutoCloseable {
    * @throws Refusal with the egress reason as metadata; nothing is handed out then
    */
   public List<SecretValue> materialise(MaterialiseRequest request) throws InterruptedException {
-    return switch (commits.submit(request)) {
+    Context call = Context.current();
+    return switch (commits.submit(request, call::isCancelled)) {
       case Outcome.Refused refused -> throw refusal(refused.reason());
       case Outcome.Released released -> fetch(request, released);
     };

@@ -81,12 +81,21 @@ public final class Database implements AutoCloseable {
    * @throws Refusal DATABASE_UNAVAILABLE when it is not known to be committed
    */
   public <T> T transact(Work<T> work) {
+    try {
+      return attempt(work);
+    } catch (SQLException e) {
+      throw unavailable(e);
+    }
+  }
+
+  /** As {@link #transact}, for one who has to know what the database said. */
+  <T> T attempt(Work<T> work) throws SQLException {
     for (int attempt = 1; ; attempt++) {
       try {
         return once(work);
       } catch (SQLException e) {
         if (!retriable(e) || attempt == TRIES) {
-          throw unavailable(e);
+          throw e;
         }
       }
     }
@@ -135,7 +144,8 @@ public final class Database implements AutoCloseable {
     return "40001".equals(e.getSQLState()) || "40P01".equals(e.getSQLState());
   }
 
-  private static Refusal unavailable(SQLException e) {
+  /** Logs what the database said and tells the caller no more than that it failed. */
+  static Refusal unavailable(SQLException e) {
     log.atError()
         .setMessage("database_failed")
         .addKeyValue("state", e.getSQLState())
