@@ -6,6 +6,7 @@ import dev.cofferdam.node.helper.SlotInfo;
 import dev.cofferdam.node.helper.SlotStatus;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -33,7 +34,7 @@ public final class SlotPool {
   private final TreeSet<Integer> free = new TreeSet<>();
   private final Deque<Slot> ready = new ArrayDeque<>();
   private final Set<Integer> used = new TreeSet<>();
-  private final TreeSet<Integer> dirty = new TreeSet<>();
+  private final Set<Integer> dirty = new TreeSet<>();
   private boolean refilling;
 
   /**
@@ -190,19 +191,42 @@ public final class SlotPool {
     executor.execute(this::maintain);
   }
 
+  /**
+   * Each of them once: one that cannot be destroyed must not keep the others, nor the spares, from
+   * their turn.
+   */
   private void cleanAll() {
-    while (true) {
-      @Nullable Integer number;
-      lock.lock();
+    for (int number : dirty()) {
+      if (!take(number)) {
+        continue;
+      }
       try {
-        number = dirty.pollFirst();
-      } finally {
-        lock.unlock();
+        clean(number);
+      } catch (HelperException e) {
+        log.atWarn()
+            .setMessage("slot_not_cleaned")
+            .addKeyValue("slot", number)
+            .addKeyValue("cause", e.getMessage())
+            .log();
       }
-      if (number == null) {
-        return;
-      }
-      clean(number);
+    }
+  }
+
+  private List<Integer> dirty() {
+    lock.lock();
+    try {
+      return List.copyOf(dirty);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean take(int number) {
+    lock.lock();
+    try {
+      return dirty.remove(number);
+    } finally {
+      lock.unlock();
     }
   }
 

@@ -37,6 +37,11 @@ public final class Acts {
     }
     left--;
     done.add(name);
+    mayFail(name);
+  }
+
+  /** For one case of an act: no act of its own, but one that can be made to fail. */
+  public synchronized void mayFail(String name) {
     if (failing.isPresent() && failing.get().equals(name)) {
       throw failure.get();
     }

@@ -51,6 +51,7 @@ public final class FakeHelper implements NodeHelper {
   @Override
   public void destroySlot(int slot) {
     acts.act("slot.destroy");
+    acts.mayFail("slot.destroy." + slot);
     kernel.destroySlot(slot);
   }
 

@@ -83,6 +83,33 @@ class SlotPoolTest {
   }
 
   @Test
+  void oneThatCannotBeDestroyedKeepsNeitherOthersNorSparesBack() {
+    slots.recover(Set.of());
+    Slot first = slots.claim().orElseThrow();
+    Slot second = slots.claim().orElseThrow();
+    runLater();
+    acts.fail("slot.destroy", () -> new HelperException(Code.FAILED, "busy"));
+    assertThatThrownBy(() -> slots.release(second.number())).isInstanceOf(HelperException.class);
+    assertThatThrownBy(() -> slots.release(first.number())).isInstanceOf(HelperException.class);
+    acts.fail("slot.destroy." + first.number(), () -> new HelperException(Code.FAILED, "busy"));
+
+    slots.maintain();
+
+    assertThat(kernel.slots()).contains(first.number()).doesNotContain(second.number());
+    assertThat(slots.available()).isEqualTo(3);
+  }
+
+  @Test
+  void sparesAreMadeWhileNothingCanBeDestroyed() {
+    kernel.createSlot(1);
+    acts.fail("slot.destroy", () -> new HelperException(Code.FAILED, "busy"));
+
+    slots.recover(Set.of());
+
+    assertThat(kernel.slots()).containsExactly(1, 2, 3);
+  }
+
+  @Test
   void whatAnEarlierProcessLeftIsDestroyedUnlessItIsInUse() {
     kernel.createSlot(1);
     kernel.createSlot(3);
