@@ -1,8 +1,8 @@
 package dev.cofferdam.node.sandbox;
 
 import dev.cofferdam.node.sandbox.SandboxState.Ended;
-import java.util.ArrayDeque;
-import java.util.Deque;
+import java.util.LinkedHashSet;
+import java.util.SequencedSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.locks.ReentrantLock;
@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * fences.
  */
 final class Cells {
-  private static final int FENCES = 10_000;
+  static final int FENCES = 10_000;
 
   /** One sandbox. Its state changes under its lock alone, and may be read without. */
   static final class Cell {
@@ -26,7 +26,9 @@ final class Cells {
   }
 
   private final ConcurrentMap<String, Cell> cells = new ConcurrentHashMap<>();
-  private final Deque<String> ended = new ArrayDeque<>();
+
+  /** The fences, each once, the one touched longest ago first. */
+  private final SequencedSet<String> ended = new LinkedHashSet<>();
 
   <T> T locked(String sandbox, Function<Cell, T> work) {
     while (true) {
@@ -73,17 +75,21 @@ final class Cells {
     }
     if (cell.state == null) {
       retire(sandbox, cell);
-    } else if (cell.state instanceof Ended) {
-      @Nullable String oldest = null;
-      synchronized (ended) {
+      return;
+    }
+    @Nullable String oldest = null;
+    synchronized (ended) {
+      if (cell.state instanceof Ended) {
         ended.addLast(sandbox);
-        if (ended.size() > FENCES) {
-          oldest = ended.pollFirst();
-        }
+      } else {
+        ended.remove(sandbox);
       }
-      if (oldest != null) {
-        forget(oldest);
+      if (ended.size() > FENCES) {
+        oldest = ended.removeFirst();
       }
+    }
+    if (oldest != null) {
+      forget(oldest);
     }
   }
 
