@@ -71,7 +71,15 @@ class SecretApiTest extends BrokerTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "bad_host.example.com", "https://x.example.com", "*.com", "*.co.uk", "*.foo.1com"})
+  @ValueSource(
+      strings = {
+        "",
+        "bad_host.example.com",
+        "https://x.example.com",
+        "*.com",
+        "*.co.uk",
+        "*.foo.1com"
+      })
   void badHostsAreRefused(String host) {
     assertPutRefused(
         put("bad-host", VALUE)

@@ -44,8 +44,7 @@ class MkfsDisksTest {
   @Test
   void aProgramThatFailsSaysWhy() throws IOException {
     Path program = program("echo no such luck; exit 3");
-    assertThatThrownBy(
-            () -> new MkfsDisks(program, Duration.ofSeconds(20)).format(disk(), 64))
+    assertThatThrownBy(() -> new MkfsDisks(program, Duration.ofSeconds(20)).format(disk(), 64))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("ended with 3: no such luck");
   }
@@ -55,8 +54,7 @@ class MkfsDisksTest {
   @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
   void aProgramThatDoesNotEndIsNotWaitedForLonger() throws IOException {
     Path program = program("exec cat");
-    assertThatThrownBy(
-            () -> new MkfsDisks(program, Duration.ofMillis(50)).format(disk(), 64))
+    assertThatThrownBy(() -> new MkfsDisks(program, Duration.ofMillis(50)).format(disk(), 64))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("did not end within");
   }
