@@ -22,9 +22,15 @@ import java.util.Set;
 public final class OwnedFiles {
   private OwnedFiles() {}
 
-  /** Makes the directory where it is missing, and sets its mode in any case. */
+  /**
+   * Makes the directory where it is missing, and sets its mode in any case. Only the one above it,
+   * which has to be root's, may be a link.
+   */
   public static Path directory(Path directory, String mode) throws IOException {
     Set<PosixFilePermission> permissions = PosixFilePermissions.fromString(mode);
+    if (Files.isSymbolicLink(directory)) {
+      throw new IOException(directory + " is a symbolic link, expected a directory");
+    }
     if (!Files.isDirectory(directory)) {
       Files.createDirectories(directory, PosixFilePermissions.asFileAttribute(permissions));
     }

@@ -80,6 +80,11 @@ public final class Mesh implements AutoCloseable {
 
   /** Returns once every service is ready and the default tenant is known. */
   public void start() throws IOException, InterruptedException {
+    for (Optional<Path> file : List.of(options.upstreamCa(), options.hosts())) {
+      if (file.isPresent() && !Files.isReadable(file.get())) {
+        throw new IOException("cannot read " + file.get());
+      }
+    }
     Strays.stop(layout);
     ServiceProcesses commands = new ServiceProcesses(options);
     for (MeshService service : MeshService.values()) {
@@ -120,18 +125,12 @@ public final class Mesh implements AutoCloseable {
       Account account = account(service);
       OwnedFiles.directory(layout.home(service), "rwxr-x---", 0, account.gid());
       OwnedFiles.directory(layout.data(service), "rwx------", account.uid(), account.gid());
-      OwnedFiles.directory(
-          layout.data(service).resolve("tmp"), "rwx------", account.uid(), account.gid());
+      OwnedFiles.directory(layout.temporary(service), "rwx------", account.uid(), account.gid());
     }
     Account agent = account(MeshService.NODE);
     OwnedFiles.directory(layout.sandboxes(), "rwxr-x---", agent.uid(), agent.gid());
     OwnedFiles.directory(
         options.cache().resolve("templates"), "rwxr-xr-x", agent.uid(), agent.gid());
-    for (Optional<Path> file : List.of(options.upstreamCa(), options.hosts())) {
-      if (file.isPresent() && !Files.isReadable(file.get())) {
-        throw new IOException("cannot read " + file.get());
-      }
-    }
     copy(options.upstreamCa(), layout.gatewayUpstreamCa());
     copy(options.hosts(), layout.gatewayHosts());
   }
@@ -289,16 +288,20 @@ public final class Mesh implements AutoCloseable {
     return account;
   }
 
-  /** Stops the services, ends the VMs, then stops the helper and PostgreSQL. */
+  /**
+   * Stops the services, then the helper and PostgreSQL. VMs end in between where the stop was
+   * ordered; a start that failed leaves those of an earlier launcher as they are.
+   */
   @Override
   public void close() {
+    boolean ordered = stopping.getCount() == 0;
     stopping.countDown();
     // Services were started last and stop first, all at once: none needs another to end.
     stop(MESH_SERVICES);
     // The helper serves until no service needs it, and must be gone before its work is undone.
     stop(Set.of(HELPER));
     try {
-      if (Files.exists(layout.helperConfig())) {
+      if (ordered && Files.exists(layout.helperConfig())) {
         Commands.run(new ServiceProcesses(options).teardown());
       }
     } catch (IOException e) {

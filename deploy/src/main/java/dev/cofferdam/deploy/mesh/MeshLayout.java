@@ -75,6 +75,13 @@ public record MeshLayout(Path state) {
     return home(service).resolve("data");
   }
 
+  /**
+   * Beside its data, not in it: root makes it, and must not follow a link that the service made.
+   */
+  public Path temporary(MeshService service) {
+    return home(service).resolve("tmp");
+  }
+
   /** A copy of the operator's bundle that the gateway's user can read. */
   public Path gatewayUpstreamCa() {
     return home(MeshService.GATEWAY).resolve("upstream-ca.pem");

@@ -77,7 +77,6 @@ public record ServiceProcesses(MeshOptions options) {
   }
 
   private List<String> java(MeshService service) {
-    Path data = options.layout().data(service);
     return List.of(
         options.java().resolve("bin/java").toString(),
         "-Xmx" + service.heapMib() + "m",
@@ -89,7 +88,7 @@ public record ServiceProcesses(MeshOptions options) {
         "-XX:-UsePerfData",
         "-XX:-CreateCoredumpOnCrash",
         "-XX:ErrorFile=/dev/null",
-        "-Djava.io.tmpdir=" + data.resolve("tmp"),
+        "-Djava.io.tmpdir=" + options.layout().temporary(service),
         "--enable-native-access=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
         "-cp",

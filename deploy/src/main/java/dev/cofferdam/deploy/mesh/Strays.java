@@ -30,7 +30,7 @@ public final class Strays {
       if (file.equals(layout.pidFile("launcher"))) {
         continue;
       }
-      Optional<ProcessHandle> process = process(file, layout.state().toString());
+      Optional<ProcessHandle> process = process(file, layout.state() + "/");
       if (process.isPresent()) {
         // PostgreSQL waits for its clients on TERM.
         String signal = file.equals(layout.pidFile("postgres")) ? "INT" : "TERM";

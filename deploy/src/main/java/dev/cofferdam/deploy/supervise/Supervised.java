@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /**
  * Keeps one process alive until closed: whenever it ends it is started again, after a wait that
@@ -69,7 +70,9 @@ public final class Supervised implements AutoCloseable {
     Process process;
     try {
       ProcessBuilder builder =
-          new ProcessBuilder(spec.command())
+          // A session of its own: a Ctrl-C at the launcher's terminal is for the launcher, which
+          // stops its processes in their order.
+          new ProcessBuilder(Stream.concat(Stream.of("setsid"), spec.command().stream()).toList())
               .directory(spec.directory().toFile())
               .redirectErrorStream(true)
               .redirectOutput(ProcessBuilder.Redirect.appendTo(spec.log().toFile()));
@@ -87,6 +90,9 @@ public final class Supervised implements AutoCloseable {
       int status = process.waitFor();
       stopper.interrupt();
       stopper.join();
+      if (status == 126 || status == 127) {
+        return "cannot be started, its log says why: exit code " + status;
+      }
       return status > 128 ? "killed by signal " + (status - 128) : "exit code " + status;
     } catch (IOException e) {
       process.destroyForcibly().waitFor();
@@ -114,7 +120,7 @@ public final class Supervised implements AutoCloseable {
     try {
       Files.deleteIfExists(spec.pidFile());
     } catch (IOException e) {
-      // A stale pid file is checked against the process's start before anyone acts on it.
+      // A stale pid file is checked against the process's command before anyone acts on it.
     }
   }
 

@@ -35,6 +35,18 @@ final class OwnedFilesTest {
     assertThat(mode(made)).isEqualTo("rwx------");
   }
 
+  /** A service that was taken over would have root change the mode of what it points at. */
+  @Test
+  void aLinkInPlaceOfADirectoryIsRefused() throws Exception {
+    Path victim = Files.createDirectory(directory.resolve("victim"));
+    String before = mode(victim);
+    Path link = Files.createSymbolicLink(directory.resolve("link"), victim);
+
+    assertThatThrownBy(() -> OwnedFiles.directory(link, "rwx------"))
+        .hasMessageContaining(link.toString());
+    assertThat(mode(victim)).isEqualTo(before);
+  }
+
   @Test
   void anAccountIsNeverRoot() {
     assertThatThrownBy(() -> new Account("root", 0, 0)).hasMessageContaining("root");
