@@ -49,16 +49,20 @@ find_maven() {
   command -v mvn >/dev/null || die "Maven is missing: apt-get install maven"
 }
 
+# Puts the first Go that is new enough for the modules into PATH.
 find_go() {
-  local dir
-  command -v go >/dev/null && return
-  for dir in /usr/local/go/bin /usr/lib/go/bin /usr/lib/go-*/bin; do
-    if [ -x "$dir/go" ]; then
+  local dir needed found=""
+  needed=$(awk '$1 == "go" { print $2 }' "$COFFERDAM_ROOT"/*/go.mod "$COFFERDAM_ROOT"/testkit/*/go.mod | sort -V | tail -n 1)
+  for dir in "$(dirname "$(command -v go || echo /usr/local/go/bin/go)")" /usr/local/go/bin /usr/lib/go/bin /usr/lib/go-*/bin; do
+    [ -x "$dir/go" ] || continue
+    # Its own version, not one that it would like to download for this module.
+    found=$(cd / && GOTOOLCHAIN=local "$dir/go" env GOVERSION)
+    if printf '%s\n' "$needed" "${found#go}" | sort -V -C; then
       export PATH=$dir:$PATH
       return
     fi
   done
-  die "Go is missing in PATH, /usr/local/go and /usr/lib/go-*: install Go 1.24 or newer and run again"
+  die "Go ${needed%.*} or newer is missing in PATH, /usr/local/go and /usr/lib/go-*${found:+ (found: $found)}: install it and run again"
 }
 
 # Where this checkout's jars are staged; fails when they never were.
