@@ -71,6 +71,20 @@ world() (
   "$@"
 )
 
+# What `down` promises, looked at before the stage's end would hide it: nothing of the mesh runs, in the stage, in a slot, as a
+# VM in the mesh's cgroups.
+taken_down() {
+  local left status=0
+  "$ROOT/cofferdam" down --state "$work/state" || status=1
+  left=$(
+    ip netns pids "$name-host"
+    ip netns list | grep -E "^$name-(gate|s[0-9]+)\b" || true
+    find /sys/fs/cgroup -path "*/cofferdam/$name/*" -name cgroup.procs -exec cat {} + 2>/dev/null || true
+  )
+  [ -z "$left" ] || { echo "FAILED: left by down: $left" >&2; status=1; }
+  return $status
+}
+
 leave_world() {
   local status=$?
   trap - EXIT INT TERM
@@ -83,7 +97,7 @@ leave_world() {
     cp -r "$work/state/log/." "$TESTKIT/target/logs/$name/" 2>/dev/null || true
     echo "the mesh's logs: $TESTKIT/target/logs/$name" >&2
   fi
-  "$ROOT/cofferdam" down --state "$work/state" >/dev/null 2>&1 || true
+  if [ -d "$work/state" ] && ! taken_down; then status=1; fi
   [ -z "$upstream_pid" ] || kill "$upstream_pid" 2>/dev/null || true
   "$STAGE" down "$name" || true
   rm -rf "$work"
@@ -107,15 +121,15 @@ start_upstream() {
 }
 
 start_mesh() {
-  "$STAGE" run "$name" "$ROOT/cofferdam" up --detach --state "$work/state" --mesh "$name" \
-    --port-base "${COFFERDAM_PORT_BASE:-7400}" \
-    --upstream-ca "$work/upstream/ca.pem" --hosts "$work/hosts"
+  local up=("$ROOT/cofferdam" up --detach --state "$work/state" --mesh "$name" --port-base "${COFFERDAM_PORT_BASE:-7400}"
+    --upstream-ca "$work/upstream/ca.pem" --hosts "$work/hosts")
+  "$STAGE" run "$name" "${up[@]}"
   {
     "$ROOT/cofferdam" env --state "$work/state"
     printf 'export COFFERDAM_STATE=%q COFFERDAM_STAGE=%q COFFERDAM_UPSTREAM_DIR=%q COFFERDAM_CANARY=%q\n' \
       "$work/state" "$name" "$work/upstream" "$(cd "$TESTKIT/python" && "$PYTHON" -c \
       'from cofferdam_e2e.canary import Canary; print(Canary.fresh())')"
-    printf 'export COFFERDAM_TEST_FILES=%q\n' "$work/env"
+    printf 'export COFFERDAM_TEST_FILES=%q COFFERDAM_UP=%q\n' "$work/env" "${up[*]}"
   } >"$work/env"
   chmod 600 "$work/env"
 }

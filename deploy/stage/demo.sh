@@ -13,15 +13,24 @@ begin=$(date +%s%N)
 
 [ $# = 0 ] || die "demo takes no arguments"
 
+# What runs, stands or is in a slot of the mesh named demo.
+remains() {
+  ip netns pids "$NAME-host" 2>/dev/null || true
+  ip netns list | grep -E "^$NAME-(gate|s[0-9]+)\b" || true
+  find /sys/fs/cgroup -path "*/cofferdam/$NAME/*" -name cgroup.procs -exec cat {} + 2>/dev/null || true
+}
+
 take_away() {
   $LAUNCHER down --state "$state" || true
+  # Before the stage's end kills whatever is in its namespaces.
+  left=$(remains)
   [ -z "$upstream_pid" ] || kill "$upstream_pid" 2>/dev/null || true
   "$STAGE" down "$NAME"
   rm -rf "$state"
 }
 
 finish() {
-  local status=$? left
+  local status=$? left=""
   trap - EXIT INT TERM
   if [ $status != 0 ] && [ -d "$state/log" ]; then
     mkdir -p "$CACHE_LOG/demo"
@@ -30,10 +39,7 @@ finish() {
   fi
   take_away
   # The demo's own promise: it leaves nothing behind.
-  left=$(ip netns list | grep "^$NAME-" || true)
-  [ -z "$left" ] || { echo "namespaces left behind: $left" >&2; status=1; }
-  left=$(pgrep -f -- "$state/" || true)
-  [ -z "$left" ] || { echo "processes left behind: $left" >&2; status=1; }
+  [ -z "$left" ] || { echo "left behind: $left" >&2; status=1; }
   printf 'stopped and removed after %s\n' "$(elapsed "$begin")"
   exit $status
 }

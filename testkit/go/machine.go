@@ -51,6 +51,31 @@ func withCommand(text string) ([]int, error) {
 	return found, nil
 }
 
+// vmms is every process that has something in the sandbox's directory open or mapped: its VM.
+func (m *mesh) vmms(sandbox string) ([]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	directory := filepath.Join(m.state, "node", "sandboxes", sandbox) + "/"
+	var found []int
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		// A process that ends meanwhile has nothing open.
+		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		for _, link := range links {
+			if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, directory) {
+				found = append(found, pid)
+				break
+			}
+		}
+	}
+	return found, nil
+}
+
 // slots counts the mesh's slots. Some stand ready at all times; a sandbox's own is one more.
 func (m *mesh) slots() (int, error) {
 	listing, err := exec.Command("ip", "netns", "list").Output()

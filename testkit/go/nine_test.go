@@ -214,7 +214,7 @@ done; done | grep -v '^0.000000 '; true`, s.port)))
 		return e.Host == denied && e.Protocol == "dns" && e.Verdict == cofferdamv1.Verdict_VERDICT_DENIED
 	})
 	s.expect(t, "the raw address", func(e *cofferdamv1.AuditEvent) bool {
-		return e.Type == cofferdamv1.AuditEventType_AUDIT_EVENT_TYPE_DECISION && e.Port == 443 && e.Protocol != "dns" &&
+		return e.Type == cofferdamv1.AuditEventType_AUDIT_EVENT_TYPE_DECISION && e.Port == 443 && e.Protocol == "tls" &&
 			e.Verdict == cofferdamv1.Verdict_VERDICT_DENIED
 	})
 	for _, protocol := range []string{"udp", "icmp", "ipv6"} {
@@ -320,22 +320,28 @@ func nothingLeft(t *testing.T, s *story) {
 	if _, err := os.Stat(files); err != nil {
 		t.Fatalf("before the delete: %v", err)
 	}
+	vmms := must[[]int](t)(s.mesh.vmms(gone.id()))
+	if len(vmms) == 0 {
+		t.Fatal("before the delete its VM is to be seen")
+	}
 	check(t, gone.delete(t.Context()))
+	check(t, eventually("the end of its VM", func() bool {
+		return !slices.ContainsFunc(vmms, func(pid int) bool { _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); return err == nil })
+	}))
 	check(t, eventually("the end of "+files, func() bool { _, err := os.Stat(files); return os.IsNotExist(err) }))
 	check(t, eventually("no more slots than before", func() bool {
 		now, err := s.mesh.slots()
 		return err == nil && now <= s.slots
 	}))
-	if seen := must[[]int](t)(withCommand(gone.id())); len(seen) > 0 {
-		t.Errorf("processes %v still name it", seen)
-	}
 	_, err := gone.run(t.Context(), "true")
 	if code, reason := refusal(err); code != codes.FailedPrecondition || reason != "SANDBOX_NOT_RUNNING" {
 		t.Errorf("a command in it: %v", err)
 	}
 	s.sandbox = nil
+	// With the same secret: were the old grant alive, nothing else would stand in its way.
 	heir := must[*cofferdamv1.Sandbox](t)(s.sandboxes.CreateSandbox(t.Context(), &cofferdamv1.CreateSandboxRequest{
 		EgressPolicy: &cofferdamv1.EgressPolicy{Rules: []*cofferdamv1.EgressRule{{Host: bound}}},
+		Secrets:      []*cofferdamv1.SecretReference{{Secret: secret, Env: "API_KEY"}},
 	}))
 	s.sandbox = &sandbox{s.mesh, heir}
 	s.arrived(t)
@@ -345,5 +351,8 @@ func nothingLeft(t *testing.T, s *story) {
 	}
 	if all := s.arrived(t); len(all) > 0 {
 		t.Errorf("the upstream received %+v", all)
+	}
+	if got := s.curl(t, "https://"+bound+"/headers", authorization); got.status != 200 {
+		t.Errorf("the heir's own placeholder: %+v", got)
 	}
 }

@@ -1,5 +1,6 @@
 package dev.cofferdam.deploy.demo;
 
+import com.google.protobuf.Descriptors.Descriptor;
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Descriptors.MethodDescriptor;
 import dev.cofferdam.cli.ClientSettings;
@@ -14,9 +15,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.random.RandomGenerator;
 
 /** The nine claims. Each method shows one and returns what was seen, or throws. */
@@ -54,6 +58,8 @@ final class Claims {
   private String sandbox = "";
   private String placeholder = "";
   private Set<String> namespacesBefore = Set.of();
+  private int tapsBefore;
+  private long virtualMachine;
 
   Claims(
       ClientSettings settings,
@@ -77,14 +83,16 @@ final class Claims {
   }
 
   String secretGoesIn() throws ClaimFailed {
-    user.pipes(value + "\n", " < key", "secret", "put", SECRET, "--host", BOUND).ok();
+    User.Answer put = user.pipes(value + "\n", " < key", "secret", "put", SECRET, "--host", BOUND);
+    put.ok();
+    ClaimFailed.unless(!put.contains(value), "the answer shows the value");
     User.Answer list = user.types("secret", "ls");
     ClaimFailed.unless(list.ok().contains(SECRET), "the list is: " + list.out());
     ClaimFailed.unless(!list.contains(value), "the list shows the value");
     List<MethodDescriptor> methods =
         PutSecretRequest.getDescriptor().getFile().findServiceByName("SecretService").getMethods();
     for (MethodDescriptor method : methods) {
-      for (FieldDescriptor field : method.getOutputType().getFields()) {
+      for (FieldDescriptor field : fields(method.getOutputType(), new HashSet<>())) {
         ClaimFailed.unless(
             field.getType() != FieldDescriptor.Type.BYTES, field.getFullName() + " could hold it");
       }
@@ -93,8 +101,24 @@ final class Claims {
         .formatted(methods.size());
   }
 
+  /** Those of the messages in it too. */
+  private static List<FieldDescriptor> fields(Descriptor message, Set<Descriptor> seen) {
+    List<FieldDescriptor> found = new ArrayList<>();
+    if (seen.add(message)) {
+      for (FieldDescriptor field : message.getFields()) {
+        found.add(field);
+        if (field.getType() == FieldDescriptor.Type.MESSAGE) {
+          found.addAll(fields(field.getMessageType(), seen));
+        }
+      }
+    }
+    return found;
+  }
+
   String sandboxIsVirtualMachine() throws ClaimFailed, IOException {
     namespacesBefore = machine.namespaces();
+    tapsBefore = machine.taps();
+    Set<Long> machinesBefore = machine.machines();
     Instant begin = clock.instant();
     sandbox =
         user.types(
@@ -120,6 +144,10 @@ final class Claims {
     ClaimFailed.unless(!inside.equals("0"), "the process does not run inside either");
     Set<Long> outside = machine.processesNaming(Long.toString(marker));
     ClaimFailed.unless(outside.isEmpty(), "the host sees the guest's process as " + outside);
+    Set<Long> machines = new TreeSet<>(machine.machines());
+    machines.removeAll(machinesBefore);
+    ClaimFailed.unless(machines.size() == 1, "its virtual machine is one of " + machines);
+    virtualMachine = machines.iterator().next();
     return "created in %d ms; another kernel; its process is in no process table of the host"
         .formatted(millis);
   }
@@ -179,8 +207,7 @@ final class Claims {
     quietlyInSandbox(PACKETS).ok();
     audit.await("the name", e -> e.getHost().equals(DENIED) && denied(e));
     audit.await(
-        "the raw address",
-        e -> decision(e) && e.getPort() == 443 && !e.getProtocol().equals("dns"));
+        "the raw address", e -> decision(e) && e.getPort() == 443 && e.getProtocol().equals("tls"));
     audit.await("the scheduler's port", e -> decision(e) && e.getPort() == 7400);
     audit.await("the broker's port", e -> drop(e) && e.getPort() == 7411);
     audit.await("UDP", e -> drop(e) && e.getProtocol().equals("udp") && e.getPort() == 9);
@@ -244,25 +271,29 @@ final class Claims {
   String nothingLeft() throws ClaimFailed, IOException {
     String gone = sandbox;
     ClaimFailed.unless(
-        machine.hasFilesOf(gone) && machine.machines() >= 1, "there was nothing before");
-    int machinesBefore = machine.machines();
+        machine.hasFilesOf(gone) && machine.runs(virtualMachine), "there was nothing before");
     user.types("sandbox", "rm", gone).ok();
     ClaimFailed.unless(Machine.soon(() -> !machine.hasFilesOf(gone)), "its files are there");
     ClaimFailed.unless(
-        Machine.soon(() -> machine.machines() < machinesBefore), "its virtual machine runs");
+        Machine.soon(() -> !machine.runs(virtualMachine)), "its virtual machine runs");
     ClaimFailed.unless(
         Machine.soon(() -> machine.namespaces().size() <= namespacesBefore.size()),
         "namespaces left: " + machine.namespaces());
-    ClaimFailed.unless(machine.processesNaming(gone).isEmpty(), "processes name it");
+    ClaimFailed.unless(
+        Machine.soon(() -> machine.taps() <= tapsBefore), "taps left: " + machine.taps());
     int before = machine.received().size();
-    sandbox = user.types("sandbox", "create", "--allow-net", BOUND).ok();
+    // With the same secret: were the old grant alive, nothing else would stand in its way.
+    sandbox = user.types("sandbox", "create", "--allow-net", BOUND, "--secret", SECRET).ok();
     String seen =
         curl(VERDICT + "-H \"Authorization: Bearer " + placeholder + "\" https://" + BOUND + "/")
             .ok();
-    user.types("sandbox", "rm", sandbox).ok();
     ClaimFailed.unless(seen.equals("403 placeholder_foreign"), "the placeholder: " + seen);
     ClaimFailed.unless(since(before).isEmpty(), "the upstream received something");
-    return "no process, tap, namespace or file; its placeholder in another sandbox: " + seen;
+    String own = curl(VERDICT + BEARER + "https://" + BOUND + "/headers").ok();
+    ClaimFailed.unless(own.equals("200"), "the new sandbox's own placeholder: " + own);
+    user.types("sandbox", "rm", sandbox).ok();
+    return "no process, tap, namespace or file; its placeholder in a new sandbox with the same"
+        + " secret: %s, the new one's own: %s".formatted(seen, own);
   }
 
   private List<String> since(int before) throws IOException {

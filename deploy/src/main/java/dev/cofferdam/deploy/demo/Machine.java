@@ -88,20 +88,41 @@ final class Machine {
     return Files.exists(layout.sandboxes().resolve(sandbox));
   }
 
-  /** Virtual machines that run for this mesh: QEMU in one of its namespaces' slots. */
-  int machines() throws IOException {
-    int count = 0;
-    for (String namespace : namespaces()) {
-      if (namespace.matches(Pattern.quote(stage) + "-s\\d+")) {
-        for (String pid :
-            Commands.run(List.of("ip", "netns", "pids", namespace)).split("\\s+", -1)) {
-          if (!pid.isEmpty() && read(Path.of("/proc", pid, "comm")).startsWith("qemu")) {
-            count++;
-          }
+  /** Virtual machines that run for this mesh: QEMU in one of its slots' namespaces. */
+  Set<Long> machines() throws IOException {
+    Set<Long> found = new TreeSet<>();
+    for (String slot : slots()) {
+      for (String pid : Commands.run(List.of("ip", "netns", "pids", slot)).split("\\s+", -1)) {
+        if (!pid.isEmpty() && read(Path.of("/proc", pid, "comm")).startsWith("qemu")) {
+          found.add(Long.parseLong(pid));
         }
       }
     }
+    return found;
+  }
+
+  boolean runs(long pid) {
+    return Files.exists(Path.of("/proc", Long.toString(pid)));
+  }
+
+  /** Taps in the slots of this mesh. */
+  int taps() throws IOException {
+    int count = 0;
+    for (String slot : slots()) {
+      count +=
+          (int)
+              Commands.run(List.of("ip", "-n", slot, "-o", "tuntap", "show"))
+                  .lines()
+                  .filter(line -> line.contains("tap"))
+                  .count();
+    }
     return count;
+  }
+
+  private List<String> slots() throws IOException {
+    return namespaces().stream()
+        .filter(name -> name.matches(Pattern.quote(stage) + "-s\\d+"))
+        .toList();
   }
 
   /** Kills a service and keeps it dead while {@code meanwhile} runs, by holding its supervisor. */
