@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cofferdam_e2e.host import alive
+
 WINDOW = 16 << 20
 MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+)\s*(.*)$")
 
@@ -91,16 +93,22 @@ def search_tree(directory: Path, patterns: dict[str, bytes], skip: Iterable[Path
 
 
 def search_process(pid: int, name: str, patterns: dict[str, bytes]) -> Iterator[Hit]:
-    """Everything readable that is not a file mapped for its own sake: code and jars hold no secrets."""
+    """Everything readable that is not a file mapped for its own sake: code and jars hold no secrets.
+
+    A process that has ended holds nothing; one that lives and cannot be read is an error, never a clean bill."""
     try:
         maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
     except OSError:
+        if alive(pid):
+            raise
         return
     try:
         for line in maps:
             start, end, access, _, label = MAPPING.match(line).groups()
-            if "r" not in access or label.startswith(("[vvar", "[vsyscall", "/dev/")):
+            # Shared anonymous memory is mapped from /dev/zero: PostgreSQL's buffers are.
+            device = label.startswith("/dev/") and not label.startswith(("/dev/zero", "/dev/shm"))
+            if "r" not in access or device or label.startswith(("[vvar", "[vsyscall")):
                 continue
             if label.startswith("/") and "w" not in access:
                 continue
@@ -109,8 +117,8 @@ def search_process(pid: int, name: str, patterns: dict[str, bytes]) -> Iterator[
         for file in ("environ", "cmdline"):
             yield from search_bytes(f"{name} (pid {pid}), {file}", Path(f"/proc/{pid}/{file}").read_bytes(), 0, patterns)
     except OSError:
-        # It ended meanwhile.
-        return
+        if alive(pid):
+            raise
     finally:
         os.close(memory)
 

@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import shlex
 import string
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +40,12 @@ class Mesh:
     state: Path
     stage: str
     upstream: Path
+    # The command that started the mesh.
+    up: str
 
     @staticmethod
     def from_environment() -> "Mesh":
-        names = ("API", "BROKER", "CA", "TOKEN", "SECRETS_TOKEN", "STATE", "STAGE", "UPSTREAM_DIR")
+        names = ("API", "BROKER", "CA", "TOKEN", "SECRETS_TOKEN", "STATE", "STAGE", "UPSTREAM_DIR", "UP")
         missing = [f"COFFERDAM_{name}" for name in names if not os.environ.get(f"COFFERDAM_{name}")]
         if missing:
             raise SystemExit(f"not set: {', '.join(missing)}; testkit/run.sh sets them")
@@ -55,7 +59,17 @@ class Mesh:
             state=Path(found["STATE"]),
             stage=found["STAGE"],
             upstream=Path(found["UPSTREAM_DIR"]),
+            up=found["UP"],
         )
+
+    def start(self, **changed: str) -> subprocess.CompletedProcess:
+        """Starts the mesh again, as its operator does, with some options changed."""
+        command = shlex.split(self.up)
+        for option, value in changed.items():
+            command[command.index(f"--{option}") + 1] = value
+        # The launcher keeps its environment for life, and the canary must be nowhere.
+        environment = {name: value for name, value in os.environ.items() if name != "COFFERDAM_CANARY"}
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
 
     def channel(self, address: str, token: str | None = None) -> grpc.Channel:
         credentials = grpc.ssl_channel_credentials(self.authority.read_bytes())

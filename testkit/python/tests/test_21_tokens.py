@@ -1,6 +1,7 @@
 """Who may call what: wrong tokens, narrow tokens, tokens of another tenant."""
 
 import grpc
+import pg8000
 import pytest
 from conftest import BOUND
 from test_20_bad_input import refused
@@ -16,6 +17,7 @@ from cofferdam.v1 import (
     token_pb2,
     token_pb2_grpc,
 )
+from cofferdam_e2e import database
 from cofferdam_e2e.events import Events
 from cofferdam_e2e.http import curl
 from cofferdam_e2e.mesh import API_SCOPES, CALL_SECONDS, Tenant, new_token_id
@@ -195,3 +197,11 @@ class TestAnotherTenant:
         assert upstream.received() == []
         assert curl(mine, f"https://{BOUND}/headers", "-H", f"Authorization: Bearer {placeholder}").status == 200
         assert value in upstream.raw().decode()
+
+
+@pytest.mark.parametrize(("role", "other"), [database.ROLES, database.ROLES[::-1]])
+def test_a_service_has_no_access_to_the_others_database(mesh, role, other):
+    database.connect(mesh, role).close()
+    # SQLSTATE 28000, invalid_authorization_specification: pg_hba.conf has no line for the two.
+    with pytest.raises(pg8000.Error, match="'C': '28000'"):
+        database.connect(mesh, role, other)

@@ -135,6 +135,26 @@ def test_nothing_leaves_while_the_gateway_is_dead(host, stage, new_secret, new_s
     created(new_sandbox)
 
 
+def test_a_sandbox_outlives_the_launcher_and_a_start_that_fails(host, mesh, stage, new_sandbox):
+    """The launcher supervises; neither its death nor a start with a mistake in it ends what runs."""
+    sandbox = new_sandbox(egress=policy(ALLOWED))
+    boot = sandbox.output("cat /proc/sys/kernel/random/boot_id")
+    host.kill("launcher")
+    missing = str(mesh.state / "no-such-file")
+    try:
+        failed = mesh.start(hosts=missing)
+        assert failed.returncode != 0 and missing in failed.stdout + failed.stderr, failed
+        assert sandbox.output("cat /proc/sys/kernel/random/boot_id") == boot
+    finally:
+        # Whatever was seen, the tests after this one need a mesh.
+        done = mesh.start()
+    assert done.returncode == 0, done
+    eventually(sandbox.lives, "a command under the new launcher")
+    assert sandbox.output("cat /proc/sys/kernel/random/boot_id") == boot
+    eventually(lambda: curl(sandbox, f"https://{ALLOWED}/headers").status == 200, "the way out")
+    assert stage.unexpected() == 0, stage.describe()
+
+
 def test_audit_loses_nothing_over_a_brokers_death(host, tenant, new_secret, new_sandbox, upstream):
     """Every request that reached the upstream with the value has its record, although the broker died in between."""
     name, value = new_secret()

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 from conftest import BOUND
 
+from cofferdam.v1 import secret_pb2
+from cofferdam_e2e import database
 from cofferdam_e2e import host as machine
 from cofferdam_e2e.http import curl
-from cofferdam_e2e.memory import search_file, search_process, search_tree, summary
-from cofferdam_e2e.sandbox import policy
+from cofferdam_e2e.memory import search_bytes, search_file, search_process, search_tree, summary
+from cofferdam_e2e.mesh import CALL_SECONDS
+from cofferdam_e2e.sandbox import Sandbox, policy
 from cofferdam_e2e.waiting import eventually
 
 IDLE_SECONDS = 60
@@ -30,17 +33,29 @@ def patterns(canary):
     return canary.patterns()
 
 
-@pytest.fixture
-def busy(new_secret, new_sandbox, upstream):
-    """A sandbox that has just used its secret in every way, and lives."""
-    name, value = new_secret()
-    sandbox = new_sandbox(secrets=[(name, "API_KEY")], egress=policy(BOUND))
+@pytest.fixture(scope="module")
+def busy(tenant, canary, upstream):
+    """A sandbox that has just used its secret in every way, and lives; with the canary's value, as all that ran before it."""
+    name, value = f"key-{random.token_hex(6)}", canary.value()
+    binding = secret_pb2.SecretBinding(hosts=[BOUND])
+    tenant.secrets.PutSecret(
+        secret_pb2.PutSecretRequest(name=name, value=value.encode(), bindings=[binding]), timeout=CALL_SECONDS
+    )
+    sandbox = Sandbox.create(tenant, secrets=[(name, "API_KEY")], egress=policy(BOUND))
     upstream.mark()
     for path in ("/headers", "/gzip", "/chunked?split=3", "/encoded?form=base64", "/error?status=500", "/trailers"):
         assert curl(sandbox, f"https://{BOUND}{path}", "--compressed", "-H", "Authorization: Bearer $API_KEY").status
     curl(sandbox, f"https://{BOUND}/headers", "-u", "user:$API_KEY")
     assert value in upstream.raw().decode(), "without a use there is nothing to find"
-    return sandbox
+    yield sandbox
+    sandbox.delete()
+    tenant.secrets.DeleteSecret(secret_pb2.DeleteSecretRequest(name=name), timeout=CALL_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def idle(busy):
+    """From here on nobody uses a secret."""
+    busy.delete()
 
 
 def mesh_namespaces(mesh) -> dict[int, str]:
@@ -107,11 +122,20 @@ def test_the_search_finds_what_is_there(canary, patterns, tmp_path, new_sandbox)
 
 def test_no_file_holds_the_value(mesh, busy, patterns):
     hits = list(search_tree(mesh.state, patterns))
-    cache = Path("/var/cache/cofferdam")
+    cache = Path(os.environ.get("COFFERDAM_CACHE", "/var/cache/cofferdam"))
     for directory in ("templates", "images", "log"):
         hits += search_tree(cache / directory, patterns)
     for directory in (Path("/var/log"), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path("/run")):
         hits += search_tree(directory, patterns, skip=[mesh.state, mesh.upstream, *_test_files()])
+    assert not hits, summary(hits)
+
+
+@pytest.mark.parametrize("role", database.ROLES)
+def test_no_database_dump_holds_the_value(mesh, busy, patterns, role):
+    """In PostgreSQL's own files a long value may lie compressed; a dump shows it as it is."""
+    dumped = database.dump(mesh, role)
+    assert any(busy.id.encode() in text for text in dumped.values()), f"the sandbox is in none of {list(dumped)}"
+    hits = [hit for table, text in dumped.items() for hit in search_bytes(f"{role}'s {table}", text, 0, patterns)]
     assert not hits, summary(hits)
 
 
@@ -136,19 +160,18 @@ def test_no_process_outside_broker_and_gateway_holds_the_value(mesh, host, busy,
 
 
 @pytest.mark.parametrize("process", TRUSTED)
-def test_broker_and_gateway_keep_no_copy_once_idle(host, busy, patterns, process, record_property):
+def test_broker_and_gateway_keep_no_copy_once_idle(host, idle, patterns, process, record_property):
     """Our own code keeps none: what is in the Java heap fails the test. What lies in native memory was left by a library, as
     our own segments there are zeroed; it is reported with its count and place."""
-    busy.delete()
     hits = []
 
-    def idle() -> bool:
+    def clean() -> bool:
         # Cached values have a time to live, and what a collector has not reused yet it will.
         hits[:] = search_process(host.pid(process), process, patterns)
         return not hits
 
     try:
-        eventually(idle, "no copy left", IDLE_SECONDS)
+        eventually(clean, "no copy left", IDLE_SECONDS)
     except AssertionError:
         own = [hit for hit in hits if hit.in_java_heap]
         record_property("copies_in_heap", len(own))
