@@ -129,6 +129,8 @@ public final class NodeApp implements AutoCloseable {
         new GrpcGateway(
             toGateway,
             new Guard("egress-gateway", ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE, meters));
+    TemplateStore templateStore =
+        new TemplateStore(config.templateRoot(), InstantSource.system(), random);
     Templates templates =
         new Templates(
             config.templates(),
@@ -139,7 +141,7 @@ public final class NodeApp implements AutoCloseable {
                 slots,
                 files,
                 guests,
-                new TemplateStore(config.templateRoot()),
+                templateStore,
                 InstantSource.system(),
                 random,
                 System::nanoTime),
@@ -219,6 +221,7 @@ public final class NodeApp implements AutoCloseable {
                     registry.connected()
                         ? Optional.empty()
                         : Optional.of("the scheduler has not taken the registration"))));
+    executor.execute(templateStore::removeAbandoned);
     executor.execute(() -> prepare(templates, registry, scheduler, executor));
     var _ =
         scheduler.scheduleWithFixedDelay(

@@ -38,7 +38,7 @@ public interface Hypervisor {
   /**
    * A machine in the state of a template, its memory shared copy-on-write with all others.
    *
-   * @param template digest, the name of its directory
+   * @param template the name of its directory
    * @throws MachineException when it does not come up
    */
   Machine restore(MachineSpec spec, String template, Steps steps);

@@ -138,7 +138,7 @@ public final class SandboxMaker {
       Future<?> copied = executor.submit(() -> steps.time("disk", () -> copy(template, channel)));
       try {
         prepare(order, slot, steps);
-        Machine machine = hypervisor.restore(spec(order, template, slot), template.digest(), steps);
+        Machine machine = hypervisor.restore(spec(order, template, slot), template.name(), steps);
         steps.time("disk_wait", () -> join(copied));
         return machine;
       } catch (RuntimeException e) {

@@ -9,12 +9,13 @@ import java.util.List;
 /**
  * A machine that was booted once and kept.
  *
- * @param digest of all that it depends on; the name of its directory
+ * @param name of its directory: the digest of all that it depends on, and which making of it this
+ *     is
  * @param size the only size that it restores to
  * @param diskExtents what of its disk is not zero
  */
 public record Template(
-    String digest, Path directory, Image image, MachineSize size, List<Extent> diskExtents) {
+    String name, Path directory, Image image, MachineSize size, List<Extent> diskExtents) {
   public Template {
     diskExtents = List.copyOf(diskExtents);
   }

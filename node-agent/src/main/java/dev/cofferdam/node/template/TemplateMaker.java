@@ -30,6 +30,8 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.LongSupplier;
 import java.util.random.RandomGenerator;
 import org.slf4j.Logger;
@@ -82,25 +84,48 @@ public final class TemplateMaker {
   }
 
   /**
-   * The template for an image at that size, from disk where it is there and good. A clone of it has
-   * answered on return, so that the first sandbox finds it loaded and everything warm.
+   * The template for an image at that size, from disk where one is there and good. A clone of it
+   * has answered on return, so that the first sandbox finds it loaded and everything warm.
    */
   public Template make(Image image, int vcpus, int memoryMib) throws IOException {
     MachineSize size = new MachineSize(vcpus, memoryMib, image.diskMib());
     String digest = digest(image, size);
-    Optional<Template> found = store.find(digest, image, size);
-    if (found.isPresent()) {
+    Set<String> refused = new TreeSet<>();
+    while (true) {
+      Optional<Template> found = store.find(digest, image, size, refused);
+      if (found.isEmpty()) {
+        return built(digest, image, size, refused);
+      }
       try {
         return proven(found.get());
       } catch (MachineException | GuestException e) {
+        // It stays: another mesh may restore from it, and the time may have been too short alone.
+        refused.add(found.get().name());
         log.atWarn()
             .setMessage("template_broken")
-            .addKeyValue("template", digest)
+            .addKeyValue("template", found.get().name())
             .setCause(e)
             .log();
       }
     }
-    return proven(build(digest, image, size));
+  }
+
+  /** Proven before anybody else finds it, so that one that is no good can be taken away again. */
+  private Template built(String digest, Image image, MachineSize size, Set<String> refused)
+      throws IOException {
+    Template staged = build(digest, image, size);
+    try {
+      var _ = proven(staged);
+    } catch (IOException | RuntimeException e) {
+      try {
+        store.discard(staged);
+      } catch (IOException left) {
+        e.addSuppressed(left);
+      }
+      throw e;
+    }
+    Template published = store.publish(digest, staged, refused);
+    return published.name().equals(staged.name()) ? published : proven(published);
   }
 
   private Template build(String digest, Image image, MachineSize size) throws IOException {
@@ -120,12 +145,12 @@ public final class TemplateMaker {
             // Its files are still: what is copied next cannot change under the copy.
             machine.stop();
           }
-          return store.publish(digest, image, size, directory);
+          return store.stage(digest, image, size, directory);
         });
     steps.reached("total");
     log.atInfo()
         .setMessage("template_made")
-        .addKeyValue("template", digest)
+        .addKeyValue("template", template.name())
         .addKeyValue("image", image.digest())
         .addKeyValue("steps_ms", steps.millis())
         .log();
@@ -134,7 +159,7 @@ public final class TemplateMaker {
 
   /** A clone that is thrown away again. */
   private Template proven(Template template) throws IOException {
-    helper.loadTemplate(template.digest());
+    helper.loadTemplate(template.name());
     return inSlot((sandbox, slot) -> {
       Path directory = files.create(sandbox);
       copyDisk(template.disk(), template.diskExtents(), directory);
@@ -142,7 +167,7 @@ public final class TemplateMaker {
       Machine machine =
           hypervisor.restore(
               spec(sandbox, slot, template.image(), template.size()),
-              template.digest(),
+              template.name(),
               new Steps(nanos));
       try (Guest guest = guests.connect(slot.link())) {
         machine.resume();

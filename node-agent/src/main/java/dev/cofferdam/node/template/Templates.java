@@ -109,7 +109,7 @@ public final class Templates implements TemplateCatalog {
       log.atInfo()
           .setMessage("template_ready")
           .addKeyValue("name", name)
-          .addKeyValue("template", template.digest())
+          .addKeyValue("template", template.name())
           .log();
       return new State.Ready(template);
     } catch (IOException | RuntimeException e) {
