@@ -7,6 +7,7 @@ import dev.cofferdam.node.guest.Guest;
 import dev.cofferdam.node.guest.GuestConnector;
 import dev.cofferdam.node.guest.GuestException;
 import dev.cofferdam.node.guest.GuestIdentity;
+import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.image.Image;
 import dev.cofferdam.node.machine.Hypervisor;
@@ -192,8 +193,24 @@ public final class TemplateMaker {
     try {
       return work.run(sandbox, slot);
     } finally {
-      slots.release(slot.number());
+      clear(sandbox, slot.number());
+    }
+  }
+
+  /**
+   * What is left is no reason to lose a template, nor to hide why it failed: the pool holds the
+   * slot back and tries again, and files without a sandbox are removed at the next start.
+   */
+  private void clear(String sandbox, int slot) {
+    try {
+      slots.release(slot);
+    } catch (HelperException e) {
+      log.atWarn().setMessage("slot_not_released").addKeyValue("slot", slot).setCause(e).log();
+    }
+    try {
       files.delete(sandbox);
+    } catch (IOException e) {
+      log.atWarn().setMessage("files_not_deleted").addKeyValue("name", sandbox).setCause(e).log();
     }
   }
 

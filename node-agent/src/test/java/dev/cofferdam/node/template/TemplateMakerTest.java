@@ -11,7 +11,9 @@ import dev.cofferdam.node.fake.FakeHelper;
 import dev.cofferdam.node.fake.FakeHypervisor;
 import dev.cofferdam.node.fake.Kernel;
 import dev.cofferdam.node.guest.GuestException;
+import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.image.Image;
+import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.slot.SlotPool;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -96,6 +98,21 @@ class TemplateMakerTest {
 
     assertThat(directory.resolve("templates")).isEmptyDirectory();
     assertNothingRuns();
+  }
+
+  @Test
+  void whyItFailedIsNotHiddenByWhatCannotBeCleared() {
+    acts.fail(
+        "machine.start",
+        () -> {
+          acts.fail("slot.destroy", () -> new HelperException(HelperException.Code.FAILED, "busy"));
+          return new MachineException("no memory");
+        });
+
+    assertThatThrownBy(this::make)
+        .isInstanceOf(MachineException.class)
+        .hasMessageContaining("no memory");
+    assertThat(directory.resolve("sandboxes")).isEmptyDirectory();
   }
 
   private void failOnce() {
