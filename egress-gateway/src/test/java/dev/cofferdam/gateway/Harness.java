@@ -50,6 +50,7 @@ import java.util.function.UnaryOperator;
  */
 @SuppressWarnings("try") // closing the parts may throw anything
 final class Harness implements AutoCloseable {
+  private static final int DNS_PORT_TRIES = 5;
   static final String SLOT = "127.0.1.5";
   static final String PLACEHOLDER = "cofferdam_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0Uv4";
   static final String VALUE = "sk-live-0123456789/abc+def=XYZ";
@@ -151,9 +152,20 @@ final class Harness implements AutoCloseable {
         own(new AttachmentSync(client, slots, lease, certificates::prepare, "test"));
     sync.awaitFirst();
     listen("127.0.0.1", port);
-    dns =
-        listeners.listenDns(
-            new InetSocketAddress("127.0.0.1", 0), new DnsAnswers(slots, decisions));
+    dns = listenDns(listeners, new DnsAnswers(slots, decisions));
+  }
+
+  /** The kernel chooses a port that is free for UDP; for TCP somebody else may have it. */
+  private static InetSocketAddress listenDns(Listeners listeners, DnsAnswers answers) {
+    for (int attempt = 1; ; attempt++) {
+      try {
+        return listeners.listenDns(new InetSocketAddress("127.0.0.1", 0), answers);
+      } catch (Exception e) {
+        if (attempt == DNS_PORT_TRIES) {
+          throw e;
+        }
+      }
+    }
   }
 
   /** Another listener, whose guests ask for a port. */
