@@ -12,6 +12,9 @@ case $1 in --stubs | /*) output=$1 ;; *) output=$PWD/$1 ;; esac
 cd "$here"
 command -v go >/dev/null || { echo "build.sh: no go in PATH; install Go and put its bin directory into PATH" >&2; exit 1; }
 
+# For the stubs' generators too: with one set of flags Go compiles a package that both need once.
+export CGO_ENABLED=0 GOOS=linux GOFLAGS="-trimpath -buildvcs=false"
+
 # The stamp is a digest of all that decides the stubs. File times would not do: a checkout sets them at will.
 stubs=internal/gen
 stamp=$(cat ../proto/buf.yaml ../proto/cofferdam/v1/*.proto ../proto/cofferdam/internal/v1/*.proto buf.gen.yaml go.mod | sha256sum | cut -d' ' -f1)
@@ -26,4 +29,4 @@ fi
 
 # grpcnotrace leaves out a debugging page, and with it html/template and a third of the binary.
 # -buildid= and -trimpath keep the digest free of where and when it was built.
-CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -tags grpcnotrace -ldflags '-s -w -buildid=' -o "$output" .
+go build -tags grpcnotrace -ldflags '-s -w -buildid=' -o "$output" .

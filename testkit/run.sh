@@ -40,8 +40,7 @@ stubs() {
     --grpc_python_out="$TESTKIT/python/gen" cofferdam/v1/*.proto)
 }
 
-go_programs() {
-  (cd "$TESTKIT/upstream" && go build -trimpath -o "$BUILT/upstream" .)
+go_client() {
   PATH=$COFFERDAM_CACHE/tools/bin:$PATH "$TESTKIT/go/build.sh" "$BUILT/ninechecks.test"
 }
 
@@ -50,7 +49,7 @@ prepare() {
   "$ROOT/cofferdam" provision
   mkdir -p "$BUILT"
   step "Python stubs" e2e-python stubs
-  step "upstream and Go client" e2e-go go_programs
+  step "Go client" e2e-go go_client
 }
 
 # world NAME COMMAND...: makes a world, runs the command in a shell with its environment, takes it away.
@@ -81,6 +80,7 @@ taken_down() {
     ip netns list | grep -E "^$name-(gate|s[0-9]+)\b" || true
     find /sys/fs/cgroup -path "*/cofferdam/$name/*" -name cgroup.procs -exec cat {} + 2>/dev/null || true
   )
+  if "$ROOT/cofferdam" env --state "$work/state" >/dev/null 2>&1; then left="$left env of a mesh that is down"; fi
   [ -z "$left" ] || { echo "FAILED: left by down: $left" >&2; status=1; }
   return $status
 }
@@ -107,7 +107,7 @@ leave_world() {
 start_upstream() {
   local names=(api.echo.test other.echo.test denied.echo.test) line
   mkfifo "$work/ready"
-  "$STAGE" outside "$name" "$BUILT/upstream" --dir "$work/upstream" --listen 203.0.113.10:443 --plain 203.0.113.10:80 \
+  "$STAGE" outside "$name" "$COFFERDAM_CACHE/bin/upstream" --dir "$work/upstream" --listen 203.0.113.10:443 --plain 203.0.113.10:80 \
     "${names[@]/#/--name=}" --fault expired=expired.echo.test --fault self-signed=self-signed.echo.test \
     --fault wrong-name=wrong-name.echo.test >"$work/ready" 2>"$work/upstream.log" &
   upstream_pid=$!

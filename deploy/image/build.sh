@@ -2,6 +2,7 @@
 # Builds what a guest boots from: kernel, initramfs with the agent, Debian root file system, empty disk.
 #
 #   build.sh [--agent FILE] [--disk-mib N]
+#   build.sh --base                           only what needs no agent, for a later run to find: kernel and file system
 #
 # Prints the image's directory as its last line; its name is a digest of what it holds. Needs root and Debian 12. Every
 # piece is kept in the cache (COFFERDAM_CACHE, default /var/cache/cofferdam) under a digest of what made it, so a second
@@ -21,7 +22,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/image/contents.sh
 . "$here/contents.sh"
 cache=$(realpath -m "${COFFERDAM_CACHE:-/var/cache/cofferdam}")
-agent='' disk_mib=2048
+agent='' disk_mib=2048 only_base=''
 
 fail() { echo "build.sh: $*" >&2; exit 1; }
 started=$SECONDS
@@ -33,8 +34,9 @@ key() { printf '%s\n' "$@" | digest | cut -c1-32; }
 while [ $# -gt 0 ]; do
   case $1 in
     --agent) agent=${2:?--agent needs a file}; shift 2 ;;
+    --base) only_base=yes; shift ;;
     --disk-mib) disk_mib=${2:?--disk-mib needs a number}; shift 2 ;;
-    *) fail "unknown argument $1; usage: build.sh [--agent FILE] [--disk-mib N]" ;;
+    *) fail "unknown argument $1; usage: build.sh [--agent FILE] [--disk-mib N] | --base" ;;
   esac
 done
 [[ $disk_mib =~ ^[0-9]+$ && $disk_mib -ge 64 ]] || fail "--disk-mib $disk_mib: expected a number of at least 64"
@@ -58,6 +60,10 @@ trap 'rm -rf "$work"' EXIT
 # shellcheck source=deploy/image/kernel.sh
 . "$here/kernel.sh"
 
+kernel_piece
+base_piece
+[ -z "$only_base" ] || exit 0
+
 if [ -z "$agent" ]; then
   say "guest agent"
   agent=$work/guest-agent
@@ -65,8 +71,6 @@ if [ -z "$agent" ]; then
 fi
 [ -f "$agent" ] || fail "no agent at $agent"
 
-kernel_piece
-base_piece
 initrd_piece
 
 image_digest=$(key "$(cat "$base/rootfs.sha256")" "$(digest "$kernel/vmlinuz")" "$(digest "$initrd/initrd")" "$disk_mib" "$cmdline" "${warm_up[@]}")

@@ -130,6 +130,18 @@ upstream() {
   stamp upstream "$inputs"
 }
 
+# The image's base waits for package servers and disks: it is made beside the builds.
+begin_base() {
+  base_inputs=$(digest deploy/image)
+  fresh image-base "$base_inputs" || begin_step image-base "$COFFERDAM_ROOT/deploy/image/build.sh" --base
+}
+
+end_base() {
+  if fresh image-base "$base_inputs"; then return; fi
+  end_step "guest image's base (Debian packages)" image-base
+  stamp image-base "$base_inputs"
+}
+
 build_image() {
   local out
   out=$("$COFFERDAM_ROOT/deploy/image/build.sh" --agent "$COFFERDAM_CACHE/bin/guest-agent")
@@ -141,7 +153,7 @@ image() {
   local inputs
   inputs=$(digest deploy/image)-$(sha256sum "$COFFERDAM_CACHE/bin/guest-agent" | cut -c1-16)
   if fresh image "$inputs" && [ -d "$(cat "$CACHE_STAMPS/image.out" 2>/dev/null)" ]; then return; fi
-  step "guest image (Debian packages)" image build_image
+  step "guest image" image build_image
   [ -d "$(cat "$CACHE_STAMPS/image.out")" ] || die "deploy/image/build.sh printed no directory as its last line"
   stamp image "$inputs"
 }
@@ -157,9 +169,11 @@ flock 9
 trap abandon_steps EXIT
 begin_java
 packages
+begin_base
 tools
 go_part guest-agent
 go_part node-helper
 upstream
+end_base
 image
 end_java
