@@ -3,6 +3,7 @@ package dev.cofferdam.deploy;
 import dev.cofferdam.deploy.mesh.ClientEnvironment;
 import dev.cofferdam.deploy.mesh.MeshFacts;
 import dev.cofferdam.deploy.mesh.MeshLayout;
+import dev.cofferdam.deploy.mesh.Strays;
 import java.io.IOException;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -23,6 +24,11 @@ final class EnvCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     MeshLayout layout = state.layout();
     MeshFacts facts = MeshFacts.read(layout.facts());
+    // Tokens outlive the mesh; a client that is told where nothing listens would wait for it.
+    if (!Strays.any(layout)) {
+      throw new IOException(
+          "the mesh in %s is stopped: ./cofferdam up starts it".formatted(layout.state()));
+    }
     spec.commandLine()
         .getOut()
         .print(ClientEnvironment.exports(ClientEnvironment.of(layout, facts.ports())));

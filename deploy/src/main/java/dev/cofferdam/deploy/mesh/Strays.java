@@ -17,20 +17,20 @@ import java.util.stream.Stream;
 public final class Strays {
   private Strays() {}
 
+  /** Whether any process of the mesh lives but its launcher. */
+  public static boolean any(MeshLayout layout) throws IOException {
+    for (Path file : files(layout)) {
+      if (process(file, mark(layout)).isPresent()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** Ends them all. VMs are no process of the launcher and stay. */
   public static void stop(MeshLayout layout) throws IOException {
-    if (!Files.isDirectory(layout.run())) {
-      return;
-    }
-    List<Path> files;
-    try (Stream<Path> found = Files.list(layout.run())) {
-      files = found.filter(file -> file.getFileName().toString().endsWith(".pid")).toList();
-    }
-    for (Path file : files) {
-      if (file.equals(layout.pidFile("launcher"))) {
-        continue;
-      }
-      Optional<ProcessHandle> process = process(file, layout.state() + "/");
+    for (Path file : files(layout)) {
+      Optional<ProcessHandle> process = process(file, mark(layout));
       if (process.isPresent()) {
         // PostgreSQL waits for its clients on TERM.
         String signal = file.equals(layout.pidFile("postgres")) ? "INT" : "TERM";
@@ -38,6 +38,22 @@ public final class Strays {
       }
       Files.deleteIfExists(file);
     }
+  }
+
+  private static List<Path> files(MeshLayout layout) throws IOException {
+    if (!Files.isDirectory(layout.run())) {
+      return List.of();
+    }
+    try (Stream<Path> found = Files.list(layout.run())) {
+      return found
+          .filter(file -> file.getFileName().toString().endsWith(".pid"))
+          .filter(file -> !file.equals(layout.pidFile("launcher")))
+          .toList();
+    }
+  }
+
+  private static String mark(MeshLayout layout) {
+    return layout.state() + "/";
   }
 
   /**
