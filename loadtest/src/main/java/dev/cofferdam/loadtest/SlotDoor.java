@@ -16,6 +16,9 @@ import java.util.stream.Stream;
  * the slot. Needs root.
  */
 final class SlotDoor {
+  /** The slot's own address on the guest's link: what a process there speaks from. */
+  private static final String ROUTER = "169.254.0.22";
+
   private static final Path NAMESPACES = Path.of("/run/netns");
 
   private final Path namespace;
@@ -32,8 +35,10 @@ final class SlotDoor {
         List.of(
             "insert rule ip cofferdam output oifname up0 meta l4proto tcp accept",
             "insert rule ip cofferdam input iifname up0 meta l4proto tcp accept",
-            // Else answers are translated to the guest's address before they are looked at.
-            "insert rule ip cofferdam raw iifname up0 meta l4proto tcp accept");
+            // The slot translates without state: what it gives the guest now comes here instead.
+            "insert rule ip cofferdam raw iifname up0 meta l4proto tcp notrack ip daddr set "
+                + ROUTER
+                + " accept");
     for (String rule : rules) {
       door.inside(List.of("nft", rule));
     }
