@@ -127,6 +127,9 @@ func (s *Service) PrepareSnapshot(ctx context.Context, request *guestv1.PrepareS
 			return nil, err
 		}
 	}
+	if err := rehearse(); err != nil {
+		return nil, refusal.New(v1.ErrorReason_ERROR_REASON_INTERNAL, "rehearse: %v", err)
+	}
 	s.sweep("/tmp", "/var/tmp")
 	if err := s.files.stage(); err != nil {
 		return nil, refusal.New(v1.ErrorReason_ERROR_REASON_INTERNAL, "stage: %v", err)
