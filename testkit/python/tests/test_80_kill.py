@@ -14,11 +14,11 @@ from cofferdam_e2e.sandbox import Sandbox, policy
 from cofferdam_e2e.waiting import eventually
 
 BEARER = ("-H", "Authorization: Bearer $API_KEY")
-LINES = 150
+LINES = 60
 # Slow enough to be under way when the process is killed.
 COUNTING = f"n=0; while [ $n -lt {LINES} ]; do echo line $n; n=$((n+1)); sleep 0.05; done"
 EXPECTED = "".join(f"line {n}\n" for n in range(LINES)).encode()
-SIZE = 2_500_000
+SIZE = 1_500_000
 DOWNLOAD = f"curl -fsS https://{ALLOWED}/bytes/{SIZE}?rate=250000 | sha256sum | cut -d' ' -f1 >/tmp/sum; echo ${{PIPESTATUS[0]}} >/tmp/code"
 # Whose death breaks the client's stream: what lies between it and the guest.
 ON_THE_WAY = ("scheduler-svc", "node-agent", "node-helper")
