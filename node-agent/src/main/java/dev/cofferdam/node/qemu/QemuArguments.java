@@ -20,6 +20,12 @@ final class QemuArguments {
    */
   private static final int TRANSLATION_CACHE_MIB = 96;
 
+  /**
+   * Everything that can be emulated, but a fifth level of page tables: no guest of a node is large
+   * enough for one, and each level is read at every miss of the emulated TLB.
+   */
+  private static final String CPU = "max,la57=off";
+
   /** Where the guest's memory lies. */
   enum Memory {
     /** Anonymous: nothing of it is ever on disk. */
@@ -48,7 +54,7 @@ final class QemuArguments {
                 "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
                 "-S",
                 "-cpu",
-                "max",
+                CPU,
                 "-smp",
                 Integer.toString(size.vcpus()),
                 "-m",
