@@ -4,7 +4,7 @@ import grpc
 import pytest
 from test_20_bad_input import refused
 
-from cofferdam.v1 import process_pb2
+from cofferdam.v1 import file_pb2, process_pb2, sandbox_pb2
 from cofferdam_e2e.mesh import CALL_SECONDS
 
 KEPT = 1 << 20
@@ -143,6 +143,46 @@ def test_a_reader_that_stops_reading_stops_the_writer(sandbox):
     assert sandbox.sh("sync; test -e /tmp/written").exit_code == 1
     assert len(stream.wait().stdout) == size
     assert sandbox.output("cat /tmp/written") == "written"
+
+
+def test_a_process_that_stops_reading_stops_the_client(sandbox):
+    """Back-pressure the other way: what is sent to a process that does not read is not kept on the way either."""
+    chunks, size = 2048, 32 * 1024
+    sandbox.output("mkfifo /tmp/go")
+    taken = 0
+
+    def requests():
+        nonlocal taken
+        spec = process_pb2.ProcessSpec(argv=["sh", "-c", "read line </tmp/go; wc -c"])
+        yield process_pb2.StartProcessRequest(sandbox=sandbox.id, spec=spec)
+        for taken in range(1, chunks + 1):
+            yield process_pb2.StartProcessRequest(stdin=b"x" * size)
+        yield process_pb2.StartProcessRequest(close_stdin=process_pb2.CloseStdin())
+
+    events = sandbox.tenant.processes.StartProcess(requests(), timeout=5 * CALL_SECONDS)
+    assert next(events).WhichOneof("event") == "started"
+    # It stands still once whole round trips on the same way pass without another chunk taken.
+    before, still = -1, 0
+    while still < 3:
+        sandbox.output("true")
+        before, still = taken, still + 1 if taken == before else 0
+    assert taken < chunks // 2, f"{taken} of {chunks} chunks were taken from the client and are kept somewhere"
+    sandbox.output("echo >/tmp/go")
+    output = b"".join(event.stdout.data for event in events if event.WhichOneof("event") == "stdout")
+    assert int(output) == chunks * size
+
+
+def test_open_streams_end_with_their_sandbox(tenant, new_sandbox):
+    sandbox = new_sandbox()
+    process = sandbox.start("sh", "-c", "echo ready; exec sleep 1000")
+    process.until(b"ready")
+    sandbox.output("head -c 64M /dev/zero >/tmp/big")
+    download = tenant.files.ReadFile(file_pb2.ReadFileRequest(sandbox=sandbox.id, path="/tmp/big"), timeout=5 * CALL_SECONDS)
+    next(download)
+    tenant.sandboxes.DeleteSandbox(sandbox_pb2.DeleteSandboxRequest(sandbox=sandbox.id), timeout=CALL_SECONDS)
+    for read in (process.wait, lambda: list(download)):
+        with refused("FAILED_PRECONDITION", "SANDBOX_NOT_RUNNING"):
+            read()
 
 
 def test_orphans_are_reaped(sandbox):
