@@ -20,6 +20,7 @@ import dev.cofferdam.node.guest.UnixGuestConnector;
 import dev.cofferdam.node.helper.HelperClient;
 import dev.cofferdam.node.image.ImageStore;
 import dev.cofferdam.node.journal.FileJournal;
+import dev.cofferdam.node.journal.JournalException;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.LinuxProcessTable;
 import dev.cofferdam.node.qemu.QemuHypervisor;
@@ -72,11 +73,19 @@ public final class NodeApp implements AutoCloseable {
 
   private final Deque<AutoCloseable> open = new ArrayDeque<>();
 
-  private NodeApp() {}
+  private final Runnable exit;
 
-  /** Starts the node agent: what ran is taken up before anything is served. */
-  public static NodeApp start(NodeConfig config) throws Exception {
-    NodeApp app = new NodeApp();
+  private NodeApp(Runnable exit) {
+    this.exit = exit;
+  }
+
+  /**
+   * Starts the node agent: what ran is taken up before anything is served.
+   *
+   * @param exit ends the process, and with it this
+   */
+  public static NodeApp start(NodeConfig config, Runnable exit) throws Exception {
+    NodeApp app = new NodeApp(exit);
     try {
       app.run(config);
       return app;
@@ -116,7 +125,8 @@ public final class NodeApp implements AutoCloseable {
     Files.createDirectories(config.stateDirectory());
     Files.setPosixFilePermissions(
         config.stateDirectory(), PosixFilePermissions.fromString("rwx------"));
-    FileJournal journal = keep(FileJournal.open(config.stateDirectory().resolve("journal")));
+    FileJournal journal =
+        keep(FileJournal.open(config.stateDirectory().resolve("journal"), this::endWithoutJournal));
     SandboxFiles files =
         new SandboxFiles(config.sandboxRoot(), config.stateDirectory().resolve("tokens"));
     HelperClient helper = keep(new HelperClient(config.helperSocket()));
@@ -215,6 +225,8 @@ public final class NodeApp implements AutoCloseable {
             meters,
             Map.of(
                 "templates",
+                "journal",
+                journal::failure,
                 templates::notReady,
                 "scheduler",
                 () ->
@@ -236,6 +248,17 @@ public final class NodeApp implements AutoCloseable {
   }
 
   /**
+  /**
+   * Without a journal this process can neither start nor remove anything, and does not know what is
+   * on disk. Its end fences it: the scheduler places nothing here any more, while the sandboxes run
+   * on. The next process reads anew, or does not start.
+   */
+  private void endWithoutJournal(JournalException failure) {
+    log.atError().setMessage("journal_failed").setCause(failure).log();
+    // Not on the thread that holds the journal: the way out closes it.
+    Thread.ofPlatform().daemon().name("exit").start(exit);
+  }
+
    * A node that can restore nothing yet is none to place on: it registers once its templates are
    * ready.
    */

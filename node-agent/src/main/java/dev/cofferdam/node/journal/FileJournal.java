@@ -18,6 +18,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The journal in one file that only grows, rewritten with just the last entries when it is opened
@@ -35,26 +37,35 @@ public final class FileJournal implements Journal {
 
   private final Path file;
   private final FileChannel guard;
+  private final Consumer<JournalException> onFailure;
   private final ReentrantLock lock = new ReentrantLock();
   private final SequencedMap<String, JournalEntry> latest;
   private FileChannel channel;
   private long size;
-  private boolean broken;
+  private boolean closed;
+  private volatile @Nullable JournalException failure;
 
-  private FileJournal(Path file, FileChannel guard, SequencedMap<String, JournalEntry> latest)
+  private FileJournal(
+      Path file,
+      FileChannel guard,
+      SequencedMap<String, JournalEntry> latest,
+      Consumer<JournalException> onFailure)
       throws IOException {
     this.file = file;
     this.guard = guard;
+    this.onFailure = onFailure;
     this.latest = latest;
     this.channel = rewritten();
     this.size = channel.size();
   }
 
   /**
+   * @param onFailure is told once, by the thread that wrote, when the journal takes no entry any
+   *     more; the journal is locked meanwhile, so it must not wait for anybody
    * @throws JournalException when the file is damaged, in use by another process or cannot be had
    */
   @SuppressWarnings("resource") // the guard lives as long as the journal
-  public static FileJournal open(Path file) {
+  public static FileJournal open(Path file, Consumer<JournalException> onFailure) {
     try {
       FileChannel guard =
           FileChannel.open(
@@ -66,7 +77,7 @@ public final class FileJournal implements Journal {
         if (held == null) {
           throw new JournalException(file + " is in use by another process");
         }
-        return new FileJournal(file, guard, read(file));
+        return new FileJournal(file, guard, read(file), onFailure);
       } catch (OverlappingFileLockException e) {
         guard.close();
         throw new JournalException(file + " is in use by this process", e);
@@ -84,9 +95,11 @@ public final class FileJournal implements Journal {
     byte[] line = JournalCodec.encode(entry);
     lock.lock();
     try {
-      if (broken) {
-        throw new JournalException(
-            "the journal " + file + " failed before; restart the node agent");
+      if (closed) {
+        throw new JournalException("the journal " + file + " is closed");
+      }
+      if (failure != null) {
+        throw new JournalException("the journal " + file + " failed before", failure);
       }
       write(channel, line);
       channel.force(false);
@@ -100,8 +113,11 @@ public final class FileJournal implements Journal {
     } catch (IOException e) {
       // What of it is on disk is unknown (and a later fsync would not tell): only a fresh reading
       // does.
-      broken = true;
-      throw new JournalException("cannot write the journal " + file + ": " + e.getMessage(), e);
+      JournalException failed =
+          new JournalException("cannot write the journal " + file + ": " + e.getMessage(), e);
+      failure = failed;
+      onFailure.accept(failed);
+      throw failed;
     } finally {
       lock.unlock();
     }
@@ -117,11 +133,16 @@ public final class FileJournal implements Journal {
     }
   }
 
+  /** Why it takes no entry any more: empty while it does. */
+  public Optional<String> failure() {
+    return Optional.ofNullable(failure).map(JournalException::getMessage);
+  }
+
   @Override
   public void close() {
     lock.lock();
     try {
-      broken = true;
+      closed = true;
       channel.close();
       guard.close();
     } catch (IOException e) {

@@ -50,7 +50,22 @@ final class Ending {
     }
   }
 
-  static void letGo(Cells.Cell cell, Running running) {
+  /**
+   * Of a sandbox whose VM ended by itself. It is let go of first: whatever fails afterwards,
+   * nothing is relayed to it any more, and a later sweep finds it.
+   */
+  void lost(String sandbox, Cells.Cell cell, Running running) {
+    letGo(cell, running);
+    logged(
+        sandbox,
+        () -> {
+          journal.append(
+              new JournalEntry.Removing(sandbox, running.epoch(), running.slot().number()));
+          tearDown(sandbox, cell, false);
+        });
+  }
+
+  private static void letGo(Cells.Cell cell, Running running) {
     cell.state =
         new Removing(running.epoch(), running.slot().number(), Optional.of(running.size()));
     running.guest().close();
@@ -59,8 +74,12 @@ final class Ending {
 
   /** What fails is logged; the state stays Removing, and a later sweep finds it. */
   void tryAgainLater(String sandbox, Cells.Cell cell, boolean repeatable) {
+    logged(sandbox, () -> tearDown(sandbox, cell, repeatable));
+  }
+
+  private static void logged(String sandbox, Runnable removal) {
     try {
-      tearDown(sandbox, cell, repeatable);
+      removal.run();
     } catch (RuntimeException e) {
       log.atWarn()
           .setMessage("sandbox_not_removed")

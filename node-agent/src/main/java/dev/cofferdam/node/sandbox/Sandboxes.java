@@ -38,7 +38,7 @@ public final class Sandboxes implements AutoCloseable {
   /** How the outside sees a running sandbox. */
   public record Entry(String sandbox, long epoch) {}
 
-  /** Hears of sandboxes whose VM ended by itself, once nothing of them is left. */
+  /** Hears of sandboxes whose VM ended by itself, once nothing of them is of use any more. */
   @FunctionalInterface
   public interface LossListener {
     void lost(String sandbox, long epoch, String message);
@@ -306,10 +306,7 @@ public final class Sandboxes implements AutoCloseable {
                   || !now.machine().process().equals(running.machine().process())) {
                 return false;
               }
-              journal.append(
-                  new JournalEntry.Removing(sandbox, running.epoch(), running.slot().number()));
-              Ending.letGo(cell, running);
-              ending.tryAgainLater(sandbox, cell, false);
+              ending.lost(sandbox, cell, running);
               return true;
             });
     if (mine) {

@@ -47,7 +47,8 @@ public final class FakeHost {
     private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
 
     private Node(int spare) {
-      journal = new FakeJournal(FileJournal.open(directory.resolve("journal")), acts);
+      journal =
+          new FakeJournal(FileJournal.open(directory.resolve("journal"), failure -> {}), acts);
       SandboxFiles files = new SandboxFiles(root(), directory.resolve("tokens"));
       helper =
           new FakeHelper(

@@ -32,6 +32,7 @@ class FileJournalTest {
           new Ended("sb-b", Long.MAX_VALUE, true));
 
   @TempDir Path directory;
+  private final List<JournalException> failures = new ArrayList<>();
   private Path file;
 
   @BeforeEach
@@ -41,15 +42,15 @@ class FileJournalTest {
 
   @Test
   void whatWasAppendedIsThereAfterwards() {
-    try (Journal journal = FileJournal.open(file)) {
+    try (Journal journal = open()) {
       ENTRIES.forEach(journal::append);
       assertThat(journal.latest()).isEqualTo(latest(ENTRIES));
     }
-    try (Journal journal = FileJournal.open(file)) {
+    try (Journal journal = open()) {
       assertThat(journal.latest()).isEqualTo(latest(ENTRIES));
       journal.append(new Claimed("sb-c", 1, 3));
     }
-    try (Journal journal = FileJournal.open(file)) {
+    try (Journal journal = open()) {
       assertThat(journal.latest()).contains(new Claimed("sb-c", 1, 3));
     }
   }
@@ -64,13 +65,13 @@ class FileJournalTest {
       for (byte b : left) {
         entries += b == '\n' ? 1 : 0;
       }
-      try (Journal journal = FileJournal.open(file)) {
+      try (Journal journal = open()) {
         assertThat(journal.latest())
             .as("cut at %d", cut)
             .isEqualTo(latest(ENTRIES.subList(0, entries)));
         journal.append(new Claimed("sb-z", 9, 9));
       }
-      try (Journal journal = FileJournal.open(file)) {
+      try (Journal journal = open()) {
         assertThat(journal.latest()).contains(new Claimed("sb-z", 9, 9));
       }
     }
@@ -85,12 +86,12 @@ class FileJournalTest {
       damaged[at] ^= 1;
       Files.write(file, damaged);
       if (at >= last) {
-        try (Journal journal = FileJournal.open(file)) {
+        try (Journal journal = open()) {
           assertThat(journal.latest())
               .isEqualTo(latest(ENTRIES.subList(0, ENTRIES.size() - (at == last ? 2 : 1))));
         }
       } else {
-        assertThatThrownBy(() -> FileJournal.open(file).close())
+        assertThatThrownBy(() -> open().close())
             .isInstanceOf(JournalException.class)
             .hasMessageContaining("damaged");
       }
@@ -99,8 +100,8 @@ class FileJournalTest {
 
   @Test
   void aSecondProcessIsKeptOut() {
-    try (Journal journal = FileJournal.open(file)) {
-      assertThatThrownBy(() -> FileJournal.open(file).close())
+    try (Journal journal = open()) {
+      assertThatThrownBy(() -> open().close())
           .isInstanceOf(JournalException.class)
           .hasMessageContaining("in use");
       journal.append(new Claimed("sb-a", 1, 1));
@@ -109,7 +110,7 @@ class FileJournalTest {
 
   @Test
   void fencesAreBoundedAndTheLivingAreNeverForgotten() {
-    try (Journal journal = FileJournal.open(file)) {
+    try (Journal journal = open()) {
       journal.append(new Claimed("sb-living", 1, 1));
     }
     // Written in one go: a durable write each would take long.
@@ -125,7 +126,7 @@ class FileJournalTest {
     } catch (IOException e) {
       throw new AssertionError(e);
     }
-    try (Journal journal = FileJournal.open(file)) {
+    try (Journal journal = open()) {
       assertThat(journal.latest())
           .hasSize(FileJournal.FENCES)
           .contains(new Claimed("sb-living", 1, 1))
@@ -134,8 +135,36 @@ class FileJournalTest {
     }
   }
 
+  @Test
+  void afterAFailedWriteItSaysWhyOnceAndTakesNothingUntilItIsReadAnew() {
+    JournalEntry before = new Claimed("sb-a", 1, 1);
+    JournalEntry after = new Claimed("sb-b", 1, 2);
+    try (FileJournal journal = open()) {
+      journal.append(before);
+      assertThat(journal.failure()).isEmpty();
+
+      // An interrupt closes the file under the writer: the write fails as on a broken disk.
+      Thread.currentThread().interrupt();
+      assertThatThrownBy(() -> journal.append(after)).isInstanceOf(JournalException.class);
+      assertThat(Thread.interrupted()).isTrue();
+      assertThatThrownBy(() -> journal.append(after)).isInstanceOf(JournalException.class);
+
+      assertThat(journal.failure()).isPresent();
+      assertThat(failures).hasSize(1);
+    }
+    try (FileJournal journal = open()) {
+      assertThat(journal.latest()).contains(before);
+      journal.append(after);
+      assertThat(journal.failure()).isEmpty();
+    }
+  }
+
+  private FileJournal open() {
+    return FileJournal.open(file, failures::add);
+  }
+
   private byte[] bytes() throws IOException {
-    try (Journal journal = FileJournal.open(file)) {
+    try (Journal journal = open()) {
       ENTRIES.forEach(journal::append);
     }
     return Files.readAllBytes(file);
