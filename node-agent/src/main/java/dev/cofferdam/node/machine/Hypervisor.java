@@ -44,9 +44,10 @@ public interface Hypervisor {
   Machine restore(MachineSpec spec, String template, Steps steps);
 
   /**
-   * Takes up a machine that an earlier process of ours left running.
+   * Takes up a machine that an earlier process of ours left running. It may be too busy to answer
+   * now: commands wait until it does.
    *
-   * @throws MachineException when the process is gone or does not answer
+   * @throws MachineException when the process is gone
    */
   Machine adopt(String sandbox, int slot, ProcessId process);
 

@@ -106,7 +106,9 @@ public final class QemuHypervisor implements Hypervisor {
     if (!processes.alive(process)) {
       throw new MachineException("the VMM of %s, process %s, is gone".formatted(sandbox, process));
     }
-    return connect(sandbox, slot, process, false);
+    QemuMachine machine = machine(sandbox, slot, process, false);
+    machine.connectLater();
+    return machine;
   }
 
   @Override
@@ -149,22 +151,25 @@ public final class QemuHypervisor implements Hypervisor {
   }
 
   private QemuMachine connect(String sandbox, int slot, ProcessId process, boolean snapshot) {
-    QemuMachine machine =
-        new QemuMachine(
-            helper,
-            processes,
-            sandbox,
-            slot,
-            process,
-            snapshot,
-            directory(sandbox).resolve("qmp.sock"),
-            inJail);
+    QemuMachine machine = machine(sandbox, slot, process, snapshot);
     try {
       machine.connect(CONNECT);
       return machine;
     } catch (QmpException e) {
       throw new MachineException("QEMU of " + sandbox + ": " + e.getMessage(), e);
     }
+  }
+
+  private QemuMachine machine(String sandbox, int slot, ProcessId process, boolean snapshot) {
+    return new QemuMachine(
+        helper,
+        processes,
+        sandbox,
+        slot,
+        process,
+        snapshot,
+        directory(sandbox).resolve("qmp.sock"),
+        inJail);
   }
 
   private static void undo(QemuMachine machine, RuntimeException cause) {

@@ -18,7 +18,6 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
-import org.jspecify.annotations.Nullable;
 
 /** One QEMU process and its QMP session. */
 final class QemuMachine implements Machine {
@@ -40,7 +39,9 @@ final class QemuMachine implements Machine {
   /** The end of a migration in either direction: true for a good one. */
   private final CompletableFuture<Boolean> migrated = new CompletableFuture<>();
 
-  private volatile @Nullable QmpClient qmp;
+  /** Not done while there is no session. */
+  private volatile CompletableFuture<QmpClient> session = new CompletableFuture<>();
+
   private volatile boolean letGo;
 
   QemuMachine(
@@ -65,11 +66,19 @@ final class QemuMachine implements Machine {
   void connect(Duration patience) {
     QmpClient client =
         QmpClient.connect(socket, patience, () -> processes.alive(process), this::onEvent);
-    qmp = client;
+    session.complete(client);
+    if (letGo) {
+      client.close();
+    }
     var _ =
         client
             .closed()
-            .thenRun(() -> Thread.ofVirtual().name("qmp-lost").start(() -> onSessionEnd()));
+            .thenRun(() -> Thread.ofVirtual().name("qmp-lost").start(this::onSessionEnd));
+  }
+
+  /** For a process that runs already: however long it takes to answer, it is not given up. */
+  void connectLater() {
+    Thread.ofVirtual().name("qmp-connect").start(this::reconnect);
   }
 
   /** Reads the template's devices from descriptor 5. */
@@ -166,18 +175,20 @@ final class QemuMachine implements Machine {
   @Override
   public void close() {
     letGo = true;
-    QmpClient client = qmp;
-    if (client != null) {
-      client.close();
+    if (!session.completeExceptionally(new QmpException("let go of"))) {
+      var _ = session.thenAccept(QmpClient::close);
     }
   }
 
   private QmpClient session() {
-    QmpClient client = qmp;
-    if (client == null) {
-      throw new QmpException("no session");
+    try {
+      return session.get(COMMAND.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      throw new QmpException("no session", e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new QmpException("no session: interrupted", e);
     }
-    return client;
   }
 
   private <T> void command(Supplier<T> work) {
@@ -219,8 +230,14 @@ final class QemuMachine implements Machine {
    */
   private void onSessionEnd() {
     migrated.complete(false);
+    session = new CompletableFuture<>();
+    reconnect();
+  }
+
+  private void reconnect() {
     while (!letGo) {
       if (!processes.alive(process)) {
+        session.completeExceptionally(new QmpException("the VMM's process ended"));
         ended.complete("the VMM's process ended");
         return;
       }

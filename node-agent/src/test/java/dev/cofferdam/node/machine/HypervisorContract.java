@@ -112,7 +112,7 @@ public abstract class HypervisorContract {
     hypervisor.boot(spec, steps).stop();
   }
 
-  private static MachineSpec spec(Hypervisor hypervisor, String sandbox, int slot)
+  protected static MachineSpec spec(Hypervisor hypervisor, String sandbox, int slot)
       throws IOException {
     Path directory = Files.createDirectories(hypervisor.directory(sandbox));
     Path disk = directory.resolve(MachineSpec.DISK);

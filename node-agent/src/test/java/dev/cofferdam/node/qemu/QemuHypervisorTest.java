@@ -1,5 +1,7 @@
 package dev.cofferdam.node.qemu;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dev.cofferdam.node.fake.Acts;
 import dev.cofferdam.node.fake.FakeHelper;
 import dev.cofferdam.node.fake.Kernel;
@@ -11,8 +13,10 @@ import dev.cofferdam.node.helper.VmmStart;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.HypervisorContract;
 import dev.cofferdam.node.machine.LinuxProcessTable;
+import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.ProcessTable;
+import dev.cofferdam.node.machine.Steps;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,6 +24,7 @@ import java.util.List;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The driver against the real QEMU. */
@@ -54,6 +59,25 @@ class QemuHypervisorTest extends HypervisorContract {
     Path target = Files.createDirectories(directory.resolve("t").resolve(template));
     Files.copy(source.resolve("ram"), target.resolve("ram"));
     Files.copy(source.resolve("state"), target.resolve("state"));
+  }
+
+  @Test
+  void aMachineThatIsTooBusyToAnswerIsAdoptedAndObeysOnceItCan() throws Exception {
+    Hypervisor hypervisor = hypervisor();
+    Machine machine = hypervisor.boot(spec(hypervisor, "sb-busy", 1), new Steps(System::nanoTime));
+    machine.close();
+    signal("STOP", machine);
+    Machine again = hypervisor.adopt("sb-busy", 1, machine.process());
+    assertThat(again.ended().toCompletableFuture()).isNotDone();
+    signal("CONT", machine);
+    again.resume();
+    again.stop();
+  }
+
+  private static void signal(String name, Machine machine) throws Exception {
+    Process kill =
+        new ProcessBuilder("kill", "-" + name, Long.toString(machine.process().pid())).start();
+    assertThat(kill.waitFor()).isZero();
   }
 
   /** VMMs alone are real. */
