@@ -192,6 +192,7 @@ public final class NodeApp implements AutoCloseable {
         keep(
             new RegistryConnection(
                 toScheduler,
+                new Guard("scheduler-svc", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters),
                 facts(config, hypervisor),
                 view(sandboxes, slots, templates),
                 scheduler,

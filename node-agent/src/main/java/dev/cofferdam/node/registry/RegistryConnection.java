@@ -5,15 +5,20 @@ import dev.cofferdam.internal.v1.ConnectResponse;
 import dev.cofferdam.internal.v1.NodeRegistration;
 import dev.cofferdam.internal.v1.NodeRegistryServiceGrpc;
 import dev.cofferdam.internal.v1.SandboxLost;
+import dev.cofferdam.kit.client.Guard;
 import io.grpc.Channel;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -24,6 +29,9 @@ import org.slf4j.LoggerFactory;
  * back. A stream that ends is opened again, after a pause that doubles and is drawn at random
  * within, so that many nodes do not come back at one moment.
  *
+ * <p>A stream is open once the scheduler has said a word on it; until then it is a call like any
+ * other, with a deadline and under the circuit.
+ *
  * <p>A loss that no stream is there for needs no keeping: the next registration names what runs,
  * and the scheduler compares.
  */
@@ -31,8 +39,10 @@ public final class RegistryConnection implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(RegistryConnection.class);
   private static final Duration FIRST_PAUSE = Duration.ofMillis(100);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(5);
+  private static final long OPENING_SECONDS = 10;
 
   private final NodeRegistryServiceGrpc.NodeRegistryServiceStub stub;
+  private final Guard guard;
   private final NodeFacts facts;
   private final NodeView view;
   private final ScheduledExecutorService scheduler;
@@ -45,16 +55,18 @@ public final class RegistryConnection implements AutoCloseable {
 
   /**
    * @param scheduler keeps the time; never blocked
-   * @param executor runs instructions
+   * @param executor runs instructions, and waits for streams to open
    */
   public RegistryConnection(
       Channel channel,
+      Guard guard,
       NodeFacts facts,
       NodeView view,
       ScheduledExecutorService scheduler,
       ExecutorService executor,
       RandomGenerator random) {
     this.stub = NodeRegistryServiceGrpc.newStub(channel);
+    this.guard = guard;
     this.facts = facts;
     this.view = view;
     this.scheduler = scheduler;
@@ -63,7 +75,7 @@ public final class RegistryConnection implements AutoCloseable {
   }
 
   public void start() {
-    open();
+    executor.execute(this::open);
   }
 
   /** Whether the scheduler took the registration of the stream that is open. */
@@ -93,20 +105,28 @@ public final class RegistryConnection implements AutoCloseable {
     synchronized (lock) {
       closed = true;
       if (session != null) {
-        session.end();
+        session.end("the node agent stops");
       }
     }
   }
 
   private void open() {
+    Session fresh = new Session();
     synchronized (lock) {
       if (closed) {
         return;
       }
-      Session fresh = new Session();
       session = fresh;
-      var _ = stub.connect(fresh);
-      fresh.send(ConnectRequest.newBuilder().setRegistration(registration()).build());
+    }
+    try {
+      var _ =
+          guard.call(() -> {
+            fresh.open();
+            return fresh.awaitWord();
+          });
+    } catch (StatusRuntimeException e) {
+      fresh.end("the stream did not open");
+      ended(fresh, e.getStatus());
     }
   }
 
@@ -145,7 +165,7 @@ public final class RegistryConnection implements AutoCloseable {
           .addKeyValue("description", status.getDescription())
           .addKeyValue("again_ms", pause)
           .log();
-      var _ = scheduler.schedule(this::open, pause, TimeUnit.MILLISECONDS);
+      var _ = scheduler.schedule(this::start, pause, TimeUnit.MILLISECONDS);
     }
   }
 
@@ -155,6 +175,9 @@ public final class RegistryConnection implements AutoCloseable {
     private @Nullable ScheduledFuture<?> beat;
     private boolean registered;
 
+    /** Done with the scheduler's first word, or with the end that came before any. */
+    private final CompletableFuture<Boolean> word = new CompletableFuture<>();
+
     @Override
     public void beforeStart(ClientCallStreamObserver<ConnectRequest> stream) {
       requests = stream;
@@ -162,6 +185,7 @@ public final class RegistryConnection implements AutoCloseable {
 
     @Override
     public void onNext(ConnectResponse response) {
+      word.complete(true);
       switch (response.getInstructionCase()) {
         case HEARTBEAT_INTERVAL_MS -> beatEvery(response.getHeartbeatIntervalMs());
         case REMOVE_SANDBOX -> {
@@ -176,12 +200,47 @@ public final class RegistryConnection implements AutoCloseable {
 
     @Override
     public void onError(Throwable thrown) {
-      ended(this, Status.fromThrowable(thrown));
+      over(Status.fromThrowable(thrown).asRuntimeException(Status.trailersFromThrowable(thrown)));
     }
 
     @Override
     public void onCompleted() {
-      ended(this, Status.UNAVAILABLE.withDescription("the scheduler ended the stream"));
+      over(
+          Status.UNAVAILABLE
+              .withDescription("the scheduler ended the stream")
+              .asRuntimeException());
+    }
+
+    /** Whoever waits for the first word sees to an end before it. */
+    private void over(StatusRuntimeException why) {
+      if (!word.completeExceptionally(why)) {
+        ended(this, why.getStatus());
+      }
+    }
+
+    void open() {
+      synchronized (lock) {
+        var _ = stub.connect(this);
+        send(ConnectRequest.newBuilder().setRegistration(registration()).build());
+      }
+    }
+
+    boolean awaitWord() {
+      try {
+        return word.get(OPENING_SECONDS, TimeUnit.SECONDS);
+      } catch (ExecutionException e) {
+        if (e.getCause() instanceof StatusRuntimeException why) {
+          throw why;
+        }
+        throw new IllegalStateException(e);
+      } catch (TimeoutException e) {
+        throw Status.DEADLINE_EXCEEDED
+            .withDescription("no word within %d s".formatted(OPENING_SECONDS))
+            .asRuntimeException();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw Status.CANCELLED.asRuntimeException();
+      }
     }
 
     void send(ConnectRequest request) {
@@ -194,10 +253,12 @@ public final class RegistryConnection implements AutoCloseable {
       }
     }
 
-    void end() {
-      stopBeating();
-      if (requests != null) {
-        requests.cancel("the node agent stops", null);
+    void end(String why) {
+      synchronized (lock) {
+        stopBeating();
+        if (requests != null) {
+          requests.cancel(why, null);
+        }
       }
     }
 

@@ -7,12 +7,15 @@ import dev.cofferdam.internal.v1.ConnectResponse;
 import dev.cofferdam.internal.v1.NodeHeartbeat;
 import dev.cofferdam.internal.v1.NodeRegistryServiceGrpc;
 import dev.cofferdam.internal.v1.RunningSandbox;
+import dev.cofferdam.kit.client.Guard;
+import dev.cofferdam.v1.ErrorReason;
 import io.grpc.ManagedChannel;
 import io.grpc.Server;
 import io.grpc.Status;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.inprocess.InProcessServerBuilder;
 import io.grpc.stub.StreamObserver;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
@@ -34,6 +37,7 @@ class RegistryConnectionTest {
   private final BlockingQueue<String> removed = new LinkedBlockingQueue<>();
   private final ScheduledExecutorService scheduler = Executors.newSingleThreadScheduledExecutor();
   private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
+  private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
   private Server server;
   private ManagedChannel channel;
   private RegistryConnection connection;
@@ -58,6 +62,7 @@ class RegistryConnectionTest {
     connection =
         new RegistryConnection(
             channel,
+            new Guard("scheduler-svc", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters),
             new NodeFacts(
                 "127.0.0.1:7420", 4, 4096, 65_536, 32, "emulated", "qemu", "100.80.0.0/16"),
             view(),
@@ -114,6 +119,26 @@ class RegistryConnectionTest {
     assertThat(next().hasRegistration()).isTrue();
     stream().onCompleted();
     assertThat(next().hasRegistration()).isTrue();
+  }
+
+  @Test
+  void anOpeningCountsAtTheCircuit() throws InterruptedException {
+    connection.start();
+    var _ = next();
+    stream().onError(Status.UNAVAILABLE.asRuntimeException());
+    var _ = next();
+    assertThat(openings("failed")).isEqualTo(1);
+
+    // What ends an open stream is no failed call.
+    StreamObserver<ConnectResponse> open = stream();
+    open.onNext(ConnectResponse.newBuilder().setHeartbeatIntervalMs(60_000).build());
+    open.onError(Status.UNAVAILABLE.asRuntimeException());
+    var _ = next();
+    assertThat(openings("failed")).isEqualTo(1);
+  }
+
+  private long openings(String kind) {
+    return meters.get("resilience4j.circuitbreaker.calls").tag("kind", kind).timer().count();
   }
 
   private ConnectRequest next() throws InterruptedException {
