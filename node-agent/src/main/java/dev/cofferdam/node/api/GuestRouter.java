@@ -6,11 +6,18 @@ import dev.cofferdam.node.sandbox.Sandboxes;
 import io.grpc.CallOptions;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
+import java.time.Duration;
 
 /** Sends process and file calls to the sandbox's guest, with the token that its agent asks for. */
 public final class GuestRouter implements OpaqueRelay.Router {
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+
+  /**
+   * While the link is being made again, after a restart of the helper or of us, a call waits rather
+   * than fails; for a guest whose agent is dead it must not wait for ever.
+   */
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
 
   private final Sandboxes sandboxes;
 
@@ -23,8 +30,6 @@ public final class GuestRouter implements OpaqueRelay.Router {
     Relay relay = sandboxes.relay(sandbox);
     Metadata headers = new Metadata();
     headers.put(AUTHORIZATION, "Bearer " + relay.token());
-    // While the link is being made again, after a restart of the helper or of us, a call waits
-    // rather than fails.
-    return new OpaqueRelay.Route(relay.channel(), CallOptions.DEFAULT.withWaitForReady(), headers);
+    return new OpaqueRelay.Route(relay.guest().connected(PATIENCE), CallOptions.DEFAULT, headers);
   }
 }

@@ -23,8 +23,13 @@ public interface Guest extends AutoCloseable {
    */
   void prepareSnapshot(List<String> warmUp, Duration patience);
 
-  /** For relayed calls. */
-  Channel channel();
+  /**
+   * For relayed calls, connected now. One that ends because the guest stopped answering says
+   * NODE_UNAVAILABLE.
+   *
+   * @throws dev.cofferdam.kit.error.Refusal NODE_UNAVAILABLE when there is no connection in time
+   */
+  Channel connected(Duration patience);
 
   @Override
   void close();

@@ -3,7 +3,10 @@ package dev.cofferdam.node.guest;
 import dev.cofferdam.internal.v1.ConfigureRequest;
 import dev.cofferdam.internal.v1.GuestServiceGrpc;
 import dev.cofferdam.internal.v1.PrepareSnapshotRequest;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.ErrorReason;
 import io.grpc.Channel;
+import io.grpc.ClientInterceptors;
 import io.grpc.ConnectivityState;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -20,6 +23,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
@@ -42,18 +46,36 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
 
   private static final int MAX_MESSAGE = 1 << 20;
   private static final long GONE_SECONDS = 10;
+
+  /** After that much silence a guest with open calls is asked whether it is there. */
+  private static final Duration SILENCE = Duration.ofSeconds(20);
+
+  /** How long it may take to say so: an emulated one under load is slow. */
+  private static final Duration ANSWER = Duration.ofSeconds(20);
+
   private static final long SETTLE_NANOS = 300_000_000;
 
   private final EventLoopGroup loop =
       new MultiThreadIoEventLoopGroup(
           1, new DefaultThreadFactory("guest-link", true), NioIoHandler.newFactory());
   private final Executor executor;
+  private final Duration silence;
+  private final Duration answer;
 
   /**
    * @param executor runs callbacks of calls
    */
   public UnixGuestConnector(Executor executor) {
+    this(executor, SILENCE, ANSWER);
+  }
+
+  /**
+   * @param silence at least 10 s: gRPC asks no more often
+   */
+  UnixGuestConnector(Executor executor, Duration silence, Duration answer) {
     this.executor = executor;
+    this.silence = silence;
+    this.answer = answer;
   }
 
   @Override
@@ -68,6 +90,8 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
             // gRPC sets it on every socket; a Unix socket has none, and Netty would warn at each
             // try.
             .withOption(ChannelOption.SO_KEEPALIVE, null)
+            .keepAliveTime(silence.toNanos(), TimeUnit.NANOSECONDS)
+            .keepAliveTimeout(answer.toNanos(), TimeUnit.NANOSECONDS)
             .maxInboundMessageSize(MAX_MESSAGE)
             .maxInboundMetadataSize(16 << 10)
             .disableRetry()
@@ -84,12 +108,14 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
 
   private final class GrpcGuest implements Guest {
     private final ManagedChannel channel;
+    private final Channel relayed;
     private final AtomicInteger tries = new AtomicInteger();
     private final CompletableFuture<Boolean> gone = new CompletableFuture<>();
     private volatile boolean lastConnection;
 
     GrpcGuest(ManagedChannel channel) {
       this.channel = channel;
+      this.relayed = ClientInterceptors.intercept(channel, new ReasonedEnds());
     }
 
     @Override
@@ -156,8 +182,32 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
     }
 
     @Override
-    public Channel channel() {
-      return channel;
+    public Channel connected(Duration patience) {
+      if (!ready(System.nanoTime() + patience.toNanos())) {
+        throw new Refusal(
+            ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
+            "the sandbox's agent was not reached within " + patience);
+      }
+      return relayed;
+    }
+
+    private boolean ready(long end) {
+      while (true) {
+        ConnectivityState state = channel.getState(true);
+        if (state == ConnectivityState.READY || state == ConnectivityState.SHUTDOWN) {
+          return state == ConnectivityState.READY;
+        }
+        CountDownLatch changed = new CountDownLatch(1);
+        channel.notifyWhenStateChanged(state, changed::countDown);
+        try {
+          if (!changed.await(end - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+            return false;
+          }
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+          return false;
+        }
+      }
     }
 
     @Override

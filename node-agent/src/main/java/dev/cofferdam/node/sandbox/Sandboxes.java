@@ -157,7 +157,7 @@ public final class Sandboxes implements AutoCloseable {
    */
   public Relay relay(String sandbox) {
     return switch (cells.peek(sandbox)) {
-      case Running running -> new Relay(running.guest().channel(), running.token());
+      case Running running -> new Relay(running.guest(), running.token());
       case Starting _ -> throw notRunning(sandbox, "is being started");
       case Removing _ -> throw notRunning(sandbox, "is being removed");
       case Ended _ -> throw notRunning(sandbox, "has ended");

@@ -52,7 +52,7 @@ public final class FakeGuests implements GuestConnector, AutoCloseable {
       }
 
       @Override
-      public Channel channel() {
+      public Channel connected(Duration patience) {
         return channel;
       }
 

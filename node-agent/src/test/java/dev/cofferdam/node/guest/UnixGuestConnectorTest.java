@@ -8,6 +8,9 @@ import dev.cofferdam.internal.v1.ConfigureResponse;
 import dev.cofferdam.internal.v1.GuestServiceGrpc;
 import dev.cofferdam.internal.v1.PrepareSnapshotRequest;
 import dev.cofferdam.internal.v1.PrepareSnapshotResponse;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.v1.ErrorReason;
 import io.grpc.Server;
 import io.grpc.Status;
 import io.grpc.netty.NettyServerBuilder;
@@ -39,7 +42,9 @@ class UnixGuestConnectorTest {
 
   @TempDir Path directory;
   private final EventLoopGroup loop = new MultiThreadIoEventLoopGroup(1, NioIoHandler.newFactory());
-  private final UnixGuestConnector connector = new UnixGuestConnector(ForkJoinPool.commonPool());
+  private final UnixGuestConnector connector =
+      new UnixGuestConnector(
+          ForkJoinPool.commonPool(), Duration.ofSeconds(10), Duration.ofSeconds(1));
   private final BlockingQueue<Object> asked = new LinkedBlockingQueue<>();
   private CompletableFuture<Server> prepared = new CompletableFuture<>();
 
@@ -125,6 +130,69 @@ class UnixGuestConnectorTest {
     }
   }
 
+  @Test
+  void aGuestThatIsNotReachedInTimeIsRefused() {
+    try (Guest guest = connector.connect(link())) {
+      assertThatThrownBy(() -> guest.connected(Duration.ofMillis(50)))
+          .isInstanceOfSatisfying(
+              Refusal.class,
+              refusal ->
+                  assertThat(refusal.reason())
+                      .isEqualTo(ErrorReason.ERROR_REASON_NODE_UNAVAILABLE));
+    }
+  }
+
+  @Test
+  void aRelayedCallWhoseConnectionBreaksSaysWhy() throws Exception {
+    Server server = serve();
+    try (Guest guest = connector.connect(link())) {
+      CompletableFuture<Throwable> end = hanging(guest);
+      server.shutdownNow();
+      assertThat(Refusals.reason(end.get(20, TimeUnit.SECONDS)))
+          .contains(ErrorReason.ERROR_REASON_NODE_UNAVAILABLE);
+    }
+  }
+
+  /** Takes as long as gRPC lets no keepalive be shorter than. */
+  @Test
+  void aRelayedCallEndsWhenTheGuestFreezes() throws Exception {
+    Server server = serve();
+    CompletableFuture<Void> thawed = new CompletableFuture<>();
+    try (Guest guest = connector.connect(link())) {
+      CompletableFuture<Throwable> end = hanging(guest);
+      loop.execute(thawed::join);
+      assertThat(Refusals.reason(end.get(90, TimeUnit.SECONDS)))
+          .contains(ErrorReason.ERROR_REASON_NODE_UNAVAILABLE);
+    } finally {
+      thawed.complete(null);
+      server.shutdownNow();
+    }
+  }
+
+  /** A relayed call that the guest has taken and does not answer; completes with its end. */
+  private CompletableFuture<Throwable> hanging(Guest guest) throws InterruptedException {
+    CompletableFuture<Throwable> end = new CompletableFuture<>();
+    GuestServiceGrpc.newStub(guest.connected(PATIENCE))
+        .configure(
+            ConfigureRequest.newBuilder().setHostname("hang").build(),
+            new StreamObserver<>() {
+              @Override
+              public void onNext(ConfigureResponse response) {}
+
+              @Override
+              public void onError(Throwable thrown) {
+                end.complete(thrown);
+              }
+
+              @Override
+              public void onCompleted() {
+                end.complete(new AssertionError("it was answered"));
+              }
+            });
+    assertThat(asked.poll(20, TimeUnit.SECONDS)).isNotNull();
+    return end;
+  }
+
   private Path link() {
     return directory.resolve("1.sock");
   }
@@ -145,6 +213,9 @@ class UnixGuestConnectorTest {
               public void configure(
                   ConfigureRequest request, StreamObserver<ConfigureResponse> response) {
                 asked.add(request);
+                if (request.getHostname().equals("hang")) {
+                  return;
+                }
                 if (request.getHostname().equals("refuse")) {
                   response.onError(
                       Status.PERMISSION_DENIED

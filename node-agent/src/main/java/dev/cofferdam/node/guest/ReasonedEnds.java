@@ -1,0 +1,53 @@
+package dev.cofferdam.node.guest;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.v1.ErrorReason;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ClientCall;
+import io.grpc.ClientInterceptor;
+import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
+import io.grpc.ForwardingClientCallListener.SimpleForwardingClientCallListener;
+import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+
+/**
+ * Gives a call that ends with its connection a reason, NODE_UNAVAILABLE: gRPC says no more than
+ * UNAVAILABLE, and a relayed call's end is all that its client sees.
+ */
+final class ReasonedEnds implements ClientInterceptor {
+  private static final Metadata.Key<byte[]> DETAILS =
+      Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);
+
+  @Override
+  public <Q, A> ClientCall<Q, A> interceptCall(
+      MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
+    return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
+      @Override
+      public void start(Listener<A> listener, Metadata headers) {
+        super.start(
+            new SimpleForwardingClientCallListener<A>(listener) {
+              @Override
+              public void onClose(Status status, Metadata trailers) {
+                if (status.getCode() == Status.Code.UNAVAILABLE && !trailers.containsKey(DETAILS)) {
+                  StatusRuntimeException reasoned = Refusals.toStatus(gone(status));
+                  super.onClose(reasoned.getStatus(), Status.trailersFromThrowable(reasoned));
+                } else {
+                  super.onClose(status, trailers);
+                }
+              }
+            },
+            headers);
+      }
+    };
+  }
+
+  private static Refusal gone(Status status) {
+    return new Refusal(
+        ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
+        "the sandbox's agent does not answer: " + status.getDescription());
+  }
+}
