@@ -219,15 +219,15 @@ public final class NodeApp implements AutoCloseable {
                 new Guard("vault-broker", ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, meters),
                 name(config),
                 sandboxes::inSlot)
-            .start(scheduler));
+            .start());
     keep(
         AdminServer.start(
             config.adminListen(),
             meters,
             Map.of(
-                "templates",
                 "journal",
                 journal::failure,
+                "templates",
                 templates::notReady,
                 "scheduler",
                 () ->
@@ -249,7 +249,6 @@ public final class NodeApp implements AutoCloseable {
   }
 
   /**
-  /**
    * Without a journal this process can neither start nor remove anything, and does not know what is
    * on disk. Its end fences it: the scheduler places nothing here any more, while the sandboxes run
    * on. The next process reads anew, or does not start.
@@ -260,6 +259,7 @@ public final class NodeApp implements AutoCloseable {
     Thread.ofPlatform().daemon().name("exit").start(exit);
   }
 
+  /**
    * A node that can restore nothing yet is none to place on: it registers once its templates are
    * ready.
    */

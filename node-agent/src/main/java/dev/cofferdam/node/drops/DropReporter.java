@@ -9,15 +9,16 @@ import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.helper.SlotDrop;
 import io.grpc.Channel;
 import io.grpc.StatusRuntimeException;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
-import java.util.function.IntFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,6 +37,13 @@ public final class DropReporter implements AutoCloseable {
   private static final long RECONNECT_NANOS = 500_000_000;
   private static final long DEADLINE_SECONDS = 5;
 
+  /** Who is in the slots. */
+  @FunctionalInterface
+  public interface Tenants {
+    /** Whose doing it was what a slot did at that time, where that is known. */
+    Optional<String> inSlot(int slot, Instant at);
+  }
+
   private record Kind(String sandbox, String protocol, String destination, int port) {}
 
   private record Tally(long count, long firstTimeMs) {
@@ -48,36 +56,30 @@ public final class DropReporter implements AutoCloseable {
   private final DropReportServiceGrpc.DropReportServiceBlockingStub stub;
   private final Guard guard;
   private final String node;
-  private final IntFunction<Optional<String>> inSlot;
+  private final Tenants tenants;
   private final Map<Kind, Tally> pending = new LinkedHashMap<>();
+  private final ScheduledExecutorService reports =
+      Executors.newSingleThreadScheduledExecutor(Thread.ofVirtual().name("drops-report").factory());
   private volatile boolean closed;
   private final Thread watcher;
 
   /**
    * @param node this node's name
-   * @param inSlot which sandbox is in a slot
    */
   public DropReporter(
-      NodeHelper helper,
-      Channel broker,
-      Guard guard,
-      String node,
-      IntFunction<Optional<String>> inSlot) {
+      NodeHelper helper, Channel broker, Guard guard, String node, Tenants tenants) {
     this.helper = helper;
     this.stub = DropReportServiceGrpc.newBlockingStub(broker);
     this.guard = guard;
     this.node = node;
-    this.inSlot = inSlot;
+    this.tenants = tenants;
     this.watcher = Thread.ofVirtual().name("drops-watch").unstarted(this::watch);
   }
 
-  /**
-   * @param scheduler beats the time of the reports
-   */
-  public DropReporter start(ScheduledExecutorService scheduler) {
+  public DropReporter start() {
     watcher.start();
     var _ =
-        scheduler.scheduleWithFixedDelay(
+        reports.scheduleWithFixedDelay(
             this::report, PERIOD_MILLIS, PERIOD_MILLIS, TimeUnit.MILLISECONDS);
     return this;
   }
@@ -86,12 +88,15 @@ public final class DropReporter implements AutoCloseable {
   public void close() {
     closed = true;
     watcher.interrupt();
+    reports.shutdownNow();
   }
 
   void accept(SlotDrop drop) {
-    Optional<String> sandbox = inSlot.apply(drop.slot());
+    Optional<String> sandbox =
+        tenants.inSlot(drop.slot(), Instant.ofEpochMilli(drop.firstTimeMs()));
     if (sandbox.isEmpty()) {
-      // Of a template that is being made, or of a sandbox that has just gone: nobody's record.
+      // Of a template that is being made, or of a sandbox that has gone, though another may be in
+      // its place by now: nobody's record.
       return;
     }
     Tally tally = new Tally(Math.max(drop.count(), 1), drop.firstTimeMs());

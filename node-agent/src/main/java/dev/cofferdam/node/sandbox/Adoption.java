@@ -15,7 +15,11 @@ import dev.cofferdam.node.sandbox.SandboxState.Running;
 import dev.cofferdam.node.slot.Slot;
 import dev.cofferdam.node.slot.SlotPool;
 import java.io.IOException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.ExecutorService;
 import java.util.function.BiConsumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,9 +36,11 @@ final class Adoption {
   private final GuestConnector guests;
   private final SandboxFiles files;
   private final Journal journal;
+  private final ExecutorService executor;
   private final BiConsumer<String, Running> watch;
 
   /**
+   * @param executor runs what overlaps
    * @param watch gets every sandbox that runs
    */
   Adoption(
@@ -46,6 +52,7 @@ final class Adoption {
       GuestConnector guests,
       SandboxFiles files,
       Journal journal,
+      ExecutorService executor,
       BiConsumer<String, Running> watch) {
     this.cells = cells;
     this.ending = ending;
@@ -55,25 +62,24 @@ final class Adoption {
     this.guests = guests;
     this.files = files;
     this.journal = journal;
+    this.executor = executor;
     this.watch = watch;
   }
 
-  /** Takes up what an earlier process left: once, before anything else. */
+  /**
+   * Takes up what an earlier process left: once, before anything else. All at a time, for each of
+   * them may have to wait for somebody.
+   */
   void recover(ProcessTable processes) {
     Recovery plan = Recovery.plan(journal.latest(), processes, files.present());
     slots.recover(plan.slots());
     for (JournalEntry.Ended fence : plan.fences()) {
       cells.run(fence.sandbox(), cell -> cell.state = new Ended(fence.epoch(), fence.repeatable()));
     }
-    plan.adopt().forEach(this::adopt);
-    for (JournalEntry entry : plan.remove()) {
-      cells.run(
-          entry.sandbox(),
-          cell -> {
-            cell.state = new Removing(entry.epoch(), Recovery.slot(entry), Optional.empty());
-            ending.tryAgainLater(entry.sandbox(), cell, entry instanceof JournalEntry.Claimed);
-          });
-    }
+    List<Runnable> works = new ArrayList<>();
+    plan.adopt().forEach(entry -> works.add(() -> adopt(entry)));
+    plan.remove().forEach(entry -> works.add(() -> remove(entry)));
+    Tasks.all(executor, works);
     for (String stray : plan.strays()) {
       try {
         files.delete(stray);
@@ -81,6 +87,15 @@ final class Adoption {
         log.atWarn().setMessage("stray_not_deleted").addKeyValue("name", stray).setCause(e).log();
       }
     }
+  }
+
+  private void remove(JournalEntry entry) {
+    cells.run(
+        entry.sandbox(),
+        cell -> {
+          cell.state = new Removing(entry.epoch(), Recovery.slot(entry), Optional.empty());
+          ending.tryAgainLater(entry.sandbox(), cell, entry instanceof JournalEntry.Claimed);
+        });
   }
 
   /**
@@ -101,7 +116,10 @@ final class Adoption {
             Slot slot = slots.adopt(entry.slot());
             Guest guest = guests.connect(slot.link());
             capacity.adopt(entry.size());
-            Running running = new Running(entry.epoch(), slot, machine, guest, token, entry.size());
+            // Nobody else was in its slot since before this process.
+            Instant since = Instant.EPOCH;
+            Running running =
+                new Running(entry.epoch(), slot, machine, guest, token, entry.size(), since);
             cell.state = running;
             watch.accept(sandbox, running);
             log.atInfo().setMessage("sandbox_adopted").addKeyValue("sandbox", sandbox).log();

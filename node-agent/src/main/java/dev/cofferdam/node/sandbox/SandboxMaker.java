@@ -25,9 +25,9 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.random.RandomGenerator;
@@ -85,8 +85,8 @@ public final class SandboxMaker {
   /**
    * Fills a slot that is claimed, journalled and empty.
    *
-   * @throws RuntimeException a {@link Refusal} or the gateway's status. What was made until then is
-   *     left for {@link Teardown}, but no thread of ours works on it any more
+   * @throws RuntimeException a {@link Refusal} or the gateway's status. What was made until this or
+   *     an {@link Error} is left for {@link Teardown}, but no thread of ours works on it any more
    */
   Running make(StartOrder order, Template template, Slot slot, Steps steps) {
     Future<?> attached =
@@ -106,20 +106,22 @@ public final class SandboxMaker {
       try {
         GuestIdentity identity = identity(order);
         files.writeToken(order.sandbox(), identity.token());
-        steps.time("attach_wait", () -> join(attached));
+        steps.time("attach_wait", () -> Tasks.join(attached));
+        Instant since = Instant.ofEpochMilli(clock.millis());
         steps.time("guest", () -> guest.configure(identity, restored ? RESTORED : BOOTED));
-        return new Running(order.epoch(), slot, machine, guest, identity.token(), order.size());
-      } catch (IOException | RuntimeException e) {
+        return new Running(
+            order.epoch(), slot, machine, guest, identity.token(), order.size(), since);
+      } catch (IOException | RuntimeException | Error e) {
         guest.close();
         machine.close();
         throw e;
       }
     } catch (IOException e) {
-      settle(attached);
       throw failed(order, e);
     } catch (RuntimeException e) {
-      settle(attached);
       throw refusal(order, e);
+    } finally {
+      Tasks.settle(attached);
     }
   }
 
@@ -139,11 +141,10 @@ public final class SandboxMaker {
       try {
         prepare(order, slot, steps);
         Machine machine = hypervisor.restore(spec(order, template, slot), template.name(), steps);
-        steps.time("disk_wait", () -> join(copied));
+        steps.time("disk_wait", () -> Tasks.join(copied));
         return machine;
-      } catch (RuntimeException e) {
-        settle(copied);
-        throw e;
+      } finally {
+        Tasks.settle(copied);
       }
     }
   }
@@ -182,34 +183,6 @@ public final class SandboxMaker {
       SparseFile.copy(template.disk(), template.diskExtents(), channel);
     } catch (IOException e) {
       throw new MachineException("the disk was not copied: " + e.getMessage(), e);
-    }
-  }
-
-  private static void join(Future<?> future) {
-    try {
-      var _ = future.get();
-    } catch (ExecutionException e) {
-      if (e.getCause() instanceof RuntimeException cause) {
-        throw cause;
-      }
-      if (e.getCause() instanceof Error cause) {
-        throw cause;
-      }
-      throw new IllegalStateException(e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new MachineException("interrupted", e);
-    }
-  }
-
-  /**
-   * Waits for what failed or does not matter any more, so that it cannot happen after its undoing.
-   */
-  private static void settle(Future<?> future) {
-    try {
-      join(future);
-    } catch (RuntimeException e) {
-      // The failure that led here is the one to tell.
     }
   }
 

@@ -4,6 +4,7 @@ import dev.cofferdam.node.guest.Guest;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.slot.Slot;
+import java.time.Instant;
 import java.util.Optional;
 
 /**
@@ -23,9 +24,19 @@ sealed interface SandboxState {
   /** Being made by the thread that holds the sandbox's lock. */
   record Starting(long epoch) implements SandboxState {}
 
-  /** Its guest answers. The token drives the guest's agent. */
+  /**
+   * Its guest answers. The token drives the guest's agent.
+   *
+   * @param since what its slot did before this is not its doing, in milliseconds
+   */
   record Running(
-      long epoch, Slot slot, Machine machine, Guest guest, String token, MachineSize size)
+      long epoch,
+      Slot slot,
+      Machine machine,
+      Guest guest,
+      String token,
+      MachineSize size,
+      Instant since)
       implements SandboxState {
     @Override
     public String toString() {

@@ -18,6 +18,7 @@ import dev.cofferdam.node.slot.SlotPool;
 import dev.cofferdam.node.template.Template;
 import dev.cofferdam.node.template.TemplateCatalog;
 import dev.cofferdam.v1.ErrorReason;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -93,7 +94,16 @@ public final class Sandboxes implements AutoCloseable {
     this.ending = new Ending(teardown, capacity, journal, metrics);
     this.adoption =
         new Adoption(
-            cells, ending, capacity, hypervisor, slots, guests, files, journal, this::watch);
+            cells,
+            ending,
+            capacity,
+            hypervisor,
+            slots,
+            guests,
+            files,
+            journal,
+            executor,
+            this::watch);
   }
 
   public void onLoss(LossListener listener) {
@@ -178,11 +188,13 @@ public final class Sandboxes implements AutoCloseable {
     return entries;
   }
 
-  /** Who is in a slot. */
-  public Optional<String> inSlot(int slot) {
+  /** Who did what a slot did at that time: nobody, if it was before the one who is in it now. */
+  public Optional<String> inSlot(int slot, Instant at) {
     String[] found = new String[1];
     cells.forEach((sandbox, state) -> {
-      if (state instanceof Running running && running.slot().number() == slot) {
+      if (state instanceof Running running
+          && running.slot().number() == slot
+          && !at.isBefore(running.since())) {
         found[0] = sandbox;
       }
     });
@@ -230,26 +242,31 @@ public final class Sandboxes implements AutoCloseable {
     starts.acquireUninterruptibly();
     try {
       capacity.reserve(order.size());
-      Optional<Slot> slot;
-      try {
-        slot = steps.time("slot", slots::claim);
-      } catch (HelperException e) {
-        capacity.release(order.size());
-        throw SandboxMaker.failed(order, e);
-      }
-      if (slot.isEmpty()) {
-        capacity.release(order.size());
-        throw new Refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "every slot of this node is taken");
-      }
+      Slot slot = claim(order, steps);
       cell.state = new Starting(order.epoch());
-      try {
-        return make(order, template, slot.get(), cell, steps);
-      } catch (RuntimeException e) {
-        metrics.failed();
-        throw e;
-      }
+      return make(order, template, slot, cell, steps);
     } finally {
       starts.release();
+    }
+  }
+
+  private Slot claim(StartOrder order, Steps steps) {
+    boolean claimed = false;
+    try {
+      Slot slot =
+          steps
+              .time("slot", slots::claim)
+              .orElseThrow(() ->
+                  new Refusal(
+                      ErrorReason.ERROR_REASON_NO_CAPACITY, "every slot of this node is taken"));
+      claimed = true;
+      return slot;
+    } catch (HelperException e) {
+      throw SandboxMaker.failed(order, e);
+    } finally {
+      if (!claimed) {
+        capacity.release(order.size());
+      }
     }
   }
 
@@ -274,11 +291,12 @@ public final class Sandboxes implements AutoCloseable {
           .addKeyValue("steps_ms", steps.millis())
           .log();
       return new Started(hypervisor.isolation(), steps.millis());
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
+      metrics.failed();
       log.atWarn()
           .setMessage("sandbox_not_started")
           .addKeyValue("sandbox", sandbox)
-          .addKeyValue("cause", e.getMessage())
+          .addKeyValue("cause", e.toString())
           .log();
       cell.state = new Removing(order.epoch(), slot.number(), Optional.of(order.size()));
       ending.tryAgainLater(sandbox, cell, true);

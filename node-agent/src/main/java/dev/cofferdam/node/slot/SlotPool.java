@@ -271,17 +271,25 @@ public final class SlotPool {
   }
 
   private Slot makeOrHoldBack(int number) {
+    boolean made = false;
     try {
-      return make(number);
-    } catch (HelperException e) {
-      lock.lock();
-      try {
-        used.remove(number);
-        dirty.add(number);
-      } finally {
-        lock.unlock();
+      Slot slot = make(number);
+      made = true;
+      return slot;
+    } finally {
+      if (!made) {
+        holdBack(number);
       }
-      throw e;
+    }
+  }
+
+  private void holdBack(int number) {
+    lock.lock();
+    try {
+      used.remove(number);
+      dirty.add(number);
+    } finally {
+      lock.unlock();
     }
   }
 

@@ -17,6 +17,7 @@ import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -25,6 +26,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 class DropReporterTest {
+  private static final Instant SINCE = Instant.ofEpochMilli(3);
+
   private final List<ReportDropsRequest> reports = new ArrayList<>();
   private boolean away;
   private InProcess broker;
@@ -60,7 +63,8 @@ class DropReporterTest {
             new Guard(
                 "broker", ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, new SimpleMeterRegistry()),
             "n1",
-            slot -> slot == 1 ? Optional.of("sb-a") : Optional.empty());
+            (slot, at) ->
+                slot == 1 && !at.isBefore(SINCE) ? Optional.of("sb-a") : Optional.empty());
   }
 
   @AfterEach
@@ -74,7 +78,7 @@ class DropReporterTest {
     reporter.accept(new SlotDrop(1, "udp", "8.8.8.8", 53, 3, 2000));
     reporter.accept(new SlotDrop(1, "udp", "8.8.8.8", 53, 4, 1000));
     reporter.accept(new SlotDrop(1, "icmp", "8.8.8.8", 0, 1, 3000));
-    reporter.accept(new SlotDrop(2, "udp", "8.8.8.8", 53, 9, 1));
+    reporter.accept(new SlotDrop(2, "udp", "8.8.8.8", 53, 9, 2000));
     reporter.report();
     reporter.report();
 
@@ -82,6 +86,14 @@ class DropReporterTest {
     assertThat(reports.getFirst().getNode()).isEqualTo("n1");
     assertThat(reports.getFirst().getDropsList())
         .containsExactly(drop("udp", "8.8.8.8", 53, 7, 1000), drop("icmp", "8.8.8.8", 0, 1, 3000));
+  }
+
+  @Test
+  void whatASlotDidBeforeItsSandboxIsNotTheSandboxsRecord() {
+    reporter.accept(new SlotDrop(1, "udp", "8.8.8.8", 53, 3, 2));
+    reporter.accept(new SlotDrop(1, "udp", "8.8.8.8", 53, 1, 3));
+    reporter.report();
+    assertThat(reports.getFirst().getDropsList()).containsExactly(drop("udp", "8.8.8.8", 53, 1, 3));
   }
 
   @Test

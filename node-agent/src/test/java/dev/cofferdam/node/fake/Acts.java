@@ -26,6 +26,15 @@ public final class Acts {
     failure = with;
   }
 
+  /** As {@link #fail}, with what nobody is prepared for. */
+  public synchronized void crash(String act) {
+    fail(
+        act,
+        () -> {
+          throw new StackOverflowError(act);
+        });
+  }
+
   public synchronized void heal() {
     failing = Optional.empty();
   }

@@ -13,6 +13,7 @@ import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.v1.ErrorReason;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -151,6 +152,32 @@ class SandboxesTest {
     assertThat(host.kernel.running()).containsExactly(A);
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "slot.create",
+        "journal.claimed",
+        "gateway.attach",
+        "sandbox.prepare",
+        "machine.start",
+        "machine.resume",
+        "guest.configure",
+        "journal.running"
+      })
+  void aStartThatCrashesAnywhereLeavesNothingAndMayBeRepeated(String act) {
+    node.acts.crash(act);
+    assertThatThrownBy(() -> node.sandboxes.start(order(A, 1)))
+        .isInstanceOf(StackOverflowError.class);
+    node.acts.heal();
+    node.slots.maintain();
+    assertNothingLeft();
+    assertThat(node.slots.available()).isEqualTo(FakeHost.SLOTS);
+    assertThat(node.sandboxes.freeMemoryMib()).isEqualTo(1536);
+
+    node.sandboxes.start(order(A, 1));
+    assertThat(host.kernel.running()).containsExactly(A);
+  }
+
   @Test
   void aGatewayThatRefusesSaysWhy() {
     node.acts.fail(
@@ -236,6 +263,37 @@ class SandboxesTest {
   }
 
   @Test
+  void aVmThatEndsWhileTheJournalFailsIsLetGoOfAllTheSame()
+      throws ExecutionException, InterruptedException, TimeoutException {
+    CompletableFuture<String> lost = new CompletableFuture<>();
+    node.sandboxes.onLoss((sandbox, epoch, message) -> lost.complete(sandbox));
+    node.sandboxes.start(order(A, 7));
+    node.acts.fail("journal.removing", () -> failure("journal.removing"));
+    host.kernel.kill(1);
+
+    assertThat(lost.get(10, TimeUnit.SECONDS)).isEqualTo(A);
+    assertReason(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, () -> node.sandboxes.relay(A));
+    assertThat(node.sandboxes.running()).isEmpty();
+
+    node.acts.heal();
+    node.sandboxes.sweep();
+    assertNothingLeft();
+  }
+
+  @Test
+  void whatASlotDidIsTheDoingOfWhoWasInItThen() {
+    Instant before = Instant.now().minusMillis(1);
+    assertThat(node.sandboxes.inSlot(1, Instant.MAX)).isEmpty();
+    node.sandboxes.start(order(A, 1));
+    assertThat(node.sandboxes.inSlot(1, before)).isEmpty();
+    assertThat(node.sandboxes.inSlot(1, Instant.now())).contains(A);
+    assertThat(node.sandboxes.inSlot(2, Instant.now())).isEmpty();
+
+    restart();
+    assertThat(node.sandboxes.inSlot(1, before)).contains(A);
+  }
+
+  @Test
   void afterAKillRunningSandboxesAreTakenUpWithTheirTokens() {
     node.sandboxes.start(order(A, 3));
     String token = node.sandboxes.relay(A).token();
@@ -305,7 +363,7 @@ class SandboxesTest {
       case "slot.create", "sandbox.prepare", "vmm.stop" ->
           new HelperException(HelperException.Code.FAILED, act);
       case "machine.start", "machine.resume", "guest.configure" -> new MachineException(act);
-      case "journal.claimed", "journal.running" -> new JournalException(act);
+      case "journal.claimed", "journal.running", "journal.removing" -> new JournalException(act);
       default -> new Refusal(ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE, act);
     };
   }
