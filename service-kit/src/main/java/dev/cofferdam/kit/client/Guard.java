@@ -64,7 +64,8 @@ public final class Guard {
                 .intervalFunction(IntervalFunction.ofExponentialRandomBackoff(50, 3.0, 0.3))
                 .retryOnException(e ->
                     e instanceof StatusRuntimeException status
-                        && status.getStatus().getCode() == Status.Code.UNAVAILABLE)
+                        && status.getStatus().getCode() == Status.Code.UNAVAILABLE
+                        && Refusals.reason(status).isEmpty())
                 .build());
   }
 
@@ -79,7 +80,8 @@ public final class Guard {
   }
 
   /**
-   * Calls up to three times while the party is UNAVAILABLE. Only for what may safely happen twice.
+   * Calls up to three times while the party itself is UNAVAILABLE. Only for what may safely happen
+   * twice.
    */
   public <T> T idempotent(Supplier<T> call) {
     return retry.executeSupplier(() -> call(call));

@@ -44,7 +44,7 @@ class GuardTest {
   void aPartyThatSaysWhoIsAwayIsNotAwayItself() {
     for (int i = 0; i < 50; i++) {
       assertThatThrownBy(() ->
-              guard.call(() -> {
+              guard.idempotent(() -> {
                 calls.incrementAndGet();
                 throw Refusals.toStatus(
                     new Refusal(ErrorReason.ERROR_REASON_STORE_UNAVAILABLE, "sealed"));
