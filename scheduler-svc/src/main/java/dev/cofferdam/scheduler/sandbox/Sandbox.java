@@ -9,7 +9,6 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.UUID;
 import java.util.regex.Pattern;
 
 /**
@@ -62,11 +61,6 @@ public record Sandbox(
   /** Opaque to clients; changes with every change of the record. */
   public String etag() {
     return "v" + Long.toString(version, Character.MAX_RADIX);
-  }
-
-  /** Whether it holds memory, disk and a slot of its node. */
-  public boolean holdsResources() {
-    return !(state instanceof Ended);
   }
 
   /** The record of a create that begins. */
@@ -145,11 +139,6 @@ public record Sandbox(
       case Running _ -> throw cannot("end");
       case Ended _ -> throw cannot("end");
     };
-  }
-
-  /** Empty unless it is {@link Starting}. */
-  public Optional<UUID> startingProcess() {
-    return state instanceof Starting starting ? Optional.of(starting.process()) : Optional.empty();
   }
 
   private Transition stop(EndCause cause, String message) {

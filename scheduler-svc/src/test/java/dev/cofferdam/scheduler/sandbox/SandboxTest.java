@@ -23,9 +23,6 @@ class SandboxTest {
     assertThat(running.policyRevision()).isEqualTo(3);
     assertThat(ended.state())
         .isEqualTo(new SandboxState.Ended(EndCause.DELETED, "deleted", Samples.NOW));
-    assertThat(starting.holdsResources()).isTrue();
-    assertThat(stopping.holdsResources()).isTrue();
-    assertThat(ended.holdsResources()).isFalse();
   }
 
   @Test

@@ -7,7 +7,6 @@ import io.grpc.BindableService;
 import io.grpc.Server;
 import io.grpc.ServerInterceptors;
 import io.grpc.ServerServiceDefinition;
-import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
@@ -56,11 +55,6 @@ public final class RpcServer implements AutoCloseable {
   /** The port that it listens on. */
   public int port() {
     return server.getPort();
-  }
-
-  /** What the standard health service answers, for all services of this listener together. */
-  public void serving(boolean serving) {
-    health.setStatus("", serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
   }
 
   /** Refuses new calls, gives open ones 2 s, then ends them. */
