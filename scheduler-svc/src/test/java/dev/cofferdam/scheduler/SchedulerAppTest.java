@@ -165,8 +165,8 @@ class SchedulerAppTest extends MeshTest {
     assertThat(operator.registerToken(fine)).isEqualTo(operator.registerToken(fine));
     assertRefused(
         () -> operator.registerToken(fine.toBuilder().setTenant("other").build()),
-        Status.Code.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_INVALID_ARGUMENT);
+        Status.Code.ALREADY_EXISTS,
+        ErrorReason.ERROR_REASON_REQUEST_ID_REUSED);
   }
 
   @Test

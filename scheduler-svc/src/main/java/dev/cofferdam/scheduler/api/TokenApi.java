@@ -55,7 +55,9 @@ public final class TokenApi extends TokenServiceGrpc.TokenServiceImplBase {
         observer.onCompleted();
       }
       case TokenStore.Registration.Taken _ ->
-          throw invalid("token " + token.id() + " or its hash is registered differently already");
+          throw new Refusal(
+              ErrorReason.ERROR_REASON_REQUEST_ID_REUSED,
+              "another token has the id " + token.id() + " or the same hash");
     }
   }
 
