@@ -62,37 +62,59 @@ public final class IdempotentCreates implements AutoCloseable {
 
   /** Blocks until the sandbox runs or the create has been undone. */
   public Sandbox create(String tenant, String token, CreateSpec spec) {
-    Optional<RequestKey> request = spec.request();
-    if (request.isEmpty()) {
-      CompletableFuture<Sandbox> result = new CompletableFuture<>();
-      run(() -> made(tenant, token, spec), result, () -> {});
+    return spec.request().isPresent()
+        ? shared(tenant, token, spec, spec.request().get())
+        : single(tenant, token, spec);
+  }
+
+  @Override
+  public void close() {
+    Shutdown.gently(workers);
+  }
+
+  /** Without an id to ask again by: where the caller gets no answer, the sandbox goes. */
+  private Sandbox single(String tenant, String token, CreateSpec spec) {
+    CompletableFuture<Sandbox> result = new CompletableFuture<>();
+    run(() -> made(tenant, token, spec), result);
+    try {
       Sandbox made = await(result);
       if (Context.current().isCancelled()) {
-        // Nobody will ever learn this one's id.
-        var _ = ender.stop(made.id(), EndCause.DELETED, "the caller left before the answer");
-        ender.finishLater(made.id());
+        discard(made);
       }
       return made;
+    } catch (RuntimeException e) {
+      // Either this is the result from now on, for the worker to see, or one came just before.
+      if (!result.completeExceptionally(e) && !result.isCompletedExceptionally()) {
+        discard(result.join());
+      }
+      throw e;
     }
-    Fingerprint fingerprint = request.get().fingerprint();
-    Key key = new Key(tenant, request.get().id());
+  }
+
+  private void discard(Sandbox made) {
+    ender.endLater(made.id(), EndCause.DELETED, "the caller left before the answer");
+  }
+
+  private Sandbox shared(String tenant, String token, CreateSpec spec, RequestKey request) {
+    Fingerprint fingerprint = request.fingerprint();
+    Key key = new Key(tenant, request.id());
     Work mine = new Work(fingerprint, new CompletableFuture<>());
     @Nullable Work other = leaders.putIfAbsent(key, mine);
     if (other != null) {
       requireSame(fingerprint, other.fingerprint());
       return await(other.result());
     }
-    // The id is free again before anyone is answered: a caller that was refused may try again.
     run(
-        () -> knownOrMade(tenant, token, spec, request.get()),
-        mine.result(),
-        () -> leaders.remove(key));
+        () -> {
+          try {
+            return knownOrMade(tenant, token, spec, request);
+          } finally {
+            // Before anyone is answered: a caller that was refused may try again at once.
+            leaders.remove(key);
+          }
+        },
+        mine.result());
     return await(mine.result());
-  }
-
-  @Override
-  public void close() {
-    Shutdown.gently(workers);
   }
 
   private Sandbox knownOrMade(String tenant, String token, CreateSpec spec, RequestKey request) {
@@ -138,20 +160,15 @@ public final class IdempotentCreates implements AutoCloseable {
     }
   }
 
-  private void run(Supplier<Sandbox> work, CompletableFuture<Sandbox> result, Runnable before) {
+  private void run(Supplier<Sandbox> work, CompletableFuture<Sandbox> result) {
     workers.execute(() -> {
-      @Nullable Sandbox sandbox = null;
-      @Nullable Throwable failure = null;
       try {
-        sandbox = work.get();
+        Sandbox sandbox = work.get();
+        if (!result.complete(sandbox)) {
+          discard(sandbox);
+        }
       } catch (RuntimeException | Error e) {
-        failure = e;
-      }
-      before.run();
-      if (failure != null) {
-        result.completeExceptionally(failure);
-      } else {
-        result.complete(sandbox);
+        result.completeExceptionally(e);
       }
     });
   }

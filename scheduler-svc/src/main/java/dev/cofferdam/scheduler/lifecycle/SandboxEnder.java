@@ -16,9 +16,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Semaphore;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,7 +29,6 @@ public final class SandboxEnder implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(SandboxEnder.class);
   private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
   private static final Duration LAST_RETRY = Duration.ofSeconds(30);
-  private static final int PARALLEL = 32;
 
   private final SandboxStore store;
   private final BrokerClient broker;
@@ -42,8 +38,7 @@ public final class SandboxEnder implements AutoCloseable {
   private final InstantSource clock;
   private final Map<String, CompletableFuture<Boolean>> finishing = new ConcurrentHashMap<>();
   private final Map<String, Retry> retries = new ConcurrentHashMap<>();
-  private final Semaphore parallel = new Semaphore(PARALLEL);
-  private final ExecutorService background = Executors.newVirtualThreadPerTaskExecutor();
+  private final Backlog backlog = new Backlog(32);
 
   private record Retry(Duration pause, Instant notBefore) {}
 
@@ -124,15 +119,18 @@ public final class SandboxEnder implements AutoCloseable {
     return done;
   }
 
+  /** {@link #stop} and {@link #finish}, in the background. */
+  void endLater(String id, EndCause cause, String message) {
+    backlog.add(
+        id,
+        () -> {
+          var _ = stop(id, cause, message);
+          finish(id);
+        });
+  }
+
   public void finishLater(String id) {
-    background.execute(() -> {
-      parallel.acquireUninterruptibly();
-      try {
-        finish(id);
-      } finally {
-        parallel.release();
-      }
-    });
+    backlog.add(id, () -> finish(id));
   }
 
   /** Takes up again what is due, of sandboxes that are stopping. */
@@ -152,7 +150,7 @@ public final class SandboxEnder implements AutoCloseable {
 
   @Override
   public void close() {
-    Shutdown.gently(background);
+    backlog.close();
   }
 
   private boolean attempt(String id) {
@@ -168,12 +166,15 @@ public final class SandboxEnder implements AutoCloseable {
         boolean removed =
             tried(
                 "remove", sandbox, () -> cluster.link(sandbox.node()).remove(id, sandbox.epoch()));
+        if (removed) {
+          // Whatever becomes of the record: nothing of it holds the node's room any longer.
+          cluster.release(sandbox.node(), id);
+        }
         if (!revoked || !removed) {
           yield false;
         }
         boolean ended = store.apply(sandbox.ended(clock.instant()));
         if (ended) {
-          cluster.release(sandbox.node(), id);
           log.atInfo().setMessage("sandbox_ended").addKeyValue("sandbox", id).log();
         }
         yield ended;
