@@ -147,7 +147,7 @@ class FailureTest extends MeshTest {
   }
 
   @Test
-  void aSandboxDeletedWhileItStartsIsGoneAfterwards() {
+  void aSandboxDeletedWhileItStartsIsGoneAfterwardsAndItsRequestIdIsFree() throws Exception {
     CountDownLatch arrived = new CountDownLatch(1);
     CountDownLatch go = new CountDownLatch(1);
     mesh.node.hook =
@@ -157,9 +157,10 @@ class FailureTest extends MeshTest {
             await(go);
           }
         };
+    CreateSandboxRequest request = CreateSandboxRequest.newBuilder().setRequestId("r1").build();
     CompletableFuture<Throwable> create =
         CompletableFuture.supplyAsync(
-            () -> org.assertj.core.api.Assertions.catchThrowable(this::create),
+            () -> org.assertj.core.api.Assertions.catchThrowable(() -> acme.createSandbox(request)),
             Thread::startVirtualThread);
     await(arrived);
     String id =
@@ -172,8 +173,8 @@ class FailureTest extends MeshTest {
             Thread::startVirtualThread);
     awaitState(id, SandboxState.SANDBOX_STATE_STOPPING);
     go.countDown();
-    deleted.join();
-    assertThat(create.join())
+    deleted.get(Mesh.PATIENCE_S, TimeUnit.SECONDS);
+    assertThat(create.get(Mesh.PATIENCE_S, TimeUnit.SECONDS))
         .isInstanceOfSatisfying(
             StatusRuntimeException.class,
             e ->
@@ -182,6 +183,58 @@ class FailureTest extends MeshTest {
     assertThat(mesh.node.running).isEmpty();
     assertThat(mesh.broker.granted).isEmpty();
     assertThat(state(id)).isEqualTo(SandboxState.SANDBOX_STATE_ENDED);
+    Sandbox again = acme.createSandbox(request);
+    assertThat(again.getId()).isNotEqualTo(id);
+    assertThat(again.getState()).isEqualTo(SandboxState.SANDBOX_STATE_RUNNING);
+  }
+
+  @Test
+  void aNodesRoomIsFreeOnceItHasRemovedWhoeverElseIsAway() throws Exception {
+    var _ = mesh.connect(mesh.port(), mesh.registration().setSlots(1).build());
+    String id = create().getId();
+    mesh.broker.hook = failing("RevokeGrants", Status.UNAVAILABLE.asRuntimeException());
+    var _ = acme.deleteSandbox(delete(id));
+    assertThat(state(id)).isEqualTo(SandboxState.SANDBOX_STATE_STOPPING);
+    assertThat(create().getState()).isEqualTo(SandboxState.SANDBOX_STATE_RUNNING);
+  }
+
+  @Test
+  void aNodeThatSaysWhoIsAwayIsAskedOnce() {
+    mesh.node.hook =
+        failing("StartSandbox", new Refusal(ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE, "x"));
+    assertRefused(
+        () -> create(), Status.Code.UNAVAILABLE, ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE);
+    // Its ticket is spent: a second try could only fail for a reason that is not the real one.
+    assertThat(mesh.node.calls).containsOnlyOnce("StartSandbox");
+  }
+
+  @Test
+  void aCreateWhoseCallerIsCutOffByTheSchedulersEndLeavesNothing() throws Exception {
+    CountDownLatch arrived = new CountDownLatch(1);
+    CountDownLatch go = new CountDownLatch(1);
+    mesh.node.hook =
+        method -> {
+          if (method.equals("StartSandbox")) {
+            arrived.countDown();
+            await(go);
+          }
+        };
+    CompletableFuture<Sandbox> create =
+        CompletableFuture.supplyAsync(this::create, Thread::startVirtualThread);
+    await(arrived);
+    CompletableFuture<Void> stopped =
+        CompletableFuture.runAsync(mesh::stop, Thread::startVirtualThread);
+    assertThat(create).failsWithin(Mesh.PATIENCE_S, TimeUnit.SECONDS);
+    go.countDown();
+    stopped.get(Mesh.PATIENCE_S, TimeUnit.SECONDS);
+    mesh.start();
+    acme = mesh.sandboxes(token);
+    String id =
+        acme.listSandboxes(ListSandboxesRequest.newBuilder().setShowEnded(true).build())
+            .getSandboxes(0)
+            .getId();
+    awaitState(id, SandboxState.SANDBOX_STATE_ENDED);
+    assertThat(mesh.node.running).isEmpty();
   }
 
   @Test
@@ -220,9 +273,11 @@ class FailureTest extends MeshTest {
 
   private static void awaitCall(
       List<String> calls, String call, java.util.function.BooleanSupplier done) {
-    while (!done.getAsBoolean()) {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(Mesh.PATIENCE_S);
+    while (!done.getAsBoolean() && System.nanoTime() < end) {
       Thread.onSpinWait();
     }
+    assertThat(done.getAsBoolean()).isTrue();
     assertThat(calls).contains(call);
   }
 }

@@ -138,7 +138,7 @@ class RelayTest extends MeshTest {
     // Without back-pressure the node would run to the end and never be held back short of it.
     assertThat(mesh.node.heldBack.await(Mesh.PATIENCE_S, TimeUnit.SECONDS)).isTrue();
     assertThat(mesh.node.bytesSent.get()).isLessThan(TOTAL / 4);
-    reader.get().request(1);
+    reader.get(Mesh.PATIENCE_S, TimeUnit.SECONDS).request(1);
     assertThat(end.get(Mesh.PATIENCE_S, TimeUnit.SECONDS)).isEmpty();
     assertThat(received.get()).isEqualTo(TOTAL);
   }

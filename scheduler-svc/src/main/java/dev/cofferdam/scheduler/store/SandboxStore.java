@@ -2,6 +2,7 @@ package dev.cofferdam.scheduler.store;
 
 import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
 import dev.cofferdam.scheduler.sandbox.Transition;
@@ -103,8 +104,9 @@ public final class SandboxStore {
             return false;
           }
           if (after.state() instanceof Stopping stopping
-              && stopping.cause() == EndCause.START_FAILED) {
-            // A create that failed may be tried again under its id.
+              && (stopping.cause() == EndCause.START_FAILED
+                  || transition.before().state() instanceof Starting)) {
+            // Whatever ended it, its create failed and may be tried again under its id.
             forget(connection, after.id());
           }
           if (transition.event().isPresent()) {
