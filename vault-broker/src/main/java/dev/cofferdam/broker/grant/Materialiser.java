@@ -25,6 +25,8 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The one place where values are handed out. The check and the record are one transaction, grouped
@@ -34,6 +36,7 @@ public final class Materialiser implements AutoCloseable {
   /** Key of the refusal's metadata that carries the {@link EgressReason}, without its prefix. */
   public static final String EGRESS_REASON = "egress_reason";
 
+  private static final Logger log = LoggerFactory.getLogger(Materialiser.class);
   private static final String REASON_PREFIX = "EGRESS_REASON_";
 
   private final Database database;
@@ -89,21 +92,25 @@ public final class Materialiser implements AutoCloseable {
       }
       return fetched;
     } catch (StoreUnavailableException e) {
-      fetched.forEach(SecretValue::close);
-      notHandedOut(request, released);
+      notHandedOut(request, released, fetched, EgressReason.EGRESS_REASON_STORE_UNAVAILABLE);
       throw new Refusal(
           ErrorReason.ERROR_REASON_STORE_UNAVAILABLE,
           "the use is on record but its value cannot be had: " + e.getMessage(),
           Map.of(EGRESS_REASON, "STORE_UNAVAILABLE"));
-    } catch (RuntimeException e) {
-      fetched.forEach(SecretValue::close);
+    } catch (RuntimeException | Error e) {
+      // Native memory that runs out is an Error.
+      notHandedOut(request, released, fetched, EgressReason.EGRESS_REASON_INTERNAL);
       throw e;
     }
   }
 
   /** The record said allowed before the store was asked; what became of it follows. */
-  private void notHandedOut(MaterialiseRequest request, Outcome.Released released) {
-    EgressReason reason = EgressReason.EGRESS_REASON_STORE_UNAVAILABLE;
+  private void notHandedOut(
+      MaterialiseRequest request,
+      Outcome.Released released,
+      List<SecretValue> fetched,
+      EgressReason reason) {
+    fetched.forEach(SecretValue::close);
     Outcome became =
         new Outcome.Refused(
             released.tenant(),
@@ -111,10 +118,20 @@ public final class Materialiser implements AutoCloseable {
             released.releases().stream()
                 .map(release -> new Denial(release.found(), release.key().name(), reason))
                 .toList());
-    database.transact(tx -> {
-      audit.append(tx, rows(request, became, clock.instant()));
-      return became;
-    });
+    try {
+      database.transact(tx -> {
+        audit.append(tx, rows(request, became, clock.instant()));
+        return became;
+      });
+    } catch (Refusal e) {
+      // A record that claims too much is safe, and the store's failure is the one to tell.
+      log.atWarn()
+          .setMessage("not_on_record_as_withheld")
+          .addKeyValue("sandbox", request.sandbox())
+          .addKeyValue("request", request.request())
+          .addKeyValue("why", e.getMessage())
+          .log();
+    }
   }
 
   private static List<AuditRow> rows(MaterialiseRequest request, Outcome outcome, Instant time) {
