@@ -42,7 +42,7 @@ make_tools() {
 tools() {
   local inputs
   inputs=$BUF-$OPENBAO-$(digest testkit/python/requirements.txt)
-  if fresh tools "$inputs" && [ -x "$COFFERDAM_CACHE/tools/bin/buf" ]; then return; fi
+  if fresh tools "$inputs" && [ -x "$COFFERDAM_CACHE/tools/bin/buf" ] && [ -x "$COFFERDAM_CACHE/tools/bin/bao" ]; then return; fi
   step "tools (buf, OpenBao, the Python of the tests)" tools make_tools
   stamp tools "$inputs"
 }

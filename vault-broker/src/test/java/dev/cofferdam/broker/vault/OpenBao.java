@@ -30,7 +30,8 @@ public final class OpenBao implements AutoCloseable {
   }
 
   /**
-   * The binary that COFFERDAM_BAO names or PATH has; without one the test says so and is skipped.
+   * The binary that COFFERDAM_BAO names or PATH has. With neither, the test says so and is skipped;
+   * one that is named and missing is an error, so that CI never skips.
    */
   public static OpenBao startOrSkip(Path directory) throws IOException {
     Optional<Path> binary = binary(System.getenv());
@@ -84,7 +85,7 @@ public final class OpenBao implements AutoCloseable {
     }
   }
 
-  private static Optional<Path> binary(Map<String, String> environment) {
+  static Optional<Path> binary(Map<String, String> environment) {
     String named = environment.getOrDefault("COFFERDAM_BAO", "");
     if (!named.isEmpty()) {
       if (!Files.isExecutable(Path.of(named))) {
