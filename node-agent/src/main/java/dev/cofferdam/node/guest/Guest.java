@@ -24,13 +24,17 @@ public interface Guest extends AutoCloseable {
   void prepareSnapshot(List<String> warmUp, Duration patience);
 
   /**
-   * For relayed calls, connected now. One that ends because the guest stopped answering says
-   * NODE_UNAVAILABLE.
+   * For relayed calls, connected now. One that ends with its connection says why: NODE_UNAVAILABLE
+   * where the guest stopped answering or was let go of, SANDBOX_NOT_RUNNING after {@link #end}.
    *
    * @throws dev.cofferdam.kit.error.Refusal NODE_UNAVAILABLE when there is no connection in time
    */
   Channel connected(Duration patience);
 
+  /** Closes the link to a guest that runs no more. */
+  void end();
+
+  /** Lets go of a guest that may run on. */
   @Override
   void close();
 }

@@ -13,14 +13,24 @@ import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.util.function.BooleanSupplier;
 
 /**
- * Gives a call that ends with its connection a reason, NODE_UNAVAILABLE: gRPC says no more than
- * UNAVAILABLE, and a relayed call's end is all that its client sees.
+ * Gives a call that ends with its connection a reason: gRPC says no more than UNAVAILABLE, and a
+ * relayed call's end is all that its client sees.
  */
 final class ReasonedEnds implements ClientInterceptor {
   private static final Metadata.Key<byte[]> DETAILS =
       Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);
+
+  private final BooleanSupplier ended;
+
+  /**
+   * @param ended whether the guest runs no more, so that there is nothing to try again for
+   */
+  ReasonedEnds(BooleanSupplier ended) {
+    this.ended = ended;
+  }
 
   @Override
   public <Q, A> ClientCall<Q, A> interceptCall(
@@ -33,7 +43,7 @@ final class ReasonedEnds implements ClientInterceptor {
               @Override
               public void onClose(Status status, Metadata trailers) {
                 if (status.getCode() == Status.Code.UNAVAILABLE && !trailers.containsKey(DETAILS)) {
-                  StatusRuntimeException reasoned = Refusals.toStatus(gone(status));
+                  StatusRuntimeException reasoned = Refusals.toStatus(reason(status));
                   super.onClose(reasoned.getStatus(), Status.trailersFromThrowable(reasoned));
                 } else {
                   super.onClose(status, trailers);
@@ -45,9 +55,11 @@ final class ReasonedEnds implements ClientInterceptor {
     };
   }
 
-  private static Refusal gone(Status status) {
-    return new Refusal(
-        ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
-        "the sandbox's agent does not answer: " + status.getDescription());
+  private Refusal reason(Status status) {
+    return ended.getAsBoolean()
+        ? new Refusal(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, "the sandbox has ended")
+        : new Refusal(
+            ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
+            "the sandbox's agent does not answer: " + status.getDescription());
   }
 }

@@ -112,10 +112,11 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
     private final AtomicInteger tries = new AtomicInteger();
     private final CompletableFuture<Boolean> gone = new CompletableFuture<>();
     private volatile boolean lastConnection;
+    private volatile boolean ended;
 
     GrpcGuest(ManagedChannel channel) {
       this.channel = channel;
-      this.relayed = ClientInterceptors.intercept(channel, new ReasonedEnds());
+      this.relayed = ClientInterceptors.intercept(channel, new ReasonedEnds(() -> ended));
     }
 
     @Override
@@ -208,6 +209,12 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
           return false;
         }
       }
+    }
+
+    @Override
+    public void end() {
+      ended = true;
+      close();
     }
 
     @Override

@@ -68,7 +68,7 @@ final class Ending {
   private static void letGo(Cells.Cell cell, Running running) {
     cell.state =
         new Removing(running.epoch(), running.slot().number(), Optional.of(running.size()));
-    running.guest().close();
+    running.guest().end();
     running.machine().close();
   }
 

@@ -57,6 +57,11 @@ public final class FakeGuests implements GuestConnector, AutoCloseable {
       }
 
       @Override
+      public void end() {
+        close();
+      }
+
+      @Override
       public void close() {
         channel.shutdownNow();
       }

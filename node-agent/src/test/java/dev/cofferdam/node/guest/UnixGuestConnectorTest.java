@@ -153,6 +153,17 @@ class UnixGuestConnectorTest {
     }
   }
 
+  @Test
+  void aRelayedCallEndsWithItsSandbox() throws Exception {
+    Server server = serve();
+    Guest guest = connector.connect(link());
+    CompletableFuture<Throwable> end = hanging(guest);
+    guest.end();
+    assertThat(Refusals.reason(end.get(20, TimeUnit.SECONDS)))
+        .contains(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING);
+    server.shutdownNow();
+  }
+
   /** Takes as long as gRPC lets no keepalive be shorter than. */
   @Test
   void aRelayedCallEndsWhenTheGuestFreezes() throws Exception {
