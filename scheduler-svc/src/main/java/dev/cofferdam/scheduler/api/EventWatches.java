@@ -107,8 +107,8 @@ public final class EventWatches implements AutoCloseable {
         }
       }
     } catch (InterruptedException e) {
+      // The listener that stopped before has ended the call.
       Thread.currentThread().interrupt();
-      fail(observer, stopping());
     } catch (RuntimeException e) {
       fail(observer, e);
     }
@@ -125,12 +125,6 @@ public final class EventWatches implements AutoCloseable {
       var _ = signal.tryAcquire(LOOK_AGAIN_S, TimeUnit.SECONDS);
     }
     return !observer.isCancelled();
-  }
-
-  private static Refusal stopping() {
-    return new Refusal(
-        ErrorReason.ERROR_REASON_DATABASE_UNAVAILABLE,
-        "the scheduler is stopping; go on from the last cursor");
   }
 
   private static void fail(

@@ -7,6 +7,7 @@ import io.grpc.BindableService;
 import io.grpc.Server;
 import io.grpc.ServerInterceptors;
 import io.grpc.ServerServiceDefinition;
+import io.grpc.Status;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
@@ -36,11 +37,14 @@ public final class RpcServer implements AutoCloseable {
 
   private final Server server;
   private final HealthStatusManager health;
+  private final OpenCalls calls;
   private final ExecutorService executor;
 
-  private RpcServer(Server server, HealthStatusManager health, ExecutorService executor) {
+  private RpcServer(
+      Server server, HealthStatusManager health, OpenCalls calls, ExecutorService executor) {
     this.server = server;
     this.health = health;
+    this.calls = calls;
     this.executor = executor;
   }
 
@@ -57,15 +61,18 @@ public final class RpcServer implements AutoCloseable {
     return server.getPort();
   }
 
-  /** Refuses new calls, gives open ones 2 s, then ends them. */
+  /** Refuses new calls, gives open ones 2 s, then ends them with UNAVAILABLE. */
   @Override
   public void close() {
     health.enterTerminalState();
     server.shutdown();
     try {
       if (!server.awaitTermination(2, TimeUnit.SECONDS)) {
-        server.shutdownNow();
-        server.awaitTermination(2, TimeUnit.SECONDS);
+        calls.end(Status.UNAVAILABLE.withDescription("the service is stopping"));
+        if (!server.awaitTermination(1, TimeUnit.SECONDS)) {
+          server.shutdownNow();
+          server.awaitTermination(2, TimeUnit.SECONDS);
+        }
       }
     } catch (InterruptedException e) {
       server.shutdownNow();
@@ -167,12 +174,13 @@ public final class RpcServer implements AutoCloseable {
               .addService(health.getHealthService())
               .addService(ProtoReflectionServiceV1.newInstance());
       allocator.ifPresent(own -> builder.withChildOption(ChannelOption.ALLOCATOR, own));
+      OpenCalls calls = new OpenCalls();
       CallerInterceptor callers = new CallerInterceptor(rules, tokens, trustDomain);
       for (ServerServiceDefinition service : services) {
         // The last one listed runs first: metrics see refused calls too.
         builder.addService(
             ServerInterceptors.intercept(
-                service, new RefusalInterceptor(), callers, new CallMetrics(meters, name)));
+                service, new RefusalInterceptor(), callers, calls, new CallMetrics(meters, name)));
       }
       Server server = builder.build();
       try {
@@ -187,7 +195,7 @@ public final class RpcServer implements AutoCloseable {
           .addKeyValue("listener", name)
           .addKeyValue("port", server.getPort())
           .log();
-      return new RpcServer(server, health, executor);
+      return new RpcServer(server, health, calls, executor);
     }
 
     private static InetSocketAddress resolved(InetSocketAddress address)

@@ -2,6 +2,7 @@ package dev.cofferdam.kit.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.cofferdam.kit.call.CallRules;
 import dev.cofferdam.kit.call.Caller;
@@ -17,6 +18,8 @@ import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.FileInfo;
 import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.MakeDirectoryRequest;
+import dev.cofferdam.v1.ReadFileRequest;
+import dev.cofferdam.v1.ReadFileResponse;
 import dev.cofferdam.v1.StatFileRequest;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
@@ -24,6 +27,7 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.TlsChannelCredentials;
 import io.grpc.stub.MetadataUtils;
+import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.netty.handler.ssl.ClientAuth;
@@ -33,8 +37,11 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Iterator;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -51,7 +58,7 @@ class RpcServerTest {
   private RpcServer server;
 
   /** StatFile is for node-agents, MakeDirectory for tenants; the answer says who called. */
-  private static final class WhoAmI extends FileServiceGrpc.FileServiceImplBase {
+  private static class WhoAmI extends FileServiceGrpc.FileServiceImplBase {
     @Override
     public void statFile(StatFileRequest request, StreamObserver<FileInfo> answer) {
       answer.onNext(FileInfo.newBuilder().setPath(Callers.peer().identity().instance()).build());
@@ -83,6 +90,48 @@ class RpcServerTest {
         .open(FileServiceGrpc.getMoveFileMethod())
         .open(FileServiceGrpc.getRemoveFileMethod())
         .build();
+  }
+
+  /** Never answers. */
+  private static final class Silent extends WhoAmI {
+    final CountDownLatch reached = new CountDownLatch(1);
+    final CountDownLatch left = new CountDownLatch(1);
+
+    @Override
+    public void readFile(ReadFileRequest request, StreamObserver<ReadFileResponse> answer) {
+      ((ServerCallStreamObserver<ReadFileResponse>) answer).setOnCancelHandler(left::countDown);
+      reached.countDown();
+    }
+  }
+
+  @Test
+  void aCallThatIsOpenWhenTheListenerStopsEndsAsOfAServiceThatIsAway() throws Exception {
+    MeshTls tls = keep(MeshTls.open(tlsFiles(mesh.peer("scheduler-svc", "s2"))));
+    Silent silent = new Silent();
+    RpcServer stopping =
+        keep(
+            RpcServer.builder("stopping", new InetSocketAddress("127.0.0.1", 0))
+                .meters(new SimpleMeterRegistry())
+                .rules(all())
+                .service(silent)
+                .tls(tls.server(ClientAuth.OPTIONAL), TestCertificates.TRUST_DOMAIN)
+                .start());
+    ManagedChannel channel =
+        new MeshChannels(tls)
+            .to(InetSocketAddress.createUnresolved("127.0.0.1", stopping.port()), "scheduler-svc");
+    keep(channel::shutdownNow);
+    Iterator<ReadFileResponse> answers =
+        FileServiceGrpc.newBlockingStub(channel)
+            .withDeadlineAfter(30, TimeUnit.SECONDS)
+            .readFile(ReadFileRequest.getDefaultInstance());
+    CompletableFuture<Throwable> end =
+        CompletableFuture.supplyAsync(
+            () -> catchThrowable(answers::hasNext), Thread::startVirtualThread);
+    assertThat(silent.reached.await(30, TimeUnit.SECONDS)).isTrue();
+    stopping.close();
+    assertThat(Status.fromThrowable(end.get(30, TimeUnit.SECONDS)).getCode())
+        .isEqualTo(Status.Code.UNAVAILABLE);
+    assertThat(silent.left.await(30, TimeUnit.SECONDS)).as("its handler is told").isTrue();
   }
 
   @BeforeEach
