@@ -8,6 +8,7 @@ import dev.cofferdam.internal.v1.StartSandboxRequest;
 import dev.cofferdam.internal.v1.StartSandboxResponse;
 import dev.cofferdam.kit.call.CallRules;
 import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.v1.FileInfo;
 import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.OutputChunk;
 import dev.cofferdam.v1.ProcessEvent;
@@ -16,10 +17,14 @@ import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.ReadFileRequest;
 import dev.cofferdam.v1.ReadFileResponse;
 import dev.cofferdam.v1.StartProcessRequest;
+import dev.cofferdam.v1.StatFileRequest;
+import io.grpc.Context;
+import io.grpc.Deadline;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -36,6 +41,9 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
 
   /** Bearer tokens that came along with relayed calls; empty where none did. */
   final List<String> tokensSeen = new CopyOnWriteArrayList<>();
+
+  /** That unary relayed calls came with. */
+  final List<Optional<Deadline>> deadlines = new CopyOnWriteArrayList<>();
 
   final AtomicLong bytesSent = new AtomicLong();
   final CountDownLatch heldBack = new CountDownLatch(1);
@@ -106,6 +114,13 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
 
   /** Sends as many zeros as were asked for, as fast as its stream takes them. */
   final class ZeroFiles extends FileServiceGrpc.FileServiceImplBase {
+    @Override
+    public void statFile(StatFileRequest request, StreamObserver<FileInfo> observer) {
+      deadlines.add(Optional.ofNullable(Context.current().getDeadline()));
+      observer.onNext(FileInfo.newBuilder().setPath(request.getPath()).build());
+      observer.onCompleted();
+    }
+
     @Override
     public void readFile(ReadFileRequest request, StreamObserver<ReadFileResponse> observer) {
       var stream = (ServerCallStreamObserver<ReadFileResponse>) observer;

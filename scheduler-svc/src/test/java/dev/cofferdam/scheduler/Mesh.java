@@ -64,6 +64,7 @@ final class Mesh implements AutoCloseable {
   final int brokerPort;
   final int nodePort;
 
+  private final RpcServer nodeServer;
   private final Path directory;
   private final TestCertificates certificates;
   private final Map<String, String> extra;
@@ -87,12 +88,18 @@ final class Mesh implements AutoCloseable {
     this.extra = extra;
     this.certificates = TestCertificates.in(directory);
     this.database = postgres.createDatabase();
-    this.brokerPort = serve("vault-broker", FakeBroker.rules(), broker);
-    this.nodePort =
+    this.brokerPort = serve("vault-broker", FakeBroker.rules(), broker).port();
+    this.nodeServer =
         serve("node-agent", FakeNode.rules(), node, node.new EchoProcesses(), node.new ZeroFiles());
+    this.nodePort = nodeServer.port();
   }
 
-  private int serve(String service, CallRules rules, BindableService... services)
+  /** Its listener; its stream to the scheduler stays. */
+  void stopNode() {
+    nodeServer.close();
+  }
+
+  private RpcServer serve(String service, CallRules rules, BindableService... services)
       throws IOException {
     RpcServer.Builder builder =
         RpcServer.builder(service, new InetSocketAddress("127.0.0.1", 0))
@@ -102,7 +109,7 @@ final class Mesh implements AutoCloseable {
     for (BindableService each : services) {
       builder.service(each);
     }
-    return keep(builder.start()).port();
+    return keep(builder.start());
   }
 
   /** The first, or one after {@link #stop}. */
@@ -237,6 +244,14 @@ final class Mesh implements AutoCloseable {
     NodeClient client = open(port, registration);
     client.next();
     return client;
+  }
+
+  /** Another node, which the fake one plays as well. */
+  void connectAs(String instance) throws InterruptedException {
+    NodeClient client =
+        new NodeClient(peer("node-agent", instance, port()), registration().build());
+    clients.push(client::leave);
+    client.next();
   }
 
   NodeClient open(int port, NodeRegistration registration) {

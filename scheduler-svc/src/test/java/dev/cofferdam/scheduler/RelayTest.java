@@ -5,11 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.google.protobuf.ByteString;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessSpec;
 import dev.cofferdam.v1.ReadFileRequest;
 import dev.cofferdam.v1.ReadFileResponse;
 import dev.cofferdam.v1.StartProcessRequest;
+import dev.cofferdam.v1.StatFileRequest;
+import io.grpc.Status;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import io.grpc.stub.StreamObserver;
@@ -95,6 +98,25 @@ class RelayTest extends MeshTest {
   }
 
   @Test
+  void aCallThatIsNoStreamIsBoundedEvenWhereItsCallerSetsNoDeadline() {
+    String id = create().getId();
+    var _ =
+        FileServiceGrpc.newBlockingStub(mesh.tenant(token))
+            .statFile(StatFileRequest.newBuilder().setSandbox(id).setPath("/").build());
+    assertThat(mesh.node.deadlines).hasSize(1).allMatch(Optional::isPresent);
+  }
+
+  @Test
+  void aNodeThatIsAwayIsNotAskedForEveryStream() throws Exception {
+    String id = create().getId();
+    mesh.stopNode();
+    for (int i = 0; i < 10; i++) {
+      assertThat(end(id).getCode()).isEqualTo(Status.Code.UNAVAILABLE);
+    }
+    assertThat(refusal(token, id)).isEqualTo(ErrorReason.ERROR_REASON_NODE_UNAVAILABLE);
+  }
+
+  @Test
   void aReaderThatStopsHoldsTheNodeBackAndLosesNothing() throws Exception {
     String id = create().getId();
     AtomicLong received = new AtomicLong();
@@ -141,6 +163,12 @@ class RelayTest extends MeshTest {
     reader.get(Mesh.PATIENCE_S, TimeUnit.SECONDS).request(1);
     assertThat(end.get(Mesh.PATIENCE_S, TimeUnit.SECONDS)).isEmpty();
     assertThat(received.get()).isEqualTo(TOTAL);
+  }
+
+  private Status end(String sandbox) throws Exception {
+    Events events = new Events();
+    mesh.processes(token).startProcess(events).onNext(start(sandbox));
+    return Status.fromThrowable(events.end.get(Mesh.PATIENCE_S, TimeUnit.SECONDS).orElseThrow());
   }
 
   private ErrorReason refusal(String token, String sandbox) throws Exception {

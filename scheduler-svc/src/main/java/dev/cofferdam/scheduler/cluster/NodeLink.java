@@ -11,6 +11,7 @@ import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SandboxSize;
 import io.grpc.Channel;
+import io.grpc.ClientInterceptors;
 import io.grpc.Context;
 import io.grpc.Deadline;
 import io.grpc.ManagedChannel;
@@ -51,17 +52,22 @@ public final class NodeLink implements AutoCloseable {
   /** Of its own: starts that fail must not keep what they left behind from being removed. */
   private final Guard removals;
 
+  private final Channel relayed;
+
   NodeLink(String name, ManagedChannel channel, MeterRegistry meters) {
     this.name = name;
     this.channel = channel;
     this.starts = new Guard("node-" + name, ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters);
     this.removals =
         new Guard("node-" + name + "-removal", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters);
+    Guard relays =
+        new Guard("node-" + name + "-relay", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters);
+    this.relayed = ClientInterceptors.intercept(channel, relays.openings());
   }
 
-  /** For streams that are relayed. */
-  public Channel channel() {
-    return channel;
+  /** For calls that are relayed. */
+  public Channel relayed() {
+    return relayed;
   }
 
   /**

@@ -16,6 +16,7 @@ import dev.cofferdam.v1.ErrorReason;
 import io.grpc.CallOptions;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Finds the node of a stream's sandbox. The caller's scope was checked by the listener; here it is
@@ -23,6 +24,9 @@ import io.grpc.MethodDescriptor;
  * has no use for it but a bad one.
  */
 public final class SandboxRouter implements OpaqueRelay.Router {
+  /** Of calls that are no streams: removing a large directory takes longest. */
+  private static final long UNARY_TIMEOUT_S = 60;
+
   private final SandboxStore sandboxes;
   private final Cluster cluster;
 
@@ -52,6 +56,13 @@ public final class SandboxRouter implements OpaqueRelay.Router {
       throw new Refusal(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, id + " " + state);
     }
     return new OpaqueRelay.Route(
-        cluster.link(sandbox.node()).channel(), CallOptions.DEFAULT, new Metadata());
+        cluster.link(sandbox.node()).relayed(), options(method), new Metadata());
+  }
+
+  /** A caller's own deadline goes along with the call's context and holds where it is shorter. */
+  private static CallOptions options(MethodDescriptor<?, ?> method) {
+    return method.getType() == MethodDescriptor.MethodType.UNARY
+        ? CallOptions.DEFAULT.withDeadlineAfter(UNARY_TIMEOUT_S, TimeUnit.SECONDS)
+        : CallOptions.DEFAULT;
   }
 }

@@ -11,6 +11,7 @@ import io.github.resilience4j.core.IntervalFunction;
 import io.github.resilience4j.micrometer.tagged.TaggedCircuitBreakerMetrics;
 import io.github.resilience4j.retry.Retry;
 import io.github.resilience4j.retry.RetryConfig;
+import io.grpc.ClientInterceptor;
 import io.grpc.Status;
 import io.grpc.StatusException;
 import io.grpc.StatusRuntimeException;
@@ -74,8 +75,7 @@ public final class Guard {
     try {
       return circuit.executeSupplier(call);
     } catch (CallNotPermittedException e) {
-      throw Refusals.toStatus(
-          new Refusal(whenOpen, name + " did not answer lately; not asked again yet"));
+      throw refused();
     }
   }
 
@@ -85,6 +85,16 @@ public final class Guard {
    */
   public <T> T idempotent(Supplier<T> call) {
     return retry.executeSupplier(() -> call(call));
+  }
+
+  /** For a channel whose calls nobody waits for here: holds the opening of each to the circuit. */
+  public ClientInterceptor openings() {
+    return new Openings(circuit, this::refused);
+  }
+
+  private StatusRuntimeException refused() {
+    return Refusals.toStatus(
+        new Refusal(whenOpen, name + " did not answer lately; not asked again yet"));
   }
 
   private static boolean away(Throwable thrown) {

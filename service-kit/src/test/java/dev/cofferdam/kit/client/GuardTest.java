@@ -5,10 +5,20 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.testkit.InProcess;
 import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.FileInfo;
+import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.StatFileRequest;
+import io.grpc.Channel;
+import io.grpc.ClientInterceptors;
+import io.grpc.ManagedChannel;
 import io.grpc.Status;
+import io.grpc.inprocess.InProcessChannelBuilder;
+import io.grpc.stub.StreamObserver;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
@@ -64,6 +74,48 @@ class GuardTest {
         .satisfies(e ->
             assertThat(Refusals.reason(e))
                 .isEqualTo(Optional.of(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE)));
+  }
+
+  @Test
+  void openingsThatFailCloseTheWay() {
+    ManagedChannel nobody = InProcessChannelBuilder.forName("nobody").build();
+    try {
+      Channel guarded = ClientInterceptors.intercept(nobody, guard.openings());
+      for (int i = 0; i < 10; i++) {
+        assertThatThrownBy(() -> stat(guarded)).hasMessageContaining("UNAVAILABLE");
+      }
+      assertThatThrownBy(() -> stat(guarded))
+          .satisfies(e ->
+              assertThat(Refusals.reason(e))
+                  .isEqualTo(Optional.of(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE)));
+    } finally {
+      nobody.shutdownNow();
+    }
+  }
+
+  @Test
+  void howAnOpenCallEndsClosesNothing() {
+    var behind =
+        new FileServiceGrpc.FileServiceImplBase() {
+          @Override
+          public void statFile(StatFileRequest request, StreamObserver<FileInfo> answer) {
+            calls.incrementAndGet();
+            answer.onError(Status.UNAVAILABLE.withDescription("no guest").asException());
+          }
+        };
+    try (InProcess server = InProcess.serve(behind)) {
+      Channel guarded = ClientInterceptors.intercept(server.channel(), guard.openings());
+      for (int i = 0; i < 50; i++) {
+        assertThatThrownBy(() -> stat(guarded)).hasMessageContaining("no guest");
+      }
+    }
+    assertThat(calls).hasValue(50);
+  }
+
+  private static FileInfo stat(Channel channel) {
+    return FileServiceGrpc.newBlockingStub(channel)
+        .withDeadlineAfter(30, TimeUnit.SECONDS)
+        .statFile(StatFileRequest.getDefaultInstance());
   }
 
   private String unavailable() {
