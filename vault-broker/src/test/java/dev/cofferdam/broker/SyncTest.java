@@ -15,7 +15,6 @@ import dev.cofferdam.internal.v1.SyncStart;
 import dev.cofferdam.internal.v1.UpdatePolicyRequest;
 import dev.cofferdam.internal.v1.UpdatePolicyResponse;
 import dev.cofferdam.v1.DeleteSecretRequest;
-import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
@@ -299,27 +298,6 @@ class SyncTest extends BrokerTest {
               RevokeGrantsRequest.newBuilder().setSandbox(attached.sandbox()).build());
       assertThat(gateway.change().getDetached()).isEqualTo(attached.sandbox());
     }
-  }
-
-  @Test
-  void nobodyPassesThroughAHostThatASecretIsBoundTo() {
-    Attached attached = attachedAt("pass-1", "pass");
-    assertRefused(
-        () ->
-            broker
-                .scheduler(attached.apiToken())
-                .updatePolicy(
-                    UpdatePolicyRequest.newBuilder()
-                        .setSandbox(attached.sandbox())
-                        .setPolicy(
-                            policy().toBuilder()
-                                .addRules(
-                                    EgressRule.newBuilder()
-                                        .setHost("*.example.com")
-                                        .setPassthrough(true)))
-                        .build()),
-        Status.Code.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_POLICY_INVALID);
   }
 
   @Test

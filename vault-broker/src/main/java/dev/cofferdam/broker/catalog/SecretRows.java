@@ -66,11 +66,11 @@ public final class SecretRows {
   }
 
   /** Those of the ids that there are. */
-  public static Map<UUID, Secret> byId(Tx tx, Collection<UUID> ids) throws SQLException {
+  public static Map<UUID, Secret> byId(Tx tx, Collection<UUID> ids, Lock lock) throws SQLException {
     Map<UUID, Secret> found = new HashMap<>();
     List<Head> heads =
         tx.list(
-            "select " + COLUMNS + " from secret where id = any (?::uuid[])",
+            "select " + COLUMNS + " from secret where id = any (?::uuid[]) order by id" + lock.sql,
             Head::read,
             texts(ids));
     withBindings(tx, heads).forEach(secret -> found.put(secret.id(), secret));

@@ -55,6 +55,12 @@ public final class Secrets {
 
   /** Those who have to know of a change, in its transaction. */
   public interface Dependents {
+    /**
+     * Refuses bindings that a sandbox which has the secret cannot go with. The secret's row is held
+     * for update, and whoever grants it or changes such a sandbox's policy shares it.
+     */
+    void checkBindings(Tx tx, Secret wanted) throws SQLException;
+
     /** Bindings or version changed. */
     void changed(Tx tx, UUID secret) throws SQLException;
 
@@ -209,6 +215,10 @@ public final class Secrets {
                 : changedMeanwhile(planned.name());
           }
           if (present.isPresent()) {
+            // A rotation is never held up by what was in force before it.
+            if (!planned.bindings().equals(present.get().bindings())) {
+              dependents.checkBindings(tx, planned);
+            }
             SecretRows.update(tx, planned);
             SecretRows.garbage(tx, present.get().key(), clock.instant().plus(REPLACED));
             dependents.changed(tx, planned.id());

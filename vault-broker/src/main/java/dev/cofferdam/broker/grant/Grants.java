@@ -186,6 +186,18 @@ public final class Grants implements Secrets.Dependents {
   }
 
   @Override
+  public void checkBindings(Tx tx, Secret wanted) throws SQLException {
+    for (Sandbox sandbox : Sandbox.withSecret(tx, wanted.id())) {
+      Optional<String> problem = Policies.of(sandbox.policy()).passedThrough(wanted.bindings());
+      if (problem.isPresent()) {
+        throw new Refusal(
+            ErrorReason.ERROR_REASON_BINDING_INVALID,
+            "sandbox %s has the secret: %s".formatted(sandbox.id(), problem.get()));
+      }
+    }
+  }
+
+  @Override
   public void changed(Tx tx, UUID secret) throws SQLException {
     var _ = Places.changed(tx, Places.liveWithSecret(tx, secret));
     tx.afterCommit(news::raise);
@@ -250,8 +262,10 @@ public final class Grants implements Secrets.Dependents {
                 "there is no secret '%s'".formatted(wish.secret())));
   }
 
+  /** Held against change, as {@link #checkBindings} expects of whoever changes a policy. */
   private static List<Binding> bindings(Tx tx, Sandbox sandbox) throws SQLException {
-    return SecretRows.byId(tx, Grant.live(tx, sandbox).stream().map(Grant::secret).toList())
+    return SecretRows.byId(
+            tx, Grant.live(tx, sandbox).stream().map(Grant::secret).toList(), SecretRows.Lock.SHARE)
         .values()
         .stream()
         .flatMap(secret -> secret.bindings().stream())

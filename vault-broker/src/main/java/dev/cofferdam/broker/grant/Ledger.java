@@ -38,7 +38,8 @@ record Ledger(
         sandboxes,
         grants.stream().collect(Collectors.groupingBy(Grant::sandbox)),
         places.stream().collect(Collectors.groupingBy(Place::sandbox)),
-        SecretRows.byId(tx, grants.stream().map(Grant::secret).distinct().toList()));
+        SecretRows.byId(
+            tx, grants.stream().map(Grant::secret).distinct().toList(), SecretRows.Lock.NONE));
   }
 
   Outcome decide(MaterialiseRequest request) {

@@ -7,6 +7,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 
 /**
  * What the broker holds of a sandbox.
@@ -46,6 +47,17 @@ record Sandbox(
         "select " + COLUMNS + " from sandbox where id = any (?) order by id for share",
         Sandbox::of,
         ids);
+  }
+
+  /** Those that may use a secret. */
+  static List<Sandbox> withSecret(Tx tx, UUID secret) throws SQLException {
+    return tx.list(
+        "select "
+            + COLUMNS
+            + " from sandbox where revoke_time is null and id in"
+            + " (select sandbox from secret_grant where secret = ? and not revoked) order by id",
+        Sandbox::of,
+        secret);
   }
 
   private static Sandbox of(ResultSet row) throws SQLException {

@@ -34,7 +34,8 @@ final class Views {
             .setCaCertificate(Lineages.read(tx, sandbox.lineage()).certificate());
     List<Grant> grants = Grant.live(tx, sandbox);
     Map<UUID, Secret> secrets =
-        SecretRows.byId(tx, grants.stream().map(Grant::secret).distinct().toList());
+        SecretRows.byId(
+            tx, grants.stream().map(Grant::secret).distinct().toList(), SecretRows.Lock.NONE);
     for (Grant grant : grants) {
       Secret secret = secrets.get(grant.secret());
       if (secret != null) {

@@ -4,6 +4,7 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.ErrorReason;
 import java.util.Collection;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What may leave a sandbox, in order; what no rule matches is denied.
@@ -32,17 +33,24 @@ public record Policy(List<Rule> rules) {
         .toList();
   }
 
-  /**
-   * Refuses a policy that would carry a placeholder past the gateway unseen: a host that a secret
-   * is bound to may not be passed through.
-   */
+  /** Refuses a policy that passes a host through which a secret is bound to. */
   public void checkAgainst(Collection<Binding> bindings) {
+    passedThrough(bindings)
+        .ifPresent(why -> {
+          throw invalid(why);
+        });
+  }
+
+  /**
+   * Says which bound host is passed through. To it a placeholder would go unseen by the gateway.
+   */
+  public Optional<String> passedThrough(Collection<Binding> bindings) {
     for (Rule rule : rules) {
       if (rule instanceof Rule.Host host && host.passthrough()) {
         for (Binding binding : bindings) {
           for (HostPattern bound : binding.hosts()) {
             if (bound.overlaps(host.host())) {
-              throw invalid(
+              return Optional.of(
                   "%s is passed through and a secret is bound to %s, expected one of both"
                       .formatted(host.host(), bound));
             }
@@ -50,6 +58,7 @@ public record Policy(List<Rule> rules) {
         }
       }
     }
+    return Optional.empty();
   }
 
   private static Refusal invalid(String message) {

@@ -58,6 +58,9 @@ class SecretsTest {
 
   private static final class NoDependents implements Secrets.Dependents {
     @Override
+    public void checkBindings(Tx tx, Secret wanted) {}
+
+    @Override
     public void changed(Tx tx, UUID secret) {}
 
     @Override
