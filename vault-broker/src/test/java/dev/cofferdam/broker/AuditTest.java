@@ -8,6 +8,7 @@ import dev.cofferdam.broker.TestBroker.Attached;
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
+import dev.cofferdam.internal.v1.DetachRequest;
 import dev.cofferdam.internal.v1.Drop;
 import dev.cofferdam.internal.v1.ReportDecisionsRequest;
 import dev.cofferdam.internal.v1.ReportDecisionsResponse;
@@ -120,10 +121,46 @@ class AuditTest extends BrokerTest {
 
   @Test
   void spoolsOfTwoGatewaysAreApart() throws Exception {
-    Attached attached = broker.attached("two-spools");
-    assertThat(report("g1", List.of(decision(attached, "same", 1)))).isEqualTo(1);
-    assertThat(report("g2", List.of(decision(attached, "same", 1)))).isEqualTo(1);
-    assertThat(events(attached, AuditEventType.AUDIT_EVENT_TYPE_DECISION)).hasSize(2);
+    Attached one = broker.attached("two-spools");
+    Attached two =
+        broker.attached("two-spools", one.apiToken(), one.secretsToken(), "g2", broker.nextSlot());
+    assertThat(report("g1", List.of(decision(one, "same", 1)))).isEqualTo(1);
+    assertThat(report("g2", List.of(decision(two, "same", 1)))).isEqualTo(1);
+    assertThat(events(one, AuditEventType.AUDIT_EVENT_TYPE_DECISION)).hasSize(1);
+    assertThat(events(two, AuditEventType.AUDIT_EVENT_TYPE_DECISION)).hasSize(1);
+  }
+
+  @Test
+  void whatAGatewaySaysOfAnothersSandboxIsNoTenants() throws Exception {
+    Attached attached = broker.attached("foreign-report");
+    assertThat(report("g2", List.of(decision(attached, "foreign", 1)))).isEqualTo(1);
+    assertThat(events(attached, AuditEventType.AUDIT_EVENT_TYPE_DECISION)).isEmpty();
+    try (Connection connection = broker.database.connect();
+        Statement statement = connection.createStatement();
+        var rows =
+            statement.executeQuery(
+                "select tenant from audit_event where sandbox = '%s' and type = %d"
+                    .formatted(
+                        attached.sandbox(), AuditEventType.AUDIT_EVENT_TYPE_DECISION_VALUE))) {
+      assertThat(rows.next()).as("it is on record all the same").isTrue();
+      assertThat(rows.getString(1)).isEmpty();
+    }
+  }
+
+  @Test
+  void aSpoolThatComesAfterTheEndIsStillTheTenants() throws Exception {
+    Attached attached = broker.attached("late-report");
+    var _ =
+        broker
+            .gateway("g1")
+            .detach(
+                DetachRequest.newBuilder()
+                    .setSandbox(attached.sandbox())
+                    .setNode("n1")
+                    .setEpoch(1)
+                    .build());
+    assertThat(report("g1", List.of(decision(attached, "late", 1)))).isEqualTo(1);
+    assertThat(events(attached, AuditEventType.AUDIT_EVENT_TYPE_DECISION)).hasSize(1);
   }
 
   @Test

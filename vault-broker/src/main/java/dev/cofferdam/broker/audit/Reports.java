@@ -60,7 +60,7 @@ public final class Reports {
   /**
    * Writes each decision exactly once, whatever is sent again, and a GAP for numbers that never
    * came. Who reports and whose the sandbox is come from the certificate and the database, not from
-   * the event.
+   * the event; of a sandbox that was never attached at the gateway the event is no tenant's.
    */
   public void decisions(String gateway, List<Decision> decisions) {
     database.transact(tx -> {
@@ -71,7 +71,7 @@ public final class Reports {
         Long known = last.get(decision.spool());
         long before = known == null ? lastNumber(tx, gateway, decision.spool()) : known;
         if (decision.number() > before) {
-          Optional<String> tenant = tenant(tx, tenants, decision.event().getSandbox());
+          Optional<String> tenant = tenant(tx, gateway, tenants, decision.event().getSandbox());
           long missing = decision.number() - before - 1;
           // A spool may count from 0 or from 1.
           if (missing > 0 && !(before == -1 && missing == 1)) {
@@ -131,14 +131,18 @@ public final class Reports {
         spool);
   }
 
-  private static Optional<String> tenant(Tx tx, Map<String, Optional<String>> known, String sandbox)
+  private static Optional<String> tenant(
+      Tx tx, String gateway, Map<String, Optional<String>> known, String sandbox)
       throws SQLException {
     Optional<String> tenant = known.get(sandbox);
     if (tenant == null) {
       tenant =
           tx.first(
-              "select tenant from sandbox where id = ?",
+              // Detached ones too: a spool comes late.
+              "select s.tenant from attachment a join sandbox s on s.id = a.sandbox"
+                  + " where a.gateway = ? and a.sandbox = ?",
               row -> row.getString(1),
+              gateway,
               AuditTexts.line(sandbox, 63));
       known.put(sandbox, tenant);
     }
