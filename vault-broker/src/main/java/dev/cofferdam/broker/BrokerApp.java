@@ -12,6 +12,7 @@ import dev.cofferdam.broker.catalog.Secrets;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.Grants;
 import dev.cofferdam.broker.grant.Materialiser;
+import dev.cofferdam.broker.grant.Retention;
 import dev.cofferdam.broker.sealed.KeysetFile;
 import dev.cofferdam.broker.sealed.SealedStore;
 import dev.cofferdam.broker.sealed.Sealer;
@@ -104,7 +105,9 @@ public final class BrokerApp implements AutoCloseable {
         new Attachments(database, audit, authority, config.slotPrefixes(), news, clock, random);
     Materialiser materialiser = parts.add(new Materialiser(database, audit, values, clock));
     Secrets secrets = new Secrets(database, store, values, audit, grants, clock);
-    parts.add(new Housekeeping(values, secrets, audit, config.cacheTtl()));
+    parts.add(
+        Housekeeping.of(
+            values, secrets, new Retention(database, clock), audit, config.cacheTtl()));
     MeshApi meshApi =
         new MeshApi(
             grants,

@@ -2,34 +2,61 @@ package dev.cofferdam.broker;
 
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.catalog.Secrets;
+import dev.cofferdam.broker.grant.Retention;
 import dev.cofferdam.broker.secret.ValueCache;
 import java.time.Duration;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** What happens from time to time: values past their time are zeroed, garbage is swept. */
+/**
+ * What happens from time to time. None waits for another: a store or a database that does not
+ * answer keeps no value in memory past its time.
+ */
 final class Housekeeping implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Housekeeping.class);
+
   private static final Duration SWEEP = Duration.ofMinutes(1);
   private static final Duration CHECKPOINT = Duration.ofMinutes(5);
   private static final Duration SOONEST = Duration.ofMillis(100);
 
-  private final ScheduledExecutorService timer =
-      Executors.newSingleThreadScheduledExecutor(
-          Thread.ofPlatform().daemon().name("housekeeping").factory());
+  private final ScheduledExecutorService timer;
 
   /**
+   * @param every from the end of one run to the beginning of the next, and before the first
+   */
+  record Task(String name, Duration every, Runnable run) {}
+
+  Housekeeping(List<Task> tasks) {
+    timer =
+        Executors.newScheduledThreadPool(
+            tasks.size(), Thread.ofPlatform().daemon().name("housekeeping-", 0).factory());
+    for (Task task : tasks) {
+      long millis = task.every().toMillis();
+      var _ =
+          timer.scheduleWithFixedDelay(() -> attempt(task), millis, millis, TimeUnit.MILLISECONDS);
+    }
+  }
+
+  /**
+   * What a broker has to do.
+   *
    * @param cacheTtl no value outlives it by more than a tenth
    */
-  Housekeeping(ValueCache values, Secrets secrets, AuditLog audit, Duration cacheTtl) {
+  static Housekeeping of(
+      ValueCache values, Secrets secrets, Retention rows, AuditLog audit, Duration cacheTtl) {
     Duration tenth = cacheTtl.dividedBy(10);
-    repeat(tenth.compareTo(SOONEST) < 0 ? SOONEST : tenth, values::evictExpired);
-    repeat(SWEEP, secrets::sweep);
-    repeat(CHECKPOINT, () -> checkpoint(audit));
+    return new Housekeeping(
+        List.of(
+            new Task(
+                "evict", tenth.compareTo(SOONEST) < 0 ? SOONEST : tenth, values::evictExpired),
+            new Task("sweep-store", SWEEP, secrets::sweep),
+            new Task("sweep-rows", SWEEP, rows::sweep),
+            new Task("checkpoint", CHECKPOINT, () -> checkpoint(audit))));
   }
 
   @Override
@@ -37,19 +64,14 @@ final class Housekeeping implements AutoCloseable {
     timer.shutdownNow();
   }
 
-  private void repeat(Duration every, Runnable task) {
-    var _ =
-        timer.scheduleWithFixedDelay(
-            () -> attempt(task), every.toMillis(), every.toMillis(), TimeUnit.MILLISECONDS);
-  }
-
   /** A task that throws would never run again. */
-  private static void attempt(Runnable task) {
+  private static void attempt(Task task) {
     try {
-      task.run();
-    } catch (RuntimeException e) {
+      task.run().run();
+    } catch (RuntimeException | Error e) {
       log.atWarn()
           .setMessage("housekeeping_failed")
+          .addKeyValue("task", task.name())
           .addKeyValue("why", String.valueOf(e.getMessage()))
           .log();
     }

@@ -64,11 +64,6 @@ final class Tickets {
   String issue(Tx tx, Sandbox sandbox) throws SQLException {
     String ticket = tokens.ticket();
     Instant now = clock.instant();
-    // Nobody asks for these any more: a refusal of one that is gone reads "not known".
-    tx.update(
-        "delete from attach_ticket where sandbox = ? and expire_time < ?",
-        sandbox.id(),
-        now.minus(LIFE.multipliedBy(60)));
     tx.update(
         "insert into attach_ticket (sha256, tenant, sandbox, generation, node, epoch, expire_time)"
             + " values (?, ?, ?, ?, ?, ?, ?)",

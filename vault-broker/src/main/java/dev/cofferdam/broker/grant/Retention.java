@@ -1,0 +1,46 @@
+package dev.cofferdam.broker.grant;
+
+import dev.cofferdam.broker.sql.Database;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+
+/** Forgets the rows that nobody asks for any more. Any number of brokers may do so at once. */
+public final class Retention {
+  /** After its expiry. Until then the refusal of a ticket says what is wrong with it. */
+  static final Duration TICKET = Duration.ofHours(1);
+
+  /** After its sandbox's end. Until then a gateway's spool may still report of it. */
+  static final Duration ATTACHMENT = Duration.ofDays(7);
+
+  /** Rows in one transaction. */
+  private static final int BATCH = 1000;
+
+  private final Database database;
+  private final InstantSource clock;
+
+  public Retention(Database database, InstantSource clock) {
+    this.database = database;
+    this.clock = clock;
+  }
+
+  public void sweep() {
+    Instant now = clock.instant();
+    sweep(
+        "delete from attach_ticket where sha256 in (select sha256 from attach_ticket"
+            + " where expire_time < ? limit ? for update skip locked)",
+        now.minus(TICKET));
+    sweep(
+        "delete from attachment where (gateway, sandbox) in"
+            + " (select a.gateway, a.sandbox from attachment a join sandbox s on s.id = a.sandbox"
+            + " where a.detached and s.revoke_time < ? limit ? for update of a skip locked)",
+        now.minus(ATTACHMENT));
+  }
+
+  private void sweep(String delete, Instant before) {
+    int gone;
+    do {
+      gone = database.transact(tx -> tx.update(delete, before, BATCH));
+    } while (gone == BATCH);
+  }
+}
