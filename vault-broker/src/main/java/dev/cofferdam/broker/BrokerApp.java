@@ -116,7 +116,13 @@ public final class BrokerApp implements AutoCloseable {
             new Reports(database, audit, clock),
             tokens,
             config.policyLease());
-    TenantApi tenantApi = new TenantApi(secrets, audit, tokens, config.tls().trustDomain());
+    TenantApi tenantApi =
+        new TenantApi(
+            secrets,
+            audit,
+            tokens,
+            config.tls().trustDomain(),
+            watchReaders(config.database().poolSize()));
     ZeroingAllocator buffers = new ZeroingAllocator();
     RpcServer mesh =
         parts.add(
@@ -184,6 +190,11 @@ public final class BrokerApp implements AutoCloseable {
         }
       }
     }
+  }
+
+  /** Of the database's connections most are for uses. */
+  private static int watchReaders(int connections) {
+    return Math.max(1, connections / 4);
   }
 
   private static Database open(BrokerConfig.DatabaseConfig config) throws IOException {

@@ -32,13 +32,15 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
 
   private final AuditLog audit;
   private final ExecutorService watchers;
+  private final Watches watches;
 
   /**
    * @param watchers a virtual thread for each watch
    */
-  AuditApi(AuditLog audit, ExecutorService watchers) {
+  AuditApi(AuditLog audit, ExecutorService watchers, Watches watches) {
     this.audit = audit;
     this.watchers = watchers;
+    this.watches = watches;
   }
 
   @Override
@@ -76,6 +78,7 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
     call.setOnReadyHandler(ready::raise);
     // Its presence keeps a send to a caller who has left from throwing; the loop looks itself.
     call.setOnCancelHandler(ready::raise);
+    watches.open(tenant);
     var _ = watchers.submit(() -> watch(call, ready, tenant, from, present(request.getSandbox())));
   }
 
@@ -89,7 +92,9 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
     try {
       while (!call.isCancelled()) {
         long seen = audit.appended().seen();
-        List<AuditEvent> batch = audit.read(tenant, last, sandbox, Optional.empty(), BATCH);
+        Cursor after = last;
+        List<AuditEvent> batch =
+            watches.read(() -> audit.read(tenant, after, sandbox, Optional.empty(), BATCH));
         for (AuditEvent event : batch) {
           awaitReady(call, ready);
           call.onNext(event);
@@ -106,6 +111,8 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
               new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops")));
     } catch (RuntimeException e) {
       call.onError(Refusals.toStatus(e));
+    } finally {
+      watches.close(tenant);
     }
   }
 

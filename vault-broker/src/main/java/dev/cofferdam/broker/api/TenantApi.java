@@ -16,6 +16,7 @@ import java.util.concurrent.Executors;
 /** What the tenants' listener serves, and to whom. */
 public final class TenantApi implements AutoCloseable {
   private static final String OPERATOR = "operator";
+  private static final int WATCHES_PER_TENANT = 32;
 
   private final ExecutorService watches = Executors.newVirtualThreadPerTaskExecutor();
   private final SecretApi secrets;
@@ -23,9 +24,13 @@ public final class TenantApi implements AutoCloseable {
   private final TokenApi tokens;
   private final NotThroughTheMesh notThroughTheMesh;
 
-  public TenantApi(Secrets secrets, AuditLog audit, Tokens tokens, String trustDomain) {
+  /**
+   * @param watchReaders how many watches may read the database at once
+   */
+  public TenantApi(
+      Secrets secrets, AuditLog audit, Tokens tokens, String trustDomain, int watchReaders) {
     this.secrets = new SecretApi(secrets);
-    this.audit = new AuditApi(audit, watches);
+    this.audit = new AuditApi(audit, watches, new Watches(WATCHES_PER_TENANT, watchReaders));
     this.tokens = new TokenApi(tokens);
     this.notThroughTheMesh = new NotThroughTheMesh(trustDomain);
   }

@@ -16,8 +16,7 @@ class OpenBaoTest {
 
   @Test
   void oneThatIsNamedAndMissingIsAnError() {
-    Map<String, String> environment =
-        Map.of("COFFERDAM_BAO", directory.resolve("bao").toString());
+    Map<String, String> environment = Map.of("COFFERDAM_BAO", directory.resolve("bao").toString());
     assertThatThrownBy(() -> OpenBao.binary(environment))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("COFFERDAM_BAO");
@@ -25,8 +24,7 @@ class OpenBaoTest {
 
   @Test
   void withoutANameItIsLookedForOnPath() throws Exception {
-    Map<String, String> environment =
-        Map.of("COFFERDAM_BAO", "", "PATH", "/nowhere:" + directory);
+    Map<String, String> environment = Map.of("COFFERDAM_BAO", "", "PATH", "/nowhere:" + directory);
     assertThat(OpenBao.binary(environment)).isEmpty();
     Path bao =
         Files.createFile(

@@ -1,0 +1,66 @@
+package dev.cofferdam.broker.api;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.ErrorReason;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
+import java.util.function.Supplier;
+
+/**
+ * The bounds of the streams that have no end of their own: how many a tenant may have open, and how
+ * many read the database at once. Uses of secrets need its connections too.
+ */
+final class Watches {
+  private final int perTenant;
+  private final Map<String, Integer> open = new ConcurrentHashMap<>();
+  private final Semaphore readers;
+
+  /**
+   * @param perTenant streams of one tenant, at least 1
+   * @param readers of all tenants together, at least 1
+   */
+  Watches(int perTenant, int readers) {
+    this.perTenant = perTenant;
+    this.readers = new Semaphore(readers, true);
+  }
+
+  /**
+   * Counts one more, until {@link #close}.
+   *
+   * @throws Refusal QUOTA_EXCEEDED when the tenant has as many as it may
+   */
+  void open(String tenant) {
+    var _ =
+        open.merge(
+            tenant,
+            1,
+            (now, one) -> {
+              if (now >= perTenant) {
+                throw new Refusal(
+                    ErrorReason.ERROR_REASON_QUOTA_EXCEEDED,
+                    "%d watches are open here, expected at most that many".formatted(now));
+              }
+              return now + one;
+            });
+  }
+
+  void close(String tenant) {
+    var _ = open.computeIfPresent(tenant, (same, now) -> now == 1 ? null : now - 1);
+  }
+
+  /** Reads when it is its turn. */
+  <T> T read(Supplier<T> reading) throws InterruptedException {
+    readers.acquire();
+    try {
+      return reading.get();
+    } finally {
+      readers.release();
+    }
+  }
+
+  /** How many wait for their turn to read. */
+  int waiting() {
+    return readers.getQueueLength();
+  }
+}
