@@ -1,6 +1,6 @@
 package dev.cofferdam.broker;
 
-import com.google.protobuf.ByteString;
+import dev.cofferdam.broker.ProcessMemory.Hit;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
 import dev.cofferdam.internal.v1.GrantServiceGrpc;
 import dev.cofferdam.v1.SecretServiceGrpc;
@@ -8,18 +8,14 @@ import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.TlsChannelCredentials;
 import java.io.IOException;
-import java.io.RandomAccessFile;
 import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Base64;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -32,11 +28,6 @@ import java.util.stream.Collectors;
  * {@link Main} in a process of its own, on the database and under the keyset of a test's broker.
  */
 final class ChildBroker implements AutoCloseable {
-  private static final int CHUNK = 1 << 20;
-  private static final int OVERLAP = 512;
-  private static final Pattern HEAP = Pattern.compile("\\[(0x[0-9a-f]+), (0x[0-9a-f]+)");
-  private static final Pattern MAPPING =
-      Pattern.compile("([0-9a-f]+)-([0-9a-f]+) (r[w-]..) \\S+ \\S+ \\S+\\s*(.*)");
   private static final Pattern CACHED =
       Pattern.compile("cofferdam_broker_cached_values(?:\\{.*})? ([0-9.]+)");
 
@@ -47,13 +38,6 @@ final class ChildBroker implements AutoCloseable {
   private final int tenants;
   private final int admin;
   private final List<ManagedChannel> channels = new ArrayList<>();
-
-  /**
-   * A copy that was found.
-   *
-   * @param before the 32 bytes in front of it, hexadecimal: they tell whose buffer it is
-   */
-  record Hit(String encoding, boolean onHeap, String mapping, long address, String before) {}
 
   private ChildBroker(
       TestBroker broker, Process process, Path log, int mesh, int tenants, int admin) {
@@ -167,101 +151,13 @@ final class ChildBroker implements AutoCloseable {
     }
   }
 
-  /** Every copy of the texts in the process's writable memory: raw, base64 and hexadecimal. */
+  /** Every copy of the texts in the process's memory. */
   List<Hit> search(List<String> texts) throws Exception {
-    List<Needle> needles = texts.stream().flatMap(text -> Needle.of(text).stream()).toList();
-    long[] heap = heap();
-    List<Hit> hits = new ArrayList<>();
-    try (RandomAccessFile memory = new RandomAccessFile("/proc/" + process.pid() + "/mem", "r")) {
-      for (String line : Files.readAllLines(Path.of("/proc/" + process.pid() + "/maps"))) {
-        Matcher mapping = MAPPING.matcher(line);
-        if (mapping.matches() && mapping.group(3).startsWith("rw")) {
-          search(memory, mapping, needles, heap, hits);
-        }
-      }
-    }
-    return hits;
+    return memory().search(texts);
   }
 
-  private static void search(
-      RandomAccessFile memory, Matcher mapping, List<Needle> needles, long[] heap, List<Hit> hits) {
-    long from = Long.parseUnsignedLong(mapping.group(1), 16);
-    long to = Long.parseUnsignedLong(mapping.group(2), 16);
-    byte[] chunk = new byte[CHUNK + OVERLAP];
-    for (long at = from; at < to; at += CHUNK) {
-      int length = (int) Math.min(chunk.length, to - at);
-      try {
-        memory.seek(at);
-        memory.readFully(chunk, 0, length);
-      } catch (IOException e) {
-        // A guard page or one given back meanwhile.
-        continue;
-      }
-      for (int i = 0; i < Math.min(length, CHUNK); i++) {
-        // Most memory is zero, and no needle begins so.
-        if (chunk[i] != 0) {
-          for (Needle needle : needles) {
-            if (needle.isAt(chunk, i, length)) {
-              long address = at + i;
-              boolean onHeap = address >= heap[0] && address < heap[1];
-              String before = HexFormat.of().formatHex(chunk, Math.max(0, i - 32), i);
-              hits.add(new Hit(needle.form(), onHeap, mapping.group(), address, before));
-            }
-          }
-        }
-      }
-    }
-  }
-
-  /** One form of a text that is looked for. */
-  private record Needle(String form, ByteString bytes) {
-    static List<Needle> of(String text) {
-      byte[] raw = text.getBytes(StandardCharsets.US_ASCII);
-      return List.of(
-          new Needle("raw", ByteString.copyFrom(raw)),
-          // The first characters say enough, and the last depend on what follows.
-          new Needle(
-              "base64",
-              ByteString.copyFromUtf8(
-                  Base64.getEncoder().encodeToString(raw).substring(0, raw.length))),
-          new Needle("hex", ByteString.copyFromUtf8(HexFormat.of().formatHex(raw))),
-          new Needle("utf16", ByteString.copyFrom(text.getBytes(StandardCharsets.UTF_16LE))));
-    }
-
-    boolean isAt(byte[] chunk, int at, int length) {
-      if (chunk[at] != bytes.byteAt(0) || at + bytes.size() > length) {
-        return false;
-      }
-      for (int i = 1; i < bytes.size(); i++) {
-        if (chunk[at + i] != bytes.byteAt(i)) {
-          return false;
-        }
-      }
-      return true;
-    }
-  }
-
-  /** The Java heap's addresses, as the virtual machine tells them. */
-  private long[] heap() throws Exception {
-    Process jcmd =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "jcmd").toString(),
-                Long.toString(process.pid()),
-                "GC.heap_info")
-            .redirectErrorStream(true)
-            .start();
-    String text = new String(jcmd.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    long low = Long.MAX_VALUE;
-    long high = 0;
-    Matcher range = HEAP.matcher(text);
-    while (range.find()) {
-      low = Math.min(low, Long.decode(range.group(1)));
-      high = Math.max(high, Long.decode(range.group(2)));
-    }
-    if (high == 0) {
-      throw new AssertionError("no heap in: " + text);
-    }
-    return new long[] {low, high};
+  ProcessMemory memory() {
+    return new ProcessMemory(process.pid());
   }
 
   private void awaitReady() throws Exception {

@@ -52,7 +52,7 @@ class MemoryScanTest {
     }
   }
 
-  private static String canary(Random random) {
+  static String canary(Random random) {
     StringBuilder text = new StringBuilder("canary-");
     for (int i = 0; i < 40; i++) {
       text.append(Character.forDigit(random.nextInt(36), 36));

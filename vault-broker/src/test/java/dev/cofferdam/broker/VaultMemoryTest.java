@@ -1,0 +1,108 @@
+package dev.cofferdam.broker;
+
+import static dev.cofferdam.broker.TestBroker.grants;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.cofferdam.broker.ProcessMemory.Hit;
+import dev.cofferdam.broker.TestBroker.Attached;
+import dev.cofferdam.broker.vault.OpenBao;
+import dev.cofferdam.testkit.TestPostgres;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestReporter;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * As {@link MemoryScanTest}, with the store whose driver takes and gives strings: what it leaves
+ * behind are hexadecimal digits, as garbage of the Java heap and nowhere else.
+ */
+@EnabledOnOs(OS.LINUX)
+class VaultMemoryTest {
+  @Test
+  void ofOneWriteAndOneReadNothingButGarbageOfTheDriverIsLeft(
+      @TempDir Path directory, TestReporter reporter) throws Exception {
+    String canary = MemoryScanTest.canary(new Random());
+    try (OpenBao bao = OpenBao.startOrSkip(directory);
+        TestPostgres postgres = TestPostgres.start();
+        TestBroker broker = new TestBroker(directory, postgres, settings(bao));
+        ChildBroker child = ChildBroker.start(directory, broker)) {
+      ProcessMemory memory = child.memory();
+      write(broker, child, canary);
+      reporter.publishEntry("after a write", found(memory, canary));
+      read(broker, child, canary);
+      reporter.publishEntry("after a write and a read", found(memory, canary));
+      child.awaitNoCachedValues();
+      broker.closeClients();
+      child.closeClients();
+      memory.collect();
+      assertThat(memory.dump(directory, false, List.of(canary))).as("reachable").isEmpty();
+      assertThat(leftByOthersThanTheDriver(memory, canary)).isEmpty();
+      reporter.publishEntry(
+          "after a full collection", ProcessMemory.count(memory.search(List.of(canary))));
+    }
+  }
+
+  private static Map<String, String> settings(OpenBao bao) {
+    return Map.of(
+        "value.cache-ttl",
+        "200ms",
+        "store",
+        "vault",
+        "vault.address",
+        bao.address(),
+        "vault.token-file",
+        bao.tokenFile().toString());
+  }
+
+  private static String found(ProcessMemory memory, String canary) throws IOException {
+    List<Hit> hits = memory.search(List.of(canary));
+    assertThat(hits).as("the search finds what is there").isNotEmpty();
+    return ProcessMemory.count(hits);
+  }
+
+  /** Waits for connections to end, whose buffers are no garbage until then. */
+  private static List<Hit> leftByOthersThanTheDriver(ProcessMemory memory, String canary)
+      throws IOException {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(TestBroker.PATIENCE_S);
+    while (true) {
+      List<Hit> hits =
+          memory.search(List.of(canary)).stream()
+              .filter(hit -> !hit.onHeap() || !hit.encoding().startsWith("hex"))
+              .toList();
+      if (hits.isEmpty() || System.nanoTime() > end) {
+        return hits;
+      }
+      memory.collect();
+    }
+  }
+
+  private static void write(TestBroker broker, ChildBroker child, String value) {
+    var _ =
+        child.secrets(broker.secretsToken("acme")).putSecret(TestBroker.put("key", value).build());
+  }
+
+  private static void read(TestBroker broker, ChildBroker child, String value) {
+    String apiToken = broker.apiToken("acme");
+    String sandbox = broker.newSandbox();
+    var granted = child.scheduler(apiToken).createGrants(grants(sandbox, "key"));
+    var gateway = child.gateway("g1");
+    var _ = gateway.redeemTicket(TestBroker.redeem(granted.getAttachTicket(), TestBroker.SLOT));
+    Attached attached =
+        new Attached(
+            sandbox,
+            TestBroker.SLOT,
+            granted.getGeneration(),
+            granted.getPlaceholders(0).getPlaceholder(),
+            apiToken,
+            "");
+    assertThat(TestBroker.texts(gateway.materialize(attached.request().build())))
+        .containsExactly(value);
+  }
+}
