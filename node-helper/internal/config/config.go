@@ -15,6 +15,12 @@ import (
 // MaxSlots is bounded by what a slot's number must fit into: interface names, MAC addresses, uids.
 const MaxSlots = 4000
 
+// What systemd gives to services with DynamicUser (its UIDS-GIDS.md), and after it what 16 bits keep for nobody and for no uid at all.
+const (
+	dynamicUsers    = 61184
+	dynamicUsersEnd = 65535
+)
+
 var meshName = regexp.MustCompile(`^[a-z][a-z0-9]{0,7}$`)
 
 // Config is one mesh on one host.
@@ -76,6 +82,8 @@ func Parse(text []byte) (*Config, error) {
 	// A VMM must never share a uid with a service or a person.
 	if c.VMMUIDBase < 10000 || c.VMMUIDBase > 1<<30 {
 		bad("vmm_uid_base %d: expected 10000 to %d", c.VMMUIDBase, 1<<30)
+	} else if c.VMMUIDBase < dynamicUsersEnd && c.VMMUID(c.MaxSlots) >= dynamicUsers {
+		bad("vmm_uid_base %d: %d slots reach into %d to %d, which are others'", c.VMMUIDBase, c.MaxSlots, dynamicUsers, dynamicUsersEnd)
 	} else if c.AgentUID > c.VMMUIDBase && c.AgentUID <= c.VMMUIDBase+c.MaxSlots {
 		bad("agent_uid %d lies among the VMMs' uids", c.AgentUID)
 	}

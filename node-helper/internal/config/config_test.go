@@ -10,7 +10,7 @@ func good() map[string]any {
 	return map[string]any{
 		"mesh": "cfd", "socket": "/run/x/helper.sock", "agent_uid": 990, "agent_gid": 990, "slot_prefix": "100.80.0.0/16",
 		"sandbox_root": "/var/lib/x/sandboxes", "template_root": "/var/cache/x/templates", "image_root": "/var/cache/x/images",
-		"link_root": "/run/x/links", "vmm_uid_base": 61000, "max_slots": 250, "qemu": "/usr/bin/qemu-system-x86_64", "cloud_hypervisor": "",
+		"link_root": "/run/x/links", "vmm_uid_base": 70000, "max_slots": 250, "qemu": "/usr/bin/qemu-system-x86_64", "cloud_hypervisor": "",
 	}
 }
 
@@ -38,7 +38,7 @@ func TestAddressesAndUids(t *testing.T) {
 	if c, err = parse(t, values); err != nil || c.Address(300).String() != "10.1.255.44" {
 		t.Errorf("%v %v", c.Address(300), err)
 	}
-	if c.VMMUID(7) != 61007 || c.ValidSlot(0) || !c.ValidSlot(400) || c.ValidSlot(401) {
+	if c.VMMUID(7) != 70007 || c.ValidSlot(0) || !c.ValidSlot(400) || c.ValidSlot(401) {
 		t.Error("uids or slots")
 	}
 }
@@ -47,11 +47,11 @@ func TestEveryBadValueIsNamed(t *testing.T) {
 	for key, bad := range map[string][]any{
 		"mesh":         {"", "Cfd", "1cfd", "much-too-long", "a/b", "a..", "cf d"},
 		"socket":       {"", "helper.sock", "/run/../x", "/"},
-		"agent_uid":    {0, -1, 61001, 61250},
+		"agent_uid":    {0, -1, 70001, 70250},
 		"agent_gid":    {0, -1},
 		"slot_prefix":  {"", "100.80.0.1/16", "fd00::/64", "100.80.0.0/25", "198.18.0.0/16", "169.254.0.0/16", "127.0.0.0/8", "0.0.0.0/0", "224.0.0.0/8"},
 		"sandbox_root": {"relative", "/a/", "/a/../b"},
-		"vmm_uid_base": {0, 1000, -5, 1 << 31},
+		"vmm_uid_base": {0, 1000, -5, 1 << 31, 61000, 61183, 63000, 65534},
 		"max_slots":    {0, -1, 5000},
 		"qemu":         {"", "qemu"},
 	} {
@@ -67,6 +67,13 @@ func TestEveryBadValueIsNamed(t *testing.T) {
 	values["mesh"], values["max_slots"] = "X", 0
 	if _, err := parse(t, values); err == nil || !strings.Contains(err.Error(), "mesh") || !strings.Contains(err.Error(), "max_slots") {
 		t.Errorf("both problems at once: %v", err)
+	}
+	for _, free := range []int{60933, 65535} {
+		values = good()
+		values["vmm_uid_base"] = free
+		if _, err := parse(t, values); err != nil {
+			t.Errorf("vmm_uid_base=%d: %v", free, err)
+		}
 	}
 	values = good()
 	values["debug"] = true

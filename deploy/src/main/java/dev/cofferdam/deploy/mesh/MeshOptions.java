@@ -31,8 +31,13 @@ public record MeshOptions(
   /** The helper's limit, and so the distance between the uids of two meshes. */
   public static final int SLOTS = 250;
 
-  /** Below 65534, which is nobody's. */
-  private static final int OTHER_RANGES = 17;
+  /**
+   * From here to 99,999 uids are nobody's: below lie those that systemd gives to services with
+   * DynamicUser, 61,184 to 65,519 (its UIDS-GIDS.md), above those that /etc/subuid hands out.
+   */
+  private static final int FIRST_UID = 70_000;
+
+  private static final int OTHER_RANGES = 101;
 
   public MeshOptions {
     if (!mesh.matches("[a-z][a-z0-9]{0,7}")) {
@@ -48,9 +53,9 @@ public record MeshOptions(
    */
   public int vmmUidBase() {
     if (mesh.equals("cfd") && ports.equals(MeshPorts.STANDARD)) {
-      return 61000;
+      return FIRST_UID;
     }
     int range = Math.floorMod(31 * mesh.hashCode() + ports.base() / 100, OTHER_RANGES);
-    return 61000 + SLOTS * (1 + range);
+    return FIRST_UID + SLOTS * (1 + range);
   }
 }
