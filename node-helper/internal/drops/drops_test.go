@@ -72,6 +72,18 @@ func TestLedgerAddsUpAndEmpties(t *testing.T) {
 	}
 }
 
+func TestLedgerForgetsASlotAndNoOther(t *testing.T) {
+	l := NewLedger(func() time.Time { return time.UnixMilli(1000) })
+	p := Packet{UDP, "203.0.113.7", 53}
+	l.Add(1, p)
+	l.Add(2, p)
+	l.Forget(1)
+	want := []Drop{{2, UDP, "203.0.113.7", 53, 1, 1000}}
+	if got := l.Take(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%v, expected %v", got, want)
+	}
+}
+
 // A guest that sends to ever new targets neither grows the ledger nor pushes another guest's drop out.
 func TestLedgerIsBoundedPerSlot(t *testing.T) {
 	l := NewLedger(time.Now)

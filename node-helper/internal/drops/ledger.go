@@ -62,6 +62,13 @@ func (l *Ledger) Add(slot int, p Packet) {
 	d.Count++
 }
 
+// Forget drops what a slot did: whoever is in it next must not be held to it.
+func (l *Ledger) Forget(slot int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.slots, slot)
+}
+
 // Take empties the ledger, oldest first.
 func (l *Ledger) Take() []Drop {
 	l.mu.Lock()

@@ -64,6 +64,9 @@ func (h *Hub) Forget(name string) {
 	}
 }
 
+// Vacate forgets what the slot's last sandbox did. To be called once its readers have been told to forget the namespace.
+func (h *Hub) Vacate(slot int) { h.ledger.Forget(slot) }
+
 type line struct {
 	Drop Drop `json:"drop"`
 }

@@ -200,3 +200,4 @@ func (h *Helper) Teardown() error {
 	}
 	return errors.Join(problems...)
 }
+	h.drops.Vacate(slot)
