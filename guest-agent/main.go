@@ -70,7 +70,7 @@ func newServer(listener net.Listener) *server.Server {
 	children := reaper.New()
 	gate := guest.NewService(guest.Kernel{}, "/", children, func() { s.DropConnections() })
 	processes := process.NewService(process.NewTable(children, gate.Environment))
-	s = server.New(listener, func() *grpc.Server {
+	s = server.New(listener, boot.Gateway, func() *grpc.Server {
 		g := grpc.NewServer(
 			grpc.UnaryInterceptor(gate.Unary),
 			grpc.StreamInterceptor(gate.Stream),

@@ -14,7 +14,7 @@ import (
 // The guest's place in its slot, the same in every slot (docs/architecture.md).
 var (
 	Address  = netip.MustParsePrefix("169.254.0.21/30")
-	gateway  = netip.MustParseAddr("169.254.0.22")
+	Gateway  = netip.MustParseAddr("169.254.0.22") // also where the host speaks from
 	resolver = netip.MustParseAddr("198.18.0.1")
 )
 
@@ -99,7 +99,7 @@ func network() error {
 	if err := socket.up(link); err != nil {
 		return err
 	}
-	return socket.addDefaultRoute(link, gateway)
+	return socket.addDefaultRoute(link, Gateway)
 }
 
 // names are those of a guest that was not configured yet.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -17,16 +18,17 @@ const patience = time.Second
 // Server is safe for concurrent use.
 type Server struct {
 	listener net.Listener
+	peer     netip.Addr
 	build    func() *grpc.Server
 	accepted chan net.Conn
 	failed   chan error
 	drop     chan struct{}
 }
 
-// New serves on a listener, with a fresh server of the given kind after each drop.
-func New(listener net.Listener, build func() *grpc.Server) *Server {
+// New serves the one peer on a TCP listener, with a fresh server of the given kind after each drop.
+func New(listener net.Listener, peer netip.Addr, build func() *grpc.Server) *Server {
 	return &Server{
-		listener: listener, build: build, accepted: make(chan net.Conn), failed: make(chan error, 1), drop: make(chan struct{}, 1),
+		listener: listener, peer: peer, build: build, accepted: make(chan net.Conn), failed: make(chan error, 1), drop: make(chan struct{}, 1),
 	}
 }
 
@@ -82,6 +84,10 @@ func (s *Server) accept(ctx context.Context) {
 			}
 			s.failed <- err
 			return
+		}
+		if from, ok := connection.RemoteAddr().(*net.TCPAddr); !ok || from.AddrPort().Addr().Unmap() != s.peer {
+			connection.Close()
+			continue
 		}
 		select {
 		case s.accepted <- connection:

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"net"
+	"net/netip"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -34,7 +35,7 @@ func TestConnectionsAreDroppedAfterTheAnswerAndTheSocketStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	service := &dropping{Server: health.NewServer()}
-	service.server = server.New(listener, func() *grpc.Server {
+	service.server = server.New(listener, netip.MustParseAddr("127.0.0.1"), func() *grpc.Server {
 		s := grpc.NewServer()
 		grpc_health_v1.RegisterHealthServer(s, service)
 		return s
@@ -76,5 +77,36 @@ func TestConnectionsAreDroppedAfterTheAnswerAndTheSocketStays(t *testing.T) {
 	if connection, err := dial(t.Context()); err == nil {
 		connection.Close()
 		t.Error("the socket listens after the end")
+	}
+}
+
+// A process of the guest could reach the agent's address, too: it gets no word, and none of the agent's descriptors.
+func TestOnlyTheOnePeerIsServed(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server.New(listener, netip.MustParseAddr("127.0.0.2"), func() *grpc.Server {
+		g := grpc.NewServer()
+		grpc_health_v1.RegisterHealthServer(g, health.NewServer())
+		return g
+	})
+	go func() { _ = s.Serve(t.Context()) }()
+	from := func(address string) func(context.Context) (net.Conn, error) {
+		return func(ctx context.Context) (net.Conn, error) {
+			return (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext(ctx, "tcp4", listener.Addr().String())
+		}
+	}
+	stranger, err := from("127.0.0.1")(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	if count, err := stranger.Read(make([]byte, 1)); count != 0 || err == nil {
+		t.Errorf("a stranger was answered: %d bytes, %v", count, err)
+	}
+	host := apitest.Dial(t, from("127.0.0.2"))
+	if _, err := grpc_health_v1.NewHealthClient(host).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}, grpc.WaitForReady(true)); err != nil {
+		t.Error(err)
 	}
 }
