@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"cofferdam.dev/guest-agent/internal/apitest"
 	v1 "cofferdam.dev/guest-agent/internal/gen/cofferdamv1"
@@ -202,6 +203,42 @@ func TestDirectoryIsListedByNameInPages(t *testing.T) {
 		if strings.Join(got, " ") != strings.Join(expected, " ") {
 			t.Errorf("pages of %d: %d names", size, len(got))
 		}
+	}
+}
+
+// Whatever the names: each page is less than the 1 MiB that is relayed, and no entry is lost between two.
+func TestPagesOfLongPathsStayWithinWhatIsRelayed(t *testing.T) {
+	c := newClient(t)
+	directory := t.TempDir()
+	for len(directory) < 3000 {
+		directory = filepath.Join(directory, strings.Repeat("d", 200))
+	}
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const count = 400
+	for n := range count {
+		// Bytes that are no UTF-8 grow when they become text.
+		if err := os.WriteFile(filepath.Join(directory, strings.Repeat("\xffa", 100)+fmt.Sprint(n)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := 0
+	for token := ""; ; {
+		page, err := c.ListDirectory(t.Context(), &v1.ListDirectoryRequest{Path: directory, PageToken: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if size := proto.Size(page); size >= 1<<20 {
+			t.Errorf("a page of %d bytes", size)
+		}
+		seen += len(page.GetEntries())
+		if token = page.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	if seen != count {
+		t.Errorf("%d entries, expected %d", seen, count)
 	}
 }
 
