@@ -19,6 +19,9 @@ import (
 
 const scheme = "Bearer "
 
+// maxStreams of all connections. The transport's own bound, which clients wait at without a word, is higher.
+const maxStreams = 512
+
 // admit is the uniqueness gate, and after Configure the lock: the host's token opens it, the guest's own users have none.
 func (s *Service) admit(ctx context.Context, method string) error {
 	if method == guestv1.GuestService_Configure_FullMethodName {
@@ -63,6 +66,11 @@ func (s *Service) Stream(server any, stream grpc.ServerStream, info *grpc.Stream
 	if err := s.admit(stream.Context(), info.FullMethod); err != nil {
 		return err
 	}
+	if s.streams.Add(1) > maxStreams {
+		s.streams.Add(-1)
+		return refusal.New(v1.ErrorReason_ERROR_REASON_QUOTA_EXCEEDED, "%d streams are open: no more are allowed", maxStreams)
+	}
+	defer s.streams.Add(-1)
 	return handler(server, stream)
 }
 

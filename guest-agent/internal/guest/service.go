@@ -37,6 +37,7 @@ type Service struct {
 	files    files
 	reaper   *reaper.Reaper
 	prepared func()
+	streams  atomic.Int32
 
 	// One Configure or PrepareSnapshot at a time.
 	turn     sync.Mutex

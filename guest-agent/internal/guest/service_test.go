@@ -55,6 +55,7 @@ func (m *machine) SetHostname(name string) error {
 func (m *machine) BootID() (string, error) { return "boot-1", nil }
 
 type fixture struct {
+	service   *Service
 	machine   *machine
 	root      string
 	prepared  chan struct{}
@@ -68,6 +69,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{machine: &machine{}, root: t.TempDir(), prepared: make(chan struct{}, 1)}
 	gate := NewService(f.machine, f.root, children, func() { f.prepared <- struct{}{} })
+	f.service = gate
 	server := grpc.NewServer(grpc.UnaryInterceptor(gate.Unary), grpc.StreamInterceptor(gate.Stream))
 	guestv1.RegisterGuestServiceServer(server, gate)
 	v1.RegisterProcessServiceServer(server, process.NewService(process.NewTable(children, gate.Environment)))
@@ -263,6 +265,28 @@ func TestNothingRunsBeforeConfigureAndOnlyTheTokenAfterIt(t *testing.T) {
 	}
 	_, err := f.guest.PrepareSnapshot(ctx, &guestv1.PrepareSnapshotRequest{})
 	apitest.Refused(t, err, codes.Unauthenticated, "TOKEN_MISSING")
+}
+
+func TestOpenStreamsAreBounded(t *testing.T) {
+	f := newFixture(t)
+	if _, err := f.guest.Configure(t.Context(), request()); err != nil {
+		t.Fatal(err)
+	}
+	read := func() error {
+		stream, err := f.files.ReadFile(with(t.Context(), "Bearer "+token), &v1.ReadFileRequest{Path: "/dev/null"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = stream.Recv()
+		return err
+	}
+	f.service.streams.Store(maxStreams)
+	apitest.Refused(t, read(), codes.ResourceExhausted, "QUOTA_EXCEEDED")
+	if open := f.service.streams.Load(); open != maxStreams {
+		t.Errorf("%d streams are open after a refusal", open)
+	}
+	f.service.streams.Store(maxStreams - 1)
+	apitest.Refused(t, read(), codes.InvalidArgument, "PATH_INVALID") // /dev/null is no regular file: it was let in.
 }
 
 func TestPrepareSnapshotWarmsUpSweepsAndTells(t *testing.T) {

@@ -42,7 +42,7 @@ func (s *Service) StartProcess(stream v1.ProcessService_StartProcessServer) erro
 	if spec == nil {
 		return refusal.Invalid("the first message must carry spec")
 	}
-	a, err := s.table.start(spec)
+	a, err := s.table.start(stream.Context(), spec)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (s *Service) SignalProcess(_ context.Context, request *v1.SignalProcessRequ
 	return &v1.SignalProcessResponse{}, nil
 }
 
-// ListProcesses lists in the order of start. Arguments are cut so that the answer stays within what a client receives.
+// ListProcesses lists in the order of start. Arguments are cut so that the answer stays within the 1 MiB that is relayed.
 func (s *Service) ListProcesses(context.Context, *v1.ListProcessesRequest) (*v1.ListProcessesResponse, error) {
 	response := &v1.ListProcessesResponse{}
 	for _, p := range s.table.list() {
@@ -230,12 +230,16 @@ func firstMissing(err error) error {
 	return err
 }
 
-const shownArgumentBytes = 4 << 10
+// Of the at most maxRunning + keptEnded processes each.
+const (
+	shownArgumentBytes = 1 << 10
+	argumentOverhead   = 2 // a tag and a length
+)
 
 func shorten(argv []string) []string {
 	total := 0
 	for n, argument := range argv {
-		if total += len(argument); total > shownArgumentBytes {
+		if total += len(argument) + argumentOverhead; total > shownArgumentBytes {
 			return append(append([]string{}, argv[:n]...), "…")
 		}
 	}

@@ -1,10 +1,13 @@
 package process
 
 import (
+	"context"
 	"crypto/rand"
 	"slices"
 	"strings"
 	"sync"
+
+	"google.golang.org/grpc/status"
 
 	v1 "cofferdam.dev/guest-agent/internal/gen/cofferdamv1"
 	"cofferdam.dev/guest-agent/internal/reaper"
@@ -12,7 +15,8 @@ import (
 )
 
 const (
-	keptEnded = 256
+	maxRunning = 512
+	keptEnded  = 256
 	// The outputs of all ended processes together; the guest's memory is the user's.
 	keptEndedBytes = 16 << 20
 )
@@ -24,29 +28,75 @@ type Table struct {
 	// Environment below a process's own: the agent's defaults and the sandbox's.
 	environment func() (defaults, sandbox map[string]string)
 
-	mu    sync.Mutex
-	byID  map[string]*Process
-	ended []*Process // oldest first
+	mu       sync.Mutex
+	byID     map[string]*Process
+	starting map[string]chan struct{} // each closed once its start has ended, well or not
+	ended    []*Process               // oldest first
 }
 
 // NewTable makes an empty table. The environment is asked for at every start.
 func NewTable(r *reaper.Reaper, environment func() (defaults, sandbox map[string]string)) *Table {
-	return &Table{reaper: r, environment: environment, byID: make(map[string]*Process)}
+	return &Table{reaper: r, environment: environment, byID: make(map[string]*Process), starting: make(map[string]chan struct{})}
 }
 
 // start runs a new process, or finds the one whose id the spec names, and attaches to its output from the start.
-func (t *Table) start(spec *v1.ProcessSpec) (*attachment, error) {
+func (t *Table) start(ctx context.Context, spec *v1.ProcessSpec) (a *attachment, err error) {
 	id := spec.GetProcess()
 	if id == "" {
 		id = "p-" + strings.ToLower(rand.Text()) // From the kernel: a generator of our own would repeat in every clone.
 	} else if !processID.MatchString(id) {
 		return nil, refusal.Invalid("process %q: expected [A-Za-z0-9._-]{1,64}", id)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if known := t.byID[id]; known != nil {
+	known, err := t.claim(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if known != nil {
 		return attach(known, 0, 0)
 	}
+	defer func() { t.settle(id, a) }()
+	// Not under the lock: the guest decides how long its accounts take to be read and its programs to be executed.
+	return t.run(id, spec)
+}
+
+// claim makes the caller the one who starts the process, or finds it. Whoever comes while it is being started waits for what becomes of it.
+func (t *Table) claim(ctx context.Context, id string) (known *Process, err error) {
+	for {
+		t.mu.Lock()
+		known, starting := t.byID[id], t.starting[id]
+		if known == nil && starting == nil {
+			defer t.mu.Unlock()
+			if running := len(t.byID) - len(t.ended) + len(t.starting); running >= maxRunning {
+				return nil, refusal.New(v1.ErrorReason_ERROR_REASON_QUOTA_EXCEEDED, "%d processes run: at most %d are allowed", running, maxRunning)
+			}
+			t.starting[id] = make(chan struct{})
+			return nil, nil
+		}
+		t.mu.Unlock()
+		if known != nil {
+			return known, nil
+		}
+		select {
+		case <-starting:
+		case <-ctx.Done():
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
+	}
+}
+
+// settle ends a claim. Without an attachment the start came to nothing.
+func (t *Table) settle(id string, a *attachment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.starting[id])
+	delete(t.starting, id)
+	if a != nil {
+		t.byID[id] = a.process
+		go t.retire(a.process)
+	}
+}
+
+func (t *Table) run(id string, spec *v1.ProcessSpec) (*attachment, error) {
 	defaults, sandbox := t.environment()
 	c, err := resolve(spec, defaults, sandbox)
 	if err != nil {
@@ -61,8 +111,6 @@ func (t *Table) start(spec *v1.ProcessSpec) (*attachment, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.byID[id] = p
-	go t.retire(p)
 	return &attachment{process: p, stdout: readers[0], stderr: readers[1]}, nil
 }
 

@@ -101,7 +101,9 @@ func code(reason v1.ErrorReason) codes.Code {
 		v1.ErrorReason_ERROR_REASON_DIRECTORY_NOT_EMPTY,
 		v1.ErrorReason_ERROR_REASON_GUEST_NOT_CONFIGURED:
 		return codes.FailedPrecondition
-	case v1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE, v1.ErrorReason_ERROR_REASON_DISK_FULL:
+	case v1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE,
+		v1.ErrorReason_ERROR_REASON_QUOTA_EXCEEDED,
+		v1.ErrorReason_ERROR_REASON_DISK_FULL:
 		return codes.ResourceExhausted
 	case v1.ErrorReason_ERROR_REASON_OUTPUT_LOST:
 		return codes.DataLoss
