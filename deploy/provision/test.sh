@@ -2,7 +2,7 @@
 # Everything that CI runs. Parts, in this order, each selectable by --only:
 #
 #   proto      buf lint and breaking changes against the last tag, else the last commit
-#   go         go vet and go test of every Go module, the tests that need root included
+#   go         go vet and go test of every Go module, those that need root and the guest agent's in real VMs included
 #   java       mvn verify: compiler checks, format, tests of every module
 #   e2e        a mesh with real VMs, driven by clients in Go and Python; --only e2e:EXPRESSION is pytest's -k
 #   demo       the nine claims, as a user sees them
@@ -109,10 +109,14 @@ run_go() {
     go vet -tags grpcnotrace ./... || status=1
     go test -tags grpcnotrace -v ./... || status=1
   done
+  cd "$COFFERDAM_ROOT/guest-agent"
+  go vet -tags vm ./vm || status=1
+  COFFERDAM_IMAGE=$(cat "$CACHE_STAMPS/image.out") go test -tags vm -v ./vm || status=1
   return $status
 }
-count_go() { echo "$(grep -c '^--- PASS' "$1") $(grep -c '^--- FAIL' "$1") $(grep -c '^--- SKIP' "$1")"; }
-failures_go() { grep -B20 -E '^ *--- FAIL|^FAIL|panic:' "$1" || tail -n 40 "$1"; }
+# Everything that a test could ask for is here: one that skips has not looked.
+count_go() { echo "$(grep -c '^--- PASS' "$1") $(grep -cE '^--- (FAIL|SKIP)' "$1") 0"; }
+failures_go() { grep -B20 -E '^ *--- (FAIL|SKIP)|^FAIL|panic:' "$1" || tail -n 40 "$1"; }
 
 run_e2e() {
   if [[ $only == e2e:* ]]; then "$COFFERDAM_ROOT/testkit/run.sh" -k "${only#e2e:}"; else "$COFFERDAM_ROOT/testkit/run.sh"; fi
