@@ -29,7 +29,7 @@ import (
 )
 
 // Version is the protocol's, not the build's: it rises when a verb changes.
-const version = "node-helper 1"
+const version = "node-helper 2"
 
 const usage = `usage:
   node-helper serve --config FILE

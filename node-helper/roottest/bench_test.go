@@ -14,14 +14,6 @@ func BenchmarkSlotCreate(b *testing.B) {
 	}
 }
 
-func BenchmarkSlotReset(b *testing.B) {
-	w := newWorld(b)
-	w.ok("slot.create", slotArgs{1})
-	for b.Loop() {
-		w.ok("slot.reset", slotArgs{1})
-	}
-}
-
 // From the request to the exec of QEMU; what QEMU then needs by itself is not in it.
 func BenchmarkVMMStart(b *testing.B) {
 	w := newWorld(b)

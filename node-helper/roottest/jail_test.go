@@ -238,7 +238,8 @@ func checkRestart(t *testing.T, w *world, p2, p3 process) {
 		t.Errorf("pid of slot 3 is %d, expected %d: stop reached another slot", got, p3.PID)
 	}
 	// The template is loaded anew for the next clone.
-	w.ok("slot.reset", slotArgs{2})
+	w.ok("slot.destroy", slotArgs{2})
+	w.ok("slot.create", slotArgs{2})
 	w.restore(2, "sb-again")
 	if got := w.run(2, "cat /tmp/x 2>/dev/null || echo none"); got != "none\n" {
 		t.Errorf("the new clone said %q", got)

@@ -267,21 +267,20 @@ type slotArgs struct {
 	Slot int `json:"slot"`
 }
 
+// vmmPID is the live process of the slot's uid, 0 if there is none.
 func (w *world) vmmPID(slot int) int {
 	w.t.Helper()
-	var list struct {
-		Slots []struct {
-			Slot   int `json:"slot"`
-			VMMPID int `json:"vmm_pid"`
-		} `json:"slots"`
-	}
-	must(w.t, json.Unmarshal(w.ok("slot.list", struct{}{}), &list))
-	for _, s := range list.Slots {
-		if s.Slot == slot {
-			return s.VMMPID
+	uid := fmt.Sprintf("\nUid:\t%d\t", vmmUIDBase+slot)
+	files, err := filepath.Glob("/proc/[0-9]*/status")
+	must(w.t, err)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err == nil && strings.Contains(string(text), uid) && !strings.Contains(string(text), "\nState:\tZ") {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+			must(w.t, err)
+			return pid
 		}
 	}
-	w.t.Fatalf("slot %d is not listed", slot)
 	return 0
 }
 

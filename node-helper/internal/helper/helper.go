@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"cofferdam.dev/node-helper/internal/config"
 	"cofferdam.dev/node-helper/internal/drops"
@@ -20,6 +21,8 @@ import (
 	"cofferdam.dev/node-helper/internal/template"
 	"cofferdam.dev/node-helper/internal/vmm"
 )
+
+const wordsWithin = time.Second
 
 // Helper serves one mesh on one host. What it holds (readers, relays, loaded templates) it can make again from the kernel's state.
 type Helper struct {
@@ -31,6 +34,8 @@ type Helper struct {
 	templates *template.Store
 
 	slotMu []sync.Mutex
+	// The VMM that this process started in a slot, under the slot's lock.
+	running []*running
 
 	linksMu sync.Mutex
 	links   map[int]*link.Relay
@@ -45,6 +50,7 @@ func New(c *config.Config, log *slog.Logger) *Helper {
 		cgroups:   vmm.NewCgroups(c.Mesh),
 		templates: template.NewStore(c.TemplateRoot),
 		slotMu:    make([]sync.Mutex, c.MaxSlots+1),
+		running:   make([]*running, c.MaxSlots+1),
 		links:     map[int]*link.Relay{},
 	}
 }
@@ -68,15 +74,21 @@ func (h *Helper) Recover() error {
 		if !h.config.ValidSlot(slot) {
 			continue
 		}
-		whole, err := h.network.SlotIsWhole(slot)
-		if err == nil && whole {
-			err = h.attend(slot)
-		}
-		if err != nil {
+		if err := h.recoverSlot(slot); err != nil {
 			h.log.Error("slot_not_recovered", "slot", slot, "error", err)
 		}
 	}
 	return nil
+}
+
+// recoverSlot brings a whole slot to the present rules: the helper before may have been of another version, or somebody meddled.
+func (h *Helper) recoverSlot(slot int) error {
+	whole, err := h.network.SlotIsWhole(slot)
+	if err != nil || !whole {
+		return err
+	}
+	// What fails leaves the rules that were: the slot is no less closed, and its guest must stay within reach.
+	return errors.Join(h.network.RenewRules(slot), h.attend(slot))
 }
 
 func (h *Helper) ensureGate() error {
@@ -166,6 +178,26 @@ func (h *Helper) kill(slot int) error {
 	return h.cgroups.Remove(slot)
 }
 
+// running is a VMM as long as its output can be asked for.
+type running struct {
+	output *vmm.Output
+	ended  <-chan struct{}
+}
+
+// lastWords are what the slot's VMM, which was killed, said last: nothing if an earlier helper started it.
+func (h *Helper) lastWords(slot int) string {
+	r := h.running[slot]
+	if r == nil {
+		return ""
+	}
+	select {
+	case <-r.ended:
+	case <-time.After(wordsWithin):
+		// Dead and not collected: what came so far has to do.
+	}
+	return r.output.String()
+}
+
 func (h *Helper) destroy(slot int) error {
 	if err := h.kill(slot); err != nil {
 		return err
@@ -174,6 +206,7 @@ func (h *Helper) destroy(slot int) error {
 	if err := h.network.DestroySlot(slot); err != nil {
 		return err
 	}
+	h.drops.Vacate(slot)
 	if err := os.Remove(h.linkPath(slot)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -200,4 +233,3 @@ func (h *Helper) Teardown() error {
 	}
 	return errors.Join(problems...)
 }
-	h.drops.Vacate(slot)

@@ -28,7 +28,12 @@ func (h *Helper) sandboxPrepare(a *prepareArgs) (any, error) {
 			return nil, err
 		}
 	}
-	dir, stat, err := h.openSandbox(a.Sandbox)
+	root, err := safepath.OpenDir(h.config.SandboxRoot)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	dir, stat, err := h.openSandbox(root, a.Sandbox)
 	if err != nil {
 		return nil, err
 	}
@@ -61,13 +66,8 @@ func (h *Helper) sandboxPrepare(a *prepareArgs) (any, error) {
 	return none{}, h.give(a.Slot, dir, unix.S_ISGID|0o770)
 }
 
-func (h *Helper) openSandbox(id string) (*os.File, unix.Stat_t, error) {
+func (h *Helper) openSandbox(root *os.File, id string) (*os.File, unix.Stat_t, error) {
 	var stat unix.Stat_t
-	root, err := safepath.OpenDir(h.config.SandboxRoot)
-	if err != nil {
-		return nil, stat, err
-	}
-	defer root.Close()
 	dir, err := safepath.OpenAt(root, id, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, stat, invalidPath(err)
@@ -86,7 +86,7 @@ func invalidPath(err error) error {
 	return wire.Errorf(wire.Invalid, "%v", err)
 }
 
-// mayGive refuses what was never node-agent's to give, and what a live VMM of another slot still uses.
+// mayGive refuses what was never node-agent's to give (away, or to another slot), and what a live VMM of another slot still uses.
 func (h *Helper) mayGive(slot int, f *os.File, stat unix.Stat_t) error {
 	owner := int(stat.Uid)
 	switch {

@@ -2,6 +2,7 @@ package helper
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"cofferdam.dev/node-helper/internal/safepath"
@@ -9,8 +10,6 @@ import (
 	"cofferdam.dev/node-helper/internal/wire"
 	"golang.org/x/sys/unix"
 )
-
-const outputName = "vmm.log"
 
 func (h *Helper) vmmStart(a *startArgs) (any, error) {
 	unlock, err := h.lock(a.Slot)
@@ -41,8 +40,9 @@ func (h *Helper) vmmStart(a *startArgs) (any, error) {
 	if len(live) > 0 {
 		return nil, wire.Errorf(wire.Exists, "slot %d has a VMM, pid %d", a.Slot, live[0])
 	}
+	output := &vmm.Output{}
 	jail := &vmm.Jail{
-		Program: h.config.QEMU, Args: a.Args, UID: owner.UID, KVM: command.UsesKVM(), Slot: a.Slot,
+		Program: h.config.QEMU, Args: a.Args, UID: owner.UID, KVM: command.UsesKVM(), Slot: a.Slot, Output: output,
 		Limits: vmm.Limits{MemoryMiB: a.MemoryMiB, VCPUs: a.VCPUs},
 	}
 	var opened closers
@@ -52,8 +52,9 @@ func (h *Helper) vmmStart(a *startArgs) (any, error) {
 	}
 	p, err := jail.Start(h.cgroups)
 	if err != nil {
-		return nil, errors.Join(err, h.kill(a.Slot))
+		return nil, errors.Join(fmt.Errorf("%w (output: %s)", err, output), h.kill(a.Slot))
 	}
+	h.running[a.Slot] = &running{output, p.Ended}
 	return started{p.PID, p.StartTime}, nil
 }
 
@@ -103,7 +104,12 @@ func (h *Helper) fill(j *vmm.Jail, a *startArgs, opened *closers) error {
 		return missing(err)
 	}
 	j.NetNS = opened.add(ns)
-	sandbox, stat, err := h.openSandbox(a.Sandbox)
+	root, err := safepath.OpenDir(h.config.SandboxRoot)
+	if err != nil {
+		return err
+	}
+	opened.add(root)
+	sandbox, stat, err := h.openSandbox(root, a.Sandbox)
 	if err != nil {
 		return err
 	}
@@ -111,10 +117,6 @@ func (h *Helper) fill(j *vmm.Jail, a *startArgs, opened *closers) error {
 	if int(stat.Uid) != j.UID {
 		return wire.Errorf(wire.Invalid, "%s belongs to uid %d, expected %d: sandbox.prepare comes first", a.Sandbox, stat.Uid, j.UID)
 	}
-	if j.Output, err = openOutput(sandbox); err != nil {
-		return invalidPath(err)
-	}
-	opened.add(j.Output)
 	if a.Image != "" {
 		root, err := safepath.OpenDir(h.config.ImageRoot)
 		if err != nil {
@@ -156,16 +158,4 @@ func (h *Helper) fillTemplate(j *vmm.Jail, name string, opened *closers) error {
 	}
 	j.RAM = opened.add(memory)
 	return nil
-}
-
-// openOutput opens what takes the VMM's standard output. The directory is the VMM's: whatever an earlier one left under this name is judged like any path.
-func openOutput(sandbox *os.File) (*os.File, error) {
-	f, _, err := safepath.OpenRegular(sandbox, outputName, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND, 0o640)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Ftruncate(int(f.Fd()), 0); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

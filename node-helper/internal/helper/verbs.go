@@ -8,7 +8,6 @@ import (
 	"regexp"
 
 	"cofferdam.dev/node-helper/internal/netspace"
-	"cofferdam.dev/node-helper/internal/vmm"
 	"cofferdam.dev/node-helper/internal/wire"
 )
 
@@ -29,23 +28,20 @@ type slotArgs struct {
 type slotMade struct {
 	Address string `json:"address"`
 	Link    string `json:"link"`
-	VMMUID  int    `json:"vmm_uid"`
-}
-
-type slotState struct {
-	Slot    int    `json:"slot"`
-	Address string `json:"address"`
-	VMMPID  int    `json:"vmm_pid"`
 }
 
 type slotList struct {
-	Slots []slotState `json:"slots"`
+	Slots []int `json:"slots"`
 }
 
 type prepareArgs struct {
 	Slot    int      `json:"slot"`
 	Sandbox string   `json:"sandbox"`
 	Files   []string `json:"files"`
+}
+
+type removeArgs struct {
+	Sandbox string `json:"sandbox"`
 }
 
 type templateArgs struct {
@@ -69,6 +65,10 @@ type started struct {
 	StartTime uint64 `json:"start_time"`
 }
 
+type stopped struct {
+	Output string `json:"output"`
+}
+
 // Verbs is the closed list.
 func (h *Helper) Verbs() map[string]wire.Verb {
 	return map[string]wire.Verb{
@@ -76,8 +76,8 @@ func (h *Helper) Verbs() map[string]wire.Verb {
 		"slot.create":     verb(h.slotCreate),
 		"slot.destroy":    verb(h.slotDestroy),
 		"slot.list":       verb(h.slotList),
-		"slot.reset":      verb(h.slotReset),
 		"sandbox.prepare": verb(h.sandboxPrepare),
+		"sandbox.remove":  verb(h.sandboxRemove),
 		"template.load":   verb(h.templateLoad),
 		"vmm.start":       verb(h.vmmStart),
 		"vmm.stop":        verb(h.vmmStop),
@@ -155,7 +155,7 @@ func (h *Helper) create(slot int) (any, error) {
 	if err := h.attend(slot); err != nil {
 		return nil, err
 	}
-	return slotMade{h.config.Address(slot).String(), h.linkPath(slot), h.config.VMMUID(slot)}, nil
+	return slotMade{h.config.Address(slot).String(), h.linkPath(slot)}, nil
 }
 
 func (h *Helper) slotDestroy(a *slotArgs) (any, error) {
@@ -167,48 +167,16 @@ func (h *Helper) slotDestroy(a *slotArgs) (any, error) {
 	return none{}, h.destroy(a.Slot)
 }
 
-// slotReset makes the slot anew: no conntrack entry, neighbour, socket or device setting of the last sandbox can be left.
-func (h *Helper) slotReset(a *slotArgs) (any, error) {
-	unlock, err := h.lock(a.Slot)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	if _, err := h.network.SlotInode(a.Slot); errors.Is(err, os.ErrNotExist) {
-		return nil, wire.Errorf(wire.NotFound, "slot %d", a.Slot)
-	}
-	if err := h.destroy(a.Slot); err != nil {
-		return nil, err
-	}
-	return h.create(a.Slot)
-}
-
 func (h *Helper) slotList(*none) (any, error) {
 	slots, err := h.network.Slots()
 	if err != nil {
 		return nil, err
 	}
-	byUID, err := vmm.ByUID(h.config.VMMUID(1), h.config.VMMUID(h.config.MaxSlots))
-	if err != nil {
-		return nil, err
-	}
-	list := slotList{Slots: []slotState{}}
+	list := slotList{Slots: []int{}}
 	for _, slot := range slots {
-		if !h.config.ValidSlot(slot) {
-			continue
+		if h.config.ValidSlot(slot) {
+			list.Slots = append(list.Slots, slot)
 		}
-		o, err := h.owner(slot)
-		if err != nil {
-			return nil, err
-		}
-		state := slotState{Slot: slot, Address: h.config.Address(slot).String()}
-		for _, pid := range byUID[o.UID] {
-			if o.Owns(pid) {
-				state.VMMPID = pid
-				break
-			}
-		}
-		list.Slots = append(list.Slots, state)
 	}
 	return list, nil
 }
@@ -230,7 +198,10 @@ func (h *Helper) vmmStop(a *slotArgs) (any, error) {
 		return nil, err
 	}
 	defer unlock()
-	return none{}, h.kill(a.Slot)
+	if err := h.kill(a.Slot); err != nil {
+		return nil, err
+	}
+	return stopped{h.lastWords(a.Slot)}, nil
 }
 
 // missing turns a missing file into its own code.
@@ -239,6 +210,11 @@ func missing(err error) error {
 		return wire.Errorf(wire.NotFound, "%v", err)
 	}
 	return err
+}
+
+func isMissing(err error) bool {
+	var e *wire.Error
+	return errors.As(err, &e) && e.Code == wire.NotFound
 }
 
 func (h *Helper) gatePath() string { return netspace.Path(h.network.GateName()) }

@@ -56,14 +56,7 @@ func (n *Network) buildSlot(slot int, gate *os.File) error {
 	if err != nil {
 		return err
 	}
-	rules, err := renderRules(slotRules, n.prefix.String(), n.address(slot).String())
-	if err != nil {
-		return err
-	}
-	if err := applyRules(ns, rules); err != nil {
-		return err
-	}
-	if err := netspace.Do(ns, func() error { return applySettings(linkSettings) }); err != nil {
+	if err := n.applySlotRules(slot, ns); err != nil {
 		return err
 	}
 	h, err := handle(ns)
@@ -81,6 +74,30 @@ func (n *Network) buildSlot(slot int, gate *os.File) error {
 	}
 	// Last: a tap that is up means a slot that is whole.
 	return h.LinkSetUp(tap)
+}
+
+func (n *Network) applySlotRules(slot int, ns *os.File) error {
+	rules, err := renderRules(slotRules, n.prefix.String(), n.address(slot).String())
+	if err != nil {
+		return err
+	}
+	if err := applyRules(ns, rules); err != nil {
+		return err
+	}
+	return netspace.Do(ns, func() error { return applySettings(linkSettings) })
+}
+
+// RenewRules brings a slot that exists to the present rules and settings, in one step and without harm to its connections.
+func (n *Network) RenewRules(slot int) error {
+	ns, err := n.OpenSlot(slot)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	if err := netspace.Do(ns, func() error { return applySettings(commonSettings, slotSettings) }); err != nil {
+		return err
+	}
+	return n.applySlotRules(slot, ns)
 }
 
 func (n *Network) connectToGate(slot int, h *netlink.Handle, gate *os.File) error {

@@ -41,7 +41,7 @@ type Jail struct {
 	Tap     *os.File
 	RAM     *os.File // nil without a template
 	State   *os.File // nil without a template
-	Output  *os.File
+	Output  *Output
 	Sandbox *os.File // directory, seen as /sandbox, writable
 	// Directories seen read-only, nil if absent.
 	Template, Image *os.File
@@ -118,13 +118,13 @@ func (j *Jail) Start(cgroups *Cgroups) (Process, error) {
 	if err != nil {
 		return Process{}, fmt.Errorf("start: %w", err)
 	}
-	p := Process{PID: cmd.Process.Pid}
 	// Reaps the VMM whenever it ends; after a restart of the helper init does.
 	reaped := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
 		close(reaped)
 	}()
+	p := Process{PID: cmd.Process.Pid, Ended: reaped}
 	p.StartTime, err = StartTime(p.PID)
 	if err == nil {
 		err = j.command(ours, p.PID, o, cgroups)

@@ -18,6 +18,8 @@ const killWithin = 10 * time.Second
 type Process struct {
 	PID       int
 	StartTime uint64
+	// Ended is closed once it has been collected and all that it said has been read.
+	Ended <-chan struct{}
 }
 
 // Owner is what makes a process a slot's VMM: the slot's uid, and its namespace or its cgroup. The uid alone would not do: two meshes of
@@ -126,21 +128,6 @@ func (o *Owner) Find() ([]int, error) {
 	for _, pid := range pids {
 		if o.owns(pid, members) {
 			found = append(found, pid)
-		}
-	}
-	return found, nil
-}
-
-// ByUID maps each uid in [from, to] to its live processes, in one walk.
-func ByUID(from, to int) (map[int][]int, error) {
-	pids, err := allPIDs()
-	if err != nil {
-		return nil, err
-	}
-	found := map[int][]int{}
-	for _, pid := range pids {
-		if s, ok := readStatus(pid); ok && !s.dead && s.uid >= from && s.uid <= to {
-			found[s.uid] = append(found[s.uid], pid)
 		}
 	}
 	return found, nil

@@ -127,9 +127,9 @@ public final class NodeApp implements AutoCloseable {
         config.stateDirectory(), PosixFilePermissions.fromString("rwx------"));
     FileJournal journal =
         keep(FileJournal.open(config.stateDirectory().resolve("journal"), this::endWithoutJournal));
-    SandboxFiles files =
-        new SandboxFiles(config.sandboxRoot(), config.stateDirectory().resolve("tokens"));
     HelperClient helper = keep(new HelperClient(config.helperSocket()));
+    SandboxFiles files =
+        new SandboxFiles(config.sandboxRoot(), config.stateDirectory().resolve("tokens"), helper);
     LinuxProcessTable processes = new LinuxProcessTable();
     Hypervisor hypervisor =
         new QemuHypervisor(helper, processes, config.sandboxRoot(), QemuVersion.of(config.qemu()));

@@ -1,15 +1,12 @@
 package dev.cofferdam.node.disk;
 
+import dev.cofferdam.node.helper.NodeHelper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 import java.util.Set;
@@ -23,12 +20,14 @@ import java.util.stream.Stream;
 public final class SandboxFiles {
   private final Path root;
   private final Path tokens;
+  private final NodeHelper helper;
 
   /**
    * @param root of the sandboxes' directories; owned by this process
    * @param tokens directory of the tokens, made here
    */
-  public SandboxFiles(Path root, Path tokens) {
+  public SandboxFiles(Path root, Path tokens, NodeHelper helper) {
+    this.helper = helper;
     this.root = root;
     this.tokens = tokens;
     try {
@@ -70,37 +69,15 @@ public final class SandboxFiles {
   }
 
   /**
-   * Everything of the sandbox, links not followed.
+   * Everything of the sandbox. The directory is node-helper's to remove: a VMM may have made
+   * something in it that nobody else gets into.
    *
-   * @throws IOException when something is left
+   * @throws IOException when the token is left
+   * @throws dev.cofferdam.node.helper.HelperException when something else is
    */
   public void delete(String sandbox) throws IOException {
     Files.deleteIfExists(tokens.resolve(sandbox));
-    Path directory = directory(sandbox);
-    if (!Files.exists(directory, LinkOption.NOFOLLOW_LINKS)) {
-      return;
-    }
-    Files.walkFileTree(
-        directory,
-        new SimpleFileVisitor<>() {
-          @Override
-          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
-              throws IOException {
-            Files.delete(file);
-            return FileVisitResult.CONTINUE;
-          }
-
-          @Override
-          public FileVisitResult postVisitDirectory(
-              Path visited, @org.jspecify.annotations.Nullable IOException failure)
-              throws IOException {
-            if (failure != null) {
-              throw failure;
-            }
-            Files.delete(visited);
-            return FileVisitResult.CONTINUE;
-          }
-        });
+    helper.removeSandbox(sandbox);
   }
 
   /** Every name that has a directory or a token. */

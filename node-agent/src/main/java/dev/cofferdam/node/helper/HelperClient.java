@@ -52,14 +52,10 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
   }
 
   @Override
-  public List<SlotStatus> listSlots() {
-    List<SlotStatus> slots = new ArrayList<>();
-    for (JsonNode slot : repeatable("slot.list", JSON.createObjectNode()).path("slots")) {
-      slots.add(
-          new SlotStatus(
-              required(slot, "slot").asInt(),
-              slot.path("address").asText(),
-              slot.path("vmm_pid").asLong()));
+  public List<Integer> listSlots() {
+    List<Integer> slots = new ArrayList<>();
+    for (JsonNode slot : required(repeatable("slot.list", JSON.createObjectNode()), "slots")) {
+      slots.add(slot.asInt());
     }
     return List.copyOf(slots);
   }
@@ -69,6 +65,11 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
     ObjectNode arguments = slotArguments(slot).put("sandbox", sandbox);
     strings(arguments.putArray("files"), files);
     var _ = repeatable("sandbox.prepare", arguments);
+  }
+
+  @Override
+  public void removeSandbox(String sandbox) {
+    var _ = repeatable("sandbox.remove", JSON.createObjectNode().put("sandbox", sandbox));
   }
 
   @Override
@@ -93,8 +94,8 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
   }
 
   @Override
-  public void stopVmm(int slot) {
-    var _ = repeatable("vmm.stop", slotArguments(slot));
+  public String stopVmm(int slot) {
+    return repeatable("vmm.stop", slotArguments(slot)).path("output").asText();
   }
 
   @Override

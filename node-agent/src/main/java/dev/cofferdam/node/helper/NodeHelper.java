@@ -19,18 +19,29 @@ public interface NodeHelper {
   /** Ends every process in the slot and takes it down. */
   void destroySlot(int slot);
 
-  List<SlotStatus> listSlots();
+  /** The slots that there are, whole or not. */
+  List<Integer> listSlots();
 
   /** Hands the sandbox's directory and these files in it to the slot's user. */
   void prepareSandbox(int slot, String sandbox, List<String> files);
+
+  /**
+   * Removes the sandbox's directory with all that is in it, also what its VMM kept to itself. One
+   * that is not there is removed.
+   */
+  void removeSandbox(String sandbox);
 
   /** Loads a template's memory, so that the first restore does not pay for it. */
   void loadTemplate(String template);
 
   ProcessId startVmm(VmmStart start);
 
-  /** Kills the slot's VMM and returns once it is gone. */
-  void stopVmm(int slot);
+  /**
+   * Kills the slot's VMM and returns once it is gone.
+   *
+   * @return the end of what it said on its standard streams, for an operator; most say nothing
+   */
+  String stopVmm(int slot);
 
   /**
    * Calls back for every line until the stream breaks (then throws) or the thread is interrupted

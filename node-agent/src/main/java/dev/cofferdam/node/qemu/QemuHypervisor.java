@@ -96,8 +96,8 @@ public final class QemuHypervisor implements Hypervisor {
       steps.time("load", machine::load);
       return machine;
     } catch (RuntimeException e) {
-      undo(machine, e);
-      throw e;
+      machine.close();
+      throw undone(spec.slot(), e);
     }
   }
 
@@ -138,15 +138,14 @@ public final class QemuHypervisor implements Hypervisor {
     } catch (HelperException e) {
       if (e.code() == HelperException.Code.UNAVAILABLE) {
         // It may have been started before the answer was lost.
-        stopQuietly(spec.slot(), e);
+        throw undone(spec.slot(), e);
       }
       throw new MachineException("QEMU was not started: " + e.getMessage(), e);
     }
     try {
       return steps.time("qmp", () -> connect(spec.sandbox(), spec.slot(), process, snapshot));
     } catch (RuntimeException e) {
-      stopQuietly(spec.slot(), e);
-      throw e;
+      throw undone(spec.slot(), e);
     }
   }
 
@@ -172,20 +171,16 @@ public final class QemuHypervisor implements Hypervisor {
         inJail);
   }
 
-  private static void undo(QemuMachine machine, RuntimeException cause) {
+  /** Stops whatever runs in the slot, and adds to the cause what it said. */
+  private MachineException undone(int slot, RuntimeException cause) {
+    String output = "";
     try {
-      machine.stop();
-    } catch (RuntimeException e) {
-      cause.addSuppressed(e);
-    }
-  }
-
-  private void stopQuietly(int slot, RuntimeException cause) {
-    try {
-      helper.stopVmm(slot);
+      output = helper.stopVmm(slot);
     } catch (HelperException e) {
       cause.addSuppressed(e);
     }
+    return new MachineException(
+        cause.getMessage() + (output.isEmpty() ? "" : "; QEMU said: " + output), cause);
   }
 
   static ObjectNode ignoreShared() {

@@ -167,7 +167,7 @@ final class QemuMachine implements Machine {
   @Override
   public void stop() {
     letGo = true;
-    helper.stopVmm(slot);
+    var _ = helper.stopVmm(slot);
     close();
     ended.complete("stopped");
   }

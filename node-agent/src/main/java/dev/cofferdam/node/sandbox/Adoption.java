@@ -3,6 +3,7 @@ package dev.cofferdam.node.sandbox;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.guest.Guest;
 import dev.cofferdam.node.guest.GuestConnector;
+import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.journal.JournalEntry;
 import dev.cofferdam.node.machine.Hypervisor;
@@ -83,7 +84,7 @@ final class Adoption {
     for (String stray : plan.strays()) {
       try {
         files.delete(stray);
-      } catch (IOException e) {
+      } catch (IOException | HelperException e) {
         log.atWarn().setMessage("stray_not_deleted").addKeyValue("name", stray).setCause(e).log();
       }
     }

@@ -59,7 +59,7 @@ public final class Teardown {
     CompletableFuture<Void> detached =
         CompletableFuture.runAsync(() -> detach(sandbox, epoch, slot), executor);
     try {
-      helper.stopVmm(slot);
+      var _ = helper.stopVmm(slot);
     } finally {
       detached.join();
     }

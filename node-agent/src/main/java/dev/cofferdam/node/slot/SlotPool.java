@@ -3,7 +3,6 @@ package dev.cofferdam.node.slot;
 import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.helper.SlotInfo;
-import dev.cofferdam.node.helper.SlotStatus;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
@@ -56,10 +55,7 @@ public final class SlotPool {
 
   /** At start: what an earlier process left, and no sandbox of ours is in, is destroyed. */
   public void recover(Set<Integer> inUse) {
-    Set<Integer> stray = new TreeSet<>();
-    for (SlotStatus status : helper.listSlots()) {
-      stray.add(status.slot());
-    }
+    Set<Integer> stray = new TreeSet<>(helper.listSlots());
     stray.removeAll(inUse);
     lock.lock();
     try {

@@ -209,7 +209,7 @@ public final class TemplateMaker {
     }
     try {
       files.delete(sandbox);
-    } catch (IOException e) {
+    } catch (IOException | HelperException e) {
       log.atWarn().setMessage("files_not_deleted").addKeyValue("name", sandbox).setCause(e).log();
     }
   }

@@ -5,15 +5,18 @@ import dev.cofferdam.node.helper.HelperException.Code;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.helper.SlotDrop;
 import dev.cofferdam.node.helper.SlotInfo;
-import dev.cofferdam.node.helper.SlotStatus;
 import dev.cofferdam.node.helper.VmmStart;
 import dev.cofferdam.node.machine.ProcessId;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /** node-helper over a {@link Kernel}. What it starts as a VMM is up to the test. */
 public final class FakeHelper implements NodeHelper {
@@ -56,11 +59,9 @@ public final class FakeHelper implements NodeHelper {
   }
 
   @Override
-  public List<SlotStatus> listSlots() {
+  public List<Integer> listSlots() {
     acts.act("slot.list");
-    return kernel.slots().stream()
-        .map(slot -> new SlotStatus(slot, "100.80.0." + slot, kernel.pid(slot)))
-        .toList();
+    return List.copyOf(kernel.slots());
   }
 
   @Override
@@ -70,6 +71,22 @@ public final class FakeHelper implements NodeHelper {
       if (!Files.isRegularFile(sandboxRoot.resolve(sandbox).resolve(file))) {
         throw new HelperException(Code.NOT_FOUND, file + " of " + sandbox);
       }
+    }
+  }
+
+  @Override
+  public void removeSandbox(String sandbox) {
+    acts.act("sandbox.remove");
+    Path directory = sandboxRoot.resolve(sandbox);
+    if (!Files.exists(directory)) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -85,9 +102,10 @@ public final class FakeHelper implements NodeHelper {
   }
 
   @Override
-  public void stopVmm(int slot) {
+  public String stopVmm(int slot) {
     acts.act("vmm.stop");
     kernel.kill(slot);
+    return "";
   }
 
   /** Comes out of {@link #watchDrops}. */

@@ -49,10 +49,10 @@ public final class FakeHost {
     private Node(int spare) {
       journal =
           new FakeJournal(FileJournal.open(directory.resolve("journal"), failure -> {}), acts);
-      SandboxFiles files = new SandboxFiles(root(), directory.resolve("tokens"));
       helper =
           new FakeHelper(
               kernel, acts, root(), start -> kernel.start(start.slot(), start.sandbox(), () -> {}));
+      SandboxFiles files = new SandboxFiles(root(), directory.resolve("tokens"), helper);
       FakeHypervisor hypervisor = new FakeHypervisor(kernel, acts, root());
       // Slots are maintained when the test says so: what happens and when is then the same in each
       // run.

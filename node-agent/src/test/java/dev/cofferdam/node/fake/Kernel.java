@@ -69,11 +69,6 @@ public final class Kernel implements ProcessTable {
     return names;
   }
 
-  public synchronized long pid(int slot) {
-    Vmm vmm = vmms.get(slot);
-    return vmm == null ? 0 : vmm.process().pid();
-  }
-
   public synchronized void attach(String sandbox, String address) {
     attachments.put(address, sandbox);
   }

@@ -52,13 +52,18 @@ class HelperClientTest {
         request.contains("vmm.start")
             ? "{\"id\":%d,\"ok\":{\"pid\":77,\"start_time\":9}}"
             : request.contains("slot.list")
-                ? "{\"id\":%d,\"ok\":{\"slots\":[{\"slot\":3,\"address\":\"100.80.0.3\",\"vmm_pid\":5}]}}"
-                : "{\"id\":%d,\"ok\":{\"address\":\"100.80.0.2\",\"link\":\"/l/2.sock\",\"vmm_uid\":61002}}");
+                ? "{\"id\":%d,\"ok\":{\"slots\":[3,5]}}"
+                : "{\"id\":%d,\"ok\":{\"address\":\"100.80.0.2\",\"link\":\"/l/2.sock\",\"output\":\"no"
+                      + " disk\"}}");
 
     assertThat(client.createSlot(2)).isEqualTo(new SlotInfo(2, "100.80.0.2", Path.of("/l/2.sock")));
     assertThat(request()).contains("\"verb\":\"slot.create\",\"args\":{\"slot\":2}");
-    assertThat(client.listSlots()).containsExactly(new SlotStatus(3, "100.80.0.3", 5));
+    assertThat(client.listSlots()).containsExactly(3, 5);
     assertThat(request()).contains("\"verb\":\"slot.list\",\"args\":{}");
+    client.removeSandbox("sb-x");
+    assertThat(request()).contains("\"verb\":\"sandbox.remove\",\"args\":{\"sandbox\":\"sb-x\"}");
+    assertThat(client.stopVmm(2)).isEqualTo("no disk");
+    assertThat(request()).contains("\"verb\":\"vmm.stop\",\"args\":{\"slot\":2}");
     assertThat(
             client.startVmm(new VmmStart(2, "sb-x", "qemu", List.of("-S"), "t", "i", 512, 1, true)))
         .isEqualTo(new ProcessId(77, 9));
@@ -82,7 +87,7 @@ class HelperClientTest {
   void aHelperThatWentAwayIsAskedAgain() throws IOException {
     // The first request gets no answer but the connection's end, as of a helper that is killed.
     serve(request -> requests.size() == 1 ? "" : "{\"id\":%d,\"ok\":{}}");
-    client.stopVmm(1);
+    assertThat(client.stopVmm(1)).isEmpty();
     assertThat(requests).hasSize(2).allMatch(request -> request.contains("vmm.stop"));
   }
 

@@ -1,6 +1,7 @@
 package dev.cofferdam.node.qemu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.node.fake.Acts;
 import dev.cofferdam.node.fake.FakeHelper;
@@ -8,12 +9,13 @@ import dev.cofferdam.node.fake.Kernel;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.helper.SlotDrop;
 import dev.cofferdam.node.helper.SlotInfo;
-import dev.cofferdam.node.helper.SlotStatus;
 import dev.cofferdam.node.helper.VmmStart;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.HypervisorContract;
 import dev.cofferdam.node.machine.LinuxProcessTable;
 import dev.cofferdam.node.machine.Machine;
+import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.ProcessTable;
 import dev.cofferdam.node.machine.Steps;
@@ -74,6 +76,16 @@ class QemuHypervisorTest extends HypervisorContract {
     again.stop();
   }
 
+  @Test
+  void aMachineThatDoesNotComeUpSaysWhatItSaid() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    MachineSpec spec = spec(hypervisor, "sb-no-disk", 1);
+    Files.delete(hypervisor.directory("sb-no-disk").resolve(MachineSpec.DISK));
+    assertThatThrownBy(() -> hypervisor.boot(spec, new Steps(System::nanoTime)))
+        .isInstanceOf(MachineException.class)
+        .hasMessageContaining("Could not open");
+  }
+
   private static void signal(String name, Machine machine) throws Exception {
     Process kill =
         new ProcessBuilder("kill", "-" + name, Long.toString(machine.process().pid())).start();
@@ -101,13 +113,18 @@ class QemuHypervisorTest extends HypervisorContract {
     }
 
     @Override
-    public List<SlotStatus> listSlots() {
+    public List<Integer> listSlots() {
       return rest.listSlots();
     }
 
     @Override
     public void prepareSandbox(int slot, String sandbox, List<String> files) {
       rest.prepareSandbox(slot, sandbox, files);
+    }
+
+    @Override
+    public void removeSandbox(String sandbox) {
+      rest.removeSandbox(sandbox);
     }
 
     @Override
@@ -121,8 +138,9 @@ class QemuHypervisorTest extends HypervisorContract {
     }
 
     @Override
-    public void stopVmm(int slot) {
+    public String stopVmm(int slot) {
       qemu.kill(slot);
+      return qemu.output(slot);
     }
 
     @Override

@@ -22,6 +22,7 @@ final class RealQemu {
   private final Path sandboxes;
   private final Path templates;
   private final Map<Integer, Process> running = new ConcurrentHashMap<>();
+  private final Map<Integer, Path> logs = new ConcurrentHashMap<>();
 
   RealQemu(Path sandboxes, Path templates) {
     this.sandboxes = sandboxes;
@@ -49,16 +50,28 @@ final class RealQemu {
               .replace("/image/rootfs.erofs", "/dev/zero")
               .replace("tap,id=n0,fd=3", "hubport,id=n0,hubid=0"));
     }
+    Path log = directory.resolve("vmm.log");
+    logs.put(start.slot(), log);
     try {
       Process process =
           new ProcessBuilder(command)
               .redirectErrorStream(true)
-              .redirectOutput(directory.resolve("vmm.log").toFile())
+              .redirectOutput(log.toFile())
               .start();
       running.put(start.slot(), process);
       String stat = Files.readString(Path.of("/proc/" + process.pid() + "/stat"));
       String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
       return new ProcessId(process.pid(), Long.parseLong(fields[19]));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** As node-helper tells it. */
+  String output(int slot) {
+    Path log = logs.getOrDefault(slot, sandboxes);
+    try {
+      return Files.isRegularFile(log) ? Files.readString(log) : "";
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -51,7 +51,7 @@ class TemplateMakerTest {
             new FakeHypervisor(kernel, acts, sandboxes),
             // One slot is enough: the clone follows the machine that it is of.
             new SlotPool(helper, 1, 0, task -> {}),
-            new SandboxFiles(sandboxes, directory.resolve("tokens")),
+            new SandboxFiles(sandboxes, directory.resolve("tokens"), helper),
             guests,
             new TemplateStore(
                 directory.resolve("templates"), InstantSource.system(), new Random(1)),
