@@ -159,3 +159,20 @@ def test_what_the_machine_has():
     assert b"driver: qemu" in done.stdout and b"why:" in done.stdout and done.stdout.endswith(b"the mesh can run here\n")
     bare = cofferdam("doctor", env={"PATH": "/usr/bin:/bin", "JAVA_HOME": "/nonexistent"})
     assert b" JDK " in bare.stdout, bare
+
+
+@pytest.mark.parametrize(
+    ("hide", "told"),
+    [
+        ("exec setpriv --reuid nobody --clear-groups", "root"),
+        ("mount -t tmpfs none /usr/lib/jvm; export JAVA_HOME= PATH=/usr/sbin:/usr/bin:/sbin:/bin; exec", "no JDK 25"),
+        ("mount -t tmpfs none /etc/alternatives; export PATH=/usr/sbin:/usr/bin:/sbin:/bin; exec", "Maven is missing"),
+        ("mount -t tmpfs none /var/lib/dpkg; echo ID=another >$empty/os; mount --bind $empty/os /etc/os-release; exec", "not Debian"),
+    ],
+    ids=["no root", "no JDK", "no Maven", "another distribution"],
+)
+def test_what_it_cannot_install_is_one_clear_line(tmp_path, hide, told):
+    """Seen by a process of its own view of the machine; the machine itself stays as it is."""
+    script = f'empty={tmp_path}; mount --make-rprivate /; {hide} "$0" provision'
+    done = subprocess.run(["unshare", "--mount", "bash", "-c", script, COMMAND], capture_output=True, text=True, timeout=CALL_SECONDS)
+    assert done.returncode == 1 and told in done.stderr and done.stderr.count("\n") == 1, done
