@@ -51,13 +51,17 @@ func withCommand(text string) ([]int, error) {
 	return found, nil
 }
 
-// vmms is every process that has something in the sandbox's directory open or mapped: its VM.
+// vmms is every process that has the sandbox's disk open: its VM. In its jail the disk has another name, so the file itself
+// is compared.
 func (m *mesh) vmms(sandbox string) ([]int, error) {
+	disk, err := os.Stat(filepath.Join(m.state, "node", "sandboxes", sandbox, "disk.ext4"))
+	if err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
 	}
-	directory := filepath.Join(m.state, "node", "sandboxes", sandbox) + "/"
 	var found []int
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
@@ -67,7 +71,7 @@ func (m *mesh) vmms(sandbox string) ([]int, error) {
 		// A process that ends meanwhile has nothing open.
 		links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 		for _, link := range links {
-			if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, directory) {
+			if file, err := os.Stat(link); err == nil && os.SameFile(file, disk) {
 				found = append(found, pid)
 				break
 			}

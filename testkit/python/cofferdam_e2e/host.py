@@ -74,25 +74,26 @@ def with_command(text: str) -> list[int]:
 
 
 def with_open(directory: Path) -> list[int]:
-    """Every process that runs in, has open or has mapped something below the directory."""
-    return [pid for pid in processes() if pid != os.getpid() and _uses(pid, str(directory))]
+    """Every process that has a file below the directory open. In a jail a file has another name, so the files themselves are
+    compared."""
+    files = {_identity(path) for path in directory.rglob("*") if path.is_file()} - {None}
+    return [pid for pid in processes() if pid != os.getpid() and files & _open_files(pid)]
 
 
-def _uses(pid: int, directory: str) -> bool:
-    links = [f"/proc/{pid}/{name}" for name in ("cwd", "root", "exe")]
+def _open_files(pid: int) -> set:
     try:
-        links += [f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd")]
-        if directory in Path(f"/proc/{pid}/maps").read_text():
-            return True
+        return {_identity(Path(f"/proc/{pid}/fd/{name}")) for name in os.listdir(f"/proc/{pid}/fd")}
     except OSError:
-        pass
-    for link in links:
-        try:
-            if os.readlink(link).startswith(directory):
-                return True
-        except OSError:
-            continue
-    return False
+        return set()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """None for what is gone meanwhile."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def namespaces(prefix: str) -> set[str]:
