@@ -1,9 +1,12 @@
 package dev.cofferdam.cli;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.v1.FileInfo;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.FileType;
 import dev.cofferdam.v1.ReadFileRequest;
 import dev.cofferdam.v1.ReadFileResponse;
+import dev.cofferdam.v1.StatFileRequest;
 import dev.cofferdam.v1.WriteFileRequest;
 import dev.cofferdam.v1.WriteFileResponse;
 import dev.cofferdam.v1.WriteFileTarget;
@@ -18,6 +21,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import picocli.CommandLine.Command;
@@ -29,6 +33,7 @@ import picocli.CommandLine.Parameters;
     description = "Copies one file into or out of a sandbox.")
 final class CpCommand implements Callable<Integer> {
   private static final int CHUNK = 64 * 1024;
+  private static final String MODE = "unix:mode";
   private static final Pattern REMOTE = Pattern.compile("(sb-[a-z2-7]+):(/.*)", Pattern.DOTALL);
 
   private final Context context;
@@ -99,6 +104,14 @@ final class CpCommand implements Callable<Integer> {
         Files.isDirectory(file)
             ? file.resolve(source.path().substring(source.path().lastIndexOf('/') + 1))
             : file;
+    FileInfo info =
+        FileServiceGrpc.newBlockingV2Stub(channel)
+            .withDeadlineAfter(ExecOptions.deadlineSeconds(), TimeUnit.SECONDS)
+            .statFile(
+                StatFileRequest.newBuilder()
+                    .setSandbox(source.sandbox())
+                    .setPath(source.path())
+                    .build());
     Path part = Files.createTempFile(target.toAbsolutePath().getParent(), ".cofferdam", ".part");
     BlockingClientCall<?, ReadFileResponse> call =
         FileServiceGrpc.newBlockingV2Stub(channel)
@@ -113,6 +126,10 @@ final class CpCommand implements Callable<Integer> {
           chunk.getData().writeTo(out);
         }
       }
+      if (info.getType() == FileType.FILE_TYPE_REGULAR) {
+        // A link's own mode says nothing. To let others of this machine write is not the guest's.
+        Files.setAttribute(part, MODE, info.getMode() & 0755);
+      }
       // A copy that broke leaves what was there before.
       Files.move(part, target, StandardCopyOption.REPLACE_EXISTING);
     } finally {
@@ -122,7 +139,7 @@ final class CpCommand implements Callable<Integer> {
   }
 
   private static int mode(Path file) throws IOException {
-    return (int) Files.getAttribute(file, "unix:mode") & 0777;
+    return (int) Files.getAttribute(file, MODE) & 0777;
   }
 
   private record Remote(String sandbox, String path) {

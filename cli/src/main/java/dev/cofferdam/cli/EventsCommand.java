@@ -15,10 +15,11 @@ import io.grpc.stub.BlockingClientCall;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletionService;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import picocli.CommandLine.Command;
@@ -55,9 +56,20 @@ final class EventsCommand implements Callable<Integer> {
         return 0;
       }
       try (ExecutorService watchers = Executors.newVirtualThreadPerTaskExecutor()) {
-        Future<Integer> lives = watchers.submit(() -> watch(cursor -> lives(api, cursor)));
-        Future<Integer> egress = watchers.submit(() -> watch(cursor -> egress(audit, cursor)));
-        return lives.get() + egress.get();
+        CompletionService<Integer> ends = new ExecutorCompletionService<>(watchers);
+        var _ = ends.submit(() -> watch(cursor -> lives(api, cursor)));
+        var _ = ends.submit(() -> watch(cursor -> egress(audit, cursor)));
+        try {
+          // Neither ends by itself, so the first that does has failed.
+          return ends.take().get();
+        } catch (ExecutionException e) {
+          if (e.getCause() instanceof StatusException failure) {
+            throw failure;
+          }
+          throw e;
+        } finally {
+          watchers.shutdownNow();
+        }
       }
     }
   }
@@ -98,10 +110,11 @@ final class EventsCommand implements Callable<Integer> {
   /** Resumes where it broke, until interrupted. */
   private int watch(Stream stream) throws StatusException, InterruptedException {
     String cursor = "";
-    while (true) {
+    while (!Thread.currentThread().isInterrupted()) {
       cursor = stream.read(cursor);
       LockSupport.parkNanos(RECONNECT_NANOS);
     }
+    return 0;
   }
 
   private String lives(Channel api, String from) throws StatusException, InterruptedException {

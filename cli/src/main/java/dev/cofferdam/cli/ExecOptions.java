@@ -10,7 +10,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import picocli.CommandLine.Option;
 
 /** How a command is run in a sandbox, by {@code run} and {@code sandbox exec}. */
@@ -59,13 +58,7 @@ final class ExecOptions {
       spec.setTerminal(context.terminal().size());
     }
     ProcessSession session =
-        new ProcessSession(
-            channel,
-            sandbox,
-            spec.build(),
-            context.out(),
-            context.err(),
-            pause -> LockSupport.parkNanos(pause.toNanos()));
+        new ProcessSession(channel, sandbox, spec.build(), context.out(), context.err());
     // Reading stdin blocks until the person types: a daemon, so that it holds up nobody's end.
     Thread.ofPlatform().daemon().name("stdin").start(() -> pump(context, session));
     context.terminal().onSignal(signal -> Thread.ofVirtual().start(() -> session.signal(signal)));

@@ -19,7 +19,6 @@ import io.grpc.stub.BlockingClientCall;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -31,18 +30,13 @@ import java.util.concurrent.atomic.AtomicInteger;
  */
 final class ProcessSession {
   private static final int CHUNK = 32 * 1024;
-  private static final Duration FIRST_PAUSE = Duration.ofMillis(100);
-  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(2);
-
-  /** Tries without a single event between them: with the pauses, about a minute. */
-  private static final int TRIES = 32;
 
   private final ProcessServiceGrpc.ProcessServiceBlockingV2Stub stub;
   private final String sandbox;
   private final ProcessSpec spec;
   private final OutputStream stdout;
   private final OutputStream stderr;
-  private final Pause pause;
+  private final Patience patience = Patience.much();
   private final Input input = new Input();
 
   /** A signal's number that was not passed on yet, or 0. */
@@ -51,18 +45,12 @@ final class ProcessSession {
   private volatile boolean started;
   private long stdoutOffset;
   private long stderrOffset;
-  private int failures;
 
   /**
    * @param spec names its process, so that a start that broke can be repeated
    */
   ProcessSession(
-      Channel channel,
-      String sandbox,
-      ProcessSpec spec,
-      OutputStream stdout,
-      OutputStream stderr,
-      Pause pause) {
+      Channel channel, String sandbox, ProcessSpec spec, OutputStream stdout, OutputStream stderr) {
     if (spec.getProcess().isEmpty()) {
       throw new IllegalArgumentException("the process has no id of the caller's choice");
     }
@@ -71,7 +59,6 @@ final class ProcessSession {
     this.spec = spec;
     this.stdout = stdout;
     this.stderr = stderr;
-    this.pause = pause;
   }
 
   /** Runs it to its end. Writes to both outputs happen on this thread. */
@@ -82,13 +69,13 @@ final class ProcessSession {
         input.end();
         return exited;
       } catch (StatusException e) {
-        if (!retryable(e) || ++failures > TRIES) {
+        try {
+          patience.after(e);
+        } catch (StatusException over) {
           input.end();
-          throw e;
+          throw over;
         }
       }
-      Duration wait = FIRST_PAUSE.multipliedBy(1L << Math.min(failures - 1, 5));
-      pause.pause(wait.compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : wait);
     }
   }
 
@@ -167,7 +154,7 @@ final class ProcessSession {
     input.open(sink);
     try {
       for (ProcessEvent event = call.read(); event != null; event = call.read()) {
-        failures = 0;
+        patience.renew();
         switch (event.getEventCase()) {
           case STARTED -> {
             started = true;
@@ -206,10 +193,6 @@ final class ProcessSession {
     return Math.max(wanted, chunk.getOffset() + data.size());
   }
 
-  private static boolean retryable(StatusException failure) {
-    return failure.getStatus().getCode() == Status.Code.UNAVAILABLE;
-  }
-
   private static StartProcessRequest startMessage(Input.Message message) {
     StartProcessRequest.Builder request = StartProcessRequest.newBuilder();
     switch (message) {
@@ -228,10 +211,5 @@ final class ProcessSession {
       case Input.Resize resize -> request.setResize(resize.size());
     }
     return request.build();
-  }
-
-  /** Waits between two tries. */
-  interface Pause {
-    void pause(Duration duration) throws InterruptedException;
   }
 }

@@ -1,5 +1,6 @@
 package dev.cofferdam.cli;
 
+import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.Sandbox;
 import dev.cofferdam.v1.SandboxServiceGrpc;
@@ -22,6 +23,7 @@ import picocli.CommandLine.Parameters;
     description = "Runs one command in a sandbox of its own and exits with the command's code.")
 final class RunCommand implements Callable<Integer> {
   private static final int SIGNALLED = 128;
+  private static final int FAILED = 1;
 
   private final Context context;
 
@@ -47,25 +49,47 @@ final class RunCommand implements Callable<Integer> {
       // A signal while the sandbox is being made must not leave it behind.
       AtomicInteger early = new AtomicInteger();
       context.terminal().onSignal(early::set);
+      CreateSandboxRequest request = sandboxOptions.request();
       Sandbox sandbox =
-          sandboxes
-              .withDeadlineAfter(ExecOptions.deadlineSeconds() * 2, TimeUnit.SECONDS)
-              .createSandbox(sandboxOptions.request());
+          // An answer that was lost is asked for again, under the same request id.
+          Patience.little()
+              .call(() ->
+                  sandboxes
+                      .withDeadlineAfter(ExecOptions.deadlineSeconds() * 2, TimeUnit.SECONDS)
+                      .createSandbox(request));
+      int code;
+      boolean settled = true;
       try {
-        return early.get() != 0
-            ? SIGNALLED + early.get()
-            : execOptions.run(context, channel, sandbox.getId(), command);
+        code =
+            early.get() != 0
+                ? SIGNALLED + early.get()
+                : execOptions.run(context, channel, sandbox.getId(), command);
       } finally {
         if (keep) {
           context.err().println(sandbox.getId());
         } else {
-          var _ =
-              sandboxes
-                  .withDeadlineAfter(ExecOptions.deadlineSeconds(), TimeUnit.SECONDS)
-                  .deleteSandbox(
-                      DeleteSandboxRequest.newBuilder().setSandbox(sandbox.getId()).build());
+          settled = removed(sandboxes, sandbox.getId());
         }
       }
+      return settled ? code : FAILED;
+    }
+  }
+
+  /** Says so by itself where it fails: what the command came to must not be hidden by it. */
+  private boolean removed(SandboxServiceGrpc.SandboxServiceBlockingV2Stub sandboxes, String sandbox)
+      throws InterruptedException {
+    try {
+      var _ =
+          Patience.much()
+              .call(() ->
+                  sandboxes
+                      .withDeadlineAfter(ExecOptions.deadlineSeconds(), TimeUnit.SECONDS)
+                      .deleteSandbox(
+                          DeleteSandboxRequest.newBuilder().setSandbox(sandbox).build()));
+      return true;
+    } catch (StatusException e) {
+      context.err().println("cofferdam: " + sandbox + " is still there: " + ErrorLine.of(e));
+      return false;
     }
   }
 }

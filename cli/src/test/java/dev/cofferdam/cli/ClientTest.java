@@ -16,6 +16,7 @@ import dev.cofferdam.v1.SandboxEventType;
 import dev.cofferdam.v1.SecretReference;
 import dev.cofferdam.v1.TerminalSize;
 import dev.cofferdam.v1.Verdict;
+import io.grpc.Status;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -106,6 +107,25 @@ final class ClientTest {
   }
 
   @Test
+  void aSandboxWhoseAnswerWasLostIsTheOneThatIsUsed() {
+    mesh.answersLost.set(1);
+    assertThat(type("run", "--", "exit", "0")).isZero();
+    assertThat(mesh.sandboxes).containsOnlyKeys(FIRST);
+    assertThat(mesh.deleted).containsExactly(FIRST);
+  }
+
+  @Test
+  void theSandboxIsRemovedOnceTheMeshIsBack() {
+    mesh.deletesRefused.set(2);
+    assertThat(type("run", "--", "exit", "3")).isEqualTo(3);
+    assertThat(mesh.deleted).containsExactly(FIRST);
+    mesh.deletesRefused.set(2);
+    assertThat(type("run", "--", "unknown")).isEqualTo(1);
+    assertThat(mesh.deleted).hasSize(2);
+    assertThat(errorLine()).isEqualTo("cofferdam: NOT_FOUND: unknown");
+  }
+
+  @Test
   void stdinGoesInAndComesOut() {
     stdin = "x".repeat(100_000) + "\nend";
     assertThat(type("sandbox", "exec", FIRST, "--", "cat")).isZero();
@@ -119,6 +139,14 @@ final class ClientTest {
     assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("0123456789abcdef");
     assertThat(mesh.processes.attachedAt).containsExactly(4L, 8L, 12L);
     assertThat(mesh.processes.specs).hasSize(1);
+  }
+
+  @Test
+  void aStreamOfAServerThatWasEndedHardGoesOnToo() {
+    mesh.processes.breaks.set(1);
+    mesh.processes.breakWith = Status.CANCELLED;
+    assertThat(type("sandbox", "exec", FIRST, "--", "say", "0123456789abcdef")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("0123456789abcdef");
   }
 
   @Test
@@ -186,8 +214,19 @@ final class ClientTest {
     Path back = directory.resolve("back");
     assertThat(type("sandbox", "cp", FIRST + ":/tmp/x", back.toString())).isZero();
     assertThat(back).hasSameBinaryContentAs(file);
+    assertThat(Files.getPosixFilePermissions(back))
+        .isEqualTo(PosixFilePermissions.fromString("rwxr-x---"));
     assertThat(type("sandbox", "cp", FIRST + ":/tmp/x", directory.toString())).isZero();
     assertThat(directory.resolve("x")).hasSameBinaryContentAs(file);
+  }
+
+  @Test
+  void aGuestLetsNobodyWriteOnThisMachine() throws Exception {
+    mesh.files.contents.put(FIRST + ":/tmp/x", ByteString.copyFromUtf8("content"));
+    mesh.files.modes.put(FIRST + ":/tmp/x", 04777);
+    Path back = directory.resolve("back");
+    assertThat(type("sandbox", "cp", FIRST + ":/tmp/x", back.toString())).isZero();
+    assertThat((int) Files.getAttribute(back, "unix:mode") & 07777).isEqualTo(0755);
   }
 
   @Test
@@ -330,6 +369,13 @@ final class ClientTest {
                 + " decision denied host_not_allowed protocol=https host=evil.example.com:443"
                 + " path=\"/a b\\u001b[2J\" count=3");
     assertThat(lines.get(2)).endsWith(" ended");
+  }
+
+  @Test
+  void ofTwoWatchesTheOneThatFailsEndsBoth() {
+    // The register of audit events knows no watch.
+    assertThat(type("events", "--follow")).isEqualTo(1);
+    assertThat(errorLine()).startsWith("cofferdam: UNIMPLEMENTED: ");
   }
 
   private static SandboxEvent life(long second, SandboxEventType type) {

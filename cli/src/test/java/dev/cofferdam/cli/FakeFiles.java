@@ -2,9 +2,12 @@ package dev.cofferdam.cli;
 
 import com.google.protobuf.ByteString;
 import com.google.rpc.Code;
+import dev.cofferdam.v1.FileInfo;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.FileType;
 import dev.cofferdam.v1.ReadFileRequest;
 import dev.cofferdam.v1.ReadFileResponse;
+import dev.cofferdam.v1.StatFileRequest;
 import dev.cofferdam.v1.WriteFileRequest;
 import dev.cofferdam.v1.WriteFileResponse;
 import dev.cofferdam.v1.WriteFileTarget;
@@ -18,6 +21,23 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
 
   final Map<String, ByteString> contents = new ConcurrentHashMap<>();
   final Map<String, Integer> modes = new ConcurrentHashMap<>();
+
+  @Override
+  public void statFile(StatFileRequest request, StreamObserver<FileInfo> answer) {
+    String name = request.getSandbox() + ":" + request.getPath();
+    ByteString content = contents.get(name);
+    if (content == null) {
+      answer.onError(FakeMesh.refusal(Code.NOT_FOUND, "FILE_NOT_FOUND", "no " + request.getPath()));
+      return;
+    }
+    answer.onNext(
+        FileInfo.newBuilder()
+            .setType(FileType.FILE_TYPE_REGULAR)
+            .setSize(content.size())
+            .setMode(modes.getOrDefault(name, 0))
+            .build());
+    answer.onCompleted();
+  }
 
   @Override
   public void readFile(ReadFileRequest request, StreamObserver<ReadFileResponse> answer) {

@@ -29,6 +29,7 @@ import dev.cofferdam.v1.Token;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
 import io.grpc.Channel;
+import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.StreamObserver;
@@ -36,11 +37,19 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /** A mesh in this process: it keeps sandboxes, secrets and tokens, and never forgets a request. */
 final class FakeMesh implements Connections {
   final Map<String, CreateSandboxRequest> sandboxes = new LinkedHashMap<>();
   final List<String> deleted = new ArrayList<>();
+
+  /** Of so many creates. */
+  final AtomicInteger answersLost = new AtomicInteger();
+
+  /** So many deletes find nobody. */
+  final AtomicInteger deletesRefused = new AtomicInteger();
+
   final Map<String, PutSecretRequest> secrets = new LinkedHashMap<>();
   final List<SandboxEvent> lives = new ArrayList<>();
   final List<AuditEvent> audit = new ArrayList<>();
@@ -110,8 +119,17 @@ final class FakeMesh implements Connections {
             refusal(Code.NOT_FOUND, "TEMPLATE_NOT_FOUND", "no template 'unknown'\nat all"));
         return;
       }
-      String id = "sb-" + "a".repeat(19) + (char) ('a' + sandboxes.size());
+      String id =
+          sandboxes.entrySet().stream()
+              .filter(known -> known.getValue().equals(request))
+              .map(Map.Entry::getKey)
+              .findAny()
+              .orElseGet(() -> "sb-" + "a".repeat(19) + (char) ('a' + sandboxes.size()));
       sandboxes.put(id, request);
+      if (answersLost.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
+        answer.onError(Status.UNAVAILABLE.withDescription("connection reset").asException());
+        return;
+      }
       answer(answer, Sandbox.newBuilder().setId(id).build());
     }
 
@@ -131,6 +149,10 @@ final class FakeMesh implements Connections {
     @Override
     public void deleteSandbox(
         DeleteSandboxRequest request, StreamObserver<DeleteSandboxResponse> answer) {
+      if (deletesRefused.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
+        answer.onError(Status.UNAVAILABLE.withDescription("no scheduler").asException());
+        return;
+      }
       deleted.add(request.getSandbox());
       answer(answer, DeleteSandboxResponse.getDefaultInstance());
     }

@@ -28,8 +28,10 @@ final class FakeProcesses extends ProcessServiceGrpc.ProcessServiceImplBase {
   final BlockingQueue<Long> attachedAt = new LinkedBlockingQueue<>();
   final BlockingQueue<Integer> signals = new LinkedBlockingQueue<>();
 
-  /** So many streams break after {@link #breakAfter} bytes each, with UNAVAILABLE. */
+  /** So many streams break after {@link #breakAfter} bytes each, with {@link #breakWith}. */
   final AtomicInteger breaks = new AtomicInteger();
+
+  volatile Status breakWith = Status.UNAVAILABLE;
 
   /** How many bytes before the wanted offset an attach begins, as a replay may. */
   volatile int replayed;
@@ -137,7 +139,7 @@ final class FakeProcesses extends ProcessServiceGrpc.ProcessServiceImplBase {
             .setStdout(OutputChunk.newBuilder().setOffset(from).setData(output.substring(from, to)))
             .build());
     if (breaking) {
-      answers.onError(Status.UNAVAILABLE.withDescription("the relay is gone").asException());
+      answers.onError(breakWith.withDescription("the relay is gone").asException());
     } else {
       end(ProcessExited.newBuilder(), answers);
     }
