@@ -20,6 +20,7 @@ import dev.cofferdam.scheduler.store.Database;
 import dev.cofferdam.scheduler.store.DatabaseConfig;
 import dev.cofferdam.scheduler.store.EventStore;
 import dev.cofferdam.scheduler.store.NodeStore;
+import dev.cofferdam.scheduler.store.PolicyUpdateStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.store.TokenStore;
 import dev.cofferdam.v1.FileServiceGrpc;
@@ -84,6 +85,7 @@ public final class SchedulerApp implements AutoCloseable {
           opened(
               new Lifecycle(
                   sandboxes,
+                  new PolicyUpdateStore(database),
                   events,
                   broker,
                   cluster,

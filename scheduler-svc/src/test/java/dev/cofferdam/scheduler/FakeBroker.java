@@ -2,6 +2,8 @@ package dev.cofferdam.scheduler;
 
 import dev.cofferdam.internal.v1.CreateGrantsRequest;
 import dev.cofferdam.internal.v1.CreateGrantsResponse;
+import dev.cofferdam.internal.v1.GetPolicyRequest;
+import dev.cofferdam.internal.v1.GetPolicyResponse;
 import dev.cofferdam.internal.v1.GrantServiceGrpc;
 import dev.cofferdam.internal.v1.IssueTicketRequest;
 import dev.cofferdam.internal.v1.IssueTicketResponse;
@@ -35,9 +37,11 @@ final class FakeBroker extends GrantServiceGrpc.GrantServiceImplBase {
   volatile Hook hook = _ -> {};
   final List<String> calls = new CopyOnWriteArrayList<>();
   final List<String> tokens = new CopyOnWriteArrayList<>();
+  final List<CreateGrantsRequest> grants = new CopyOnWriteArrayList<>();
   final Set<String> granted = ConcurrentHashMap.newKeySet();
   final Set<String> revoked = ConcurrentHashMap.newKeySet();
-  final Map<String, Long> revisions = new ConcurrentHashMap<>();
+  final Set<String> asked = ConcurrentHashMap.newKeySet();
+  private final Map<String, GetPolicyResponse> policies = new ConcurrentHashMap<>();
   private final AtomicLong revision = new AtomicLong();
 
   static CallRules rules() {
@@ -53,6 +57,7 @@ final class FakeBroker extends GrantServiceGrpc.GrantServiceImplBase {
       CreateGrantsRequest request, StreamObserver<CreateGrantsResponse> observer) {
     enter("CreateGrants");
     tokens.add(Callers.token());
+    grants.add(request);
     granted.add(request.getSandbox());
     for (SecretReference secret : request.getSecretsList()) {
       if (!secret.getSecret().equals(SECRET)) {
@@ -89,8 +94,23 @@ final class FakeBroker extends GrantServiceGrpc.GrantServiceImplBase {
           Map.of("host", "*.com"));
     }
     long next = revision.incrementAndGet();
-    revisions.put(request.getSandbox(), next);
+    policies.put(
+        request.getSandbox(),
+        GetPolicyResponse.newBuilder()
+            .setPolicy(request.getPolicy())
+            .setPolicyRevision(next)
+            .build());
+    hook.before("UpdatePolicy, done");
     answer(observer, UpdatePolicyResponse.newBuilder().setPolicyRevision(next).build());
+  }
+
+  @Override
+  public void getPolicy(GetPolicyRequest request, StreamObserver<GetPolicyResponse> observer) {
+    enter("GetPolicy");
+    asked.add(request.getSandbox());
+    answer(
+        observer,
+        policies.getOrDefault(request.getSandbox(), GetPolicyResponse.getDefaultInstance()));
   }
 
   @Override
@@ -107,6 +127,13 @@ final class FakeBroker extends GrantServiceGrpc.GrantServiceImplBase {
     revoked.add(request.getSandbox());
     granted.remove(request.getSandbox());
     answer(observer, RevokeGrantsResponse.getDefaultInstance());
+  }
+
+  /** Of the last update. */
+  long revision(String sandbox) {
+    return policies
+        .getOrDefault(sandbox, GetPolicyResponse.getDefaultInstance())
+        .getPolicyRevision();
   }
 
   private void enter(String method) {

@@ -335,7 +335,7 @@ class SchedulerAppTest extends MeshTest {
         () -> acme.updateSandboxPolicy(request),
         Status.Code.ABORTED,
         ErrorReason.ERROR_REASON_ETAG_MISMATCH);
-    assertThat(mesh.broker.revisions).containsEntry(made.getId(), 2L);
+    assertThat(mesh.broker.revision(made.getId())).isEqualTo(2);
 
     assertRefused(
         () ->

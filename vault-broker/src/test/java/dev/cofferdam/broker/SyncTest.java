@@ -7,6 +7,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.google.protobuf.ByteString;
 import dev.cofferdam.broker.TestBroker.Attached;
 import dev.cofferdam.internal.v1.Attachment;
+import dev.cofferdam.internal.v1.GetPolicyRequest;
+import dev.cofferdam.internal.v1.GetPolicyResponse;
 import dev.cofferdam.internal.v1.IssueCertificateRequest;
 import dev.cofferdam.internal.v1.RevokeGrantsRequest;
 import dev.cofferdam.internal.v1.SyncAttachmentsRequest;
@@ -254,6 +256,10 @@ class SyncTest extends BrokerTest {
                         .build())
                 .getPolicyRevision())
         .isEqualTo(2);
+    GetPolicyResponse inForce =
+        broker.scheduler("").getPolicy(GetPolicyRequest.newBuilder().setSandbox(sandbox).build());
+    assertThat(inForce.getPolicy()).isEqualTo(policy("b.example.com"));
+    assertThat(inForce.getPolicyRevision()).isEqualTo(2);
   }
 
   @Test

@@ -114,8 +114,8 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
         observer,
         Wire.sandbox(
             lifecycle
-                .sandboxes()
-                .updatePolicy(
+                .policies()
+                .update(
                     Callers.tenant().tenant(),
                     Callers.token(),
                     request.getSandbox(),

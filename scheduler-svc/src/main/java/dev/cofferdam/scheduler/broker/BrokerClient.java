@@ -2,6 +2,8 @@ package dev.cofferdam.scheduler.broker;
 
 import dev.cofferdam.internal.v1.CreateGrantsRequest;
 import dev.cofferdam.internal.v1.CreateGrantsResponse;
+import dev.cofferdam.internal.v1.GetPolicyRequest;
+import dev.cofferdam.internal.v1.GetPolicyResponse;
 import dev.cofferdam.internal.v1.GrantServiceGrpc;
 import dev.cofferdam.internal.v1.Placeholder;
 import dev.cofferdam.internal.v1.RevokeGrantsRequest;
@@ -90,6 +92,20 @@ public final class BrokerClient {
                 .withDeadlineAfter(POLICY_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
                 .updatePolicy(request)
                 .getPolicyRevision()));
+  }
+
+  /** What the broker holds to. */
+  public record PolicyInForce(EgressPolicy policy, long revision) {}
+
+  public PolicyInForce policy(String sandbox) {
+    GetPolicyRequest request = GetPolicyRequest.newBuilder().setSandbox(sandbox).build();
+    GetPolicyResponse response =
+        call(() ->
+            grants.idempotent(() ->
+                GrantServiceGrpc.newBlockingStub(channel)
+                    .withDeadlineAfter(POLICY_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
+                    .getPolicy(request)));
+    return new PolicyInForce(response.getPolicy(), response.getPolicyRevision());
   }
 
   /** Ends all grants of a sandbox for good. Idempotent, also for one the broker never heard of. */

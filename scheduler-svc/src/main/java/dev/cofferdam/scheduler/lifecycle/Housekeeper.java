@@ -21,8 +21,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * What time brings about, read from the database in each pass, so that a restart forgets nothing:
- * lifetimes that are over, creates whose process died, ends that are not yet complete, nodes that
- * fell silent, records that are old.
+ * lifetimes that are over, creates whose process died, ends that are not yet complete, policies
+ * whose update was left without an answer, nodes that fell silent, records that are old.
  */
 public final class Housekeeper implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Housekeeper.class);
@@ -38,6 +38,7 @@ public final class Housekeeper implements AutoCloseable {
   private final Cluster cluster;
   private final Creations creations;
   private final SandboxEnder ender;
+  private final PolicyUpdates policies;
   private final Duration retention;
   private final InstantSource clock;
   private final ScheduledExecutorService timer =
@@ -51,6 +52,7 @@ public final class Housekeeper implements AutoCloseable {
       Cluster cluster,
       Creations creations,
       SandboxEnder ender,
+      PolicyUpdates policies,
       Duration retention,
       InstantSource clock) {
     this.store = store;
@@ -58,6 +60,7 @@ public final class Housekeeper implements AutoCloseable {
     this.cluster = cluster;
     this.creations = creations;
     this.ender = ender;
+    this.policies = policies;
     this.retention = retention;
     this.clock = clock;
   }
@@ -73,6 +76,7 @@ public final class Housekeeper implements AutoCloseable {
     part("silent_nodes", cluster::dropSilent);
     part("expiry", this::expire);
     part("unsettled", this::settle);
+    part("policies", policies::settle);
     part("prune", this::prune);
   }
 

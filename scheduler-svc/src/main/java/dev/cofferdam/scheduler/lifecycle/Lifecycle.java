@@ -3,6 +3,7 @@ package dev.cofferdam.scheduler.lifecycle;
 import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.cluster.Cluster;
 import dev.cofferdam.scheduler.store.EventStore;
+import dev.cofferdam.scheduler.store.PolicyUpdateStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import java.time.InstantSource;
 import java.util.UUID;
@@ -12,6 +13,7 @@ import java.util.random.RandomGenerator;
 public final class Lifecycle implements AutoCloseable {
   private final IdempotentCreates creates;
   private final Sandboxes sandboxes;
+  private final PolicyUpdates policies;
   private final NodeReconciler nodes;
   private final SandboxEnder ender;
   private final Housekeeper housekeeper;
@@ -22,6 +24,7 @@ public final class Lifecycle implements AutoCloseable {
    */
   public Lifecycle(
       SandboxStore store,
+      PolicyUpdateStore policyUpdates,
       EventStore events,
       BrokerClient broker,
       Cluster cluster,
@@ -34,10 +37,12 @@ public final class Lifecycle implements AutoCloseable {
     SandboxCreator creator =
         new SandboxCreator(store, broker, cluster, creations, ender, config, clock, random);
     creates = new IdempotentCreates(store, creator, ender, config.createTimeout(), clock);
-    sandboxes = new Sandboxes(store, broker, ender, clock);
+    sandboxes = new Sandboxes(store, ender, clock);
+    policies = new PolicyUpdates(store, policyUpdates, sandboxes, broker, clock);
     nodes = new NodeReconciler(store, cluster, ender);
     housekeeper =
-        new Housekeeper(store, events, cluster, creations, ender, config.retention(), clock);
+        new Housekeeper(
+            store, events, cluster, creations, ender, policies, config.retention(), clock);
   }
 
   public IdempotentCreates creates() {
@@ -46,6 +51,10 @@ public final class Lifecycle implements AutoCloseable {
 
   public Sandboxes sandboxes() {
     return sandboxes;
+  }
+
+  public PolicyUpdates policies() {
+    return policies;
   }
 
   public NodeReconciler nodes() {
@@ -61,6 +70,7 @@ public final class Lifecycle implements AutoCloseable {
   public void close() {
     housekeeper.close();
     creates.close();
+    policies.close();
     ender.close();
   }
 }

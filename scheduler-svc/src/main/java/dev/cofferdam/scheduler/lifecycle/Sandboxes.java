@@ -1,7 +1,6 @@
 package dev.cofferdam.scheduler.lifecycle;
 
 import dev.cofferdam.kit.error.Refusal;
-import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
@@ -9,34 +8,24 @@ import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
 import dev.cofferdam.scheduler.sandbox.Texts;
 import dev.cofferdam.scheduler.sandbox.Transition;
 import dev.cofferdam.scheduler.store.SandboxStore;
-import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.ErrorReason;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
-import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.locks.ReentrantLock;
-import java.util.stream.IntStream;
 
 /** What a tenant may do with a sandbox that is there. Safe for use by several threads. */
 public final class Sandboxes {
-  private static final int STRIPES = 64;
-
   /** The end of protobuf's Timestamp. */
   private static final Instant LAST = Instant.parse("9999-12-31T23:59:59Z");
 
   private final SandboxStore store;
-  private final BrokerClient broker;
   private final SandboxEnder ender;
   private final InstantSource clock;
-  private final List<ReentrantLock> policyLocks =
-      IntStream.range(0, STRIPES).mapToObj(_ -> new ReentrantLock()).toList();
 
-  Sandboxes(SandboxStore store, BrokerClient broker, SandboxEnder ender, InstantSource clock) {
+  Sandboxes(SandboxStore store, SandboxEnder ender, InstantSource clock) {
     this.store = store;
-    this.broker = broker;
     this.ender = ender;
     this.clock = clock;
   }
@@ -76,33 +65,6 @@ public final class Sandboxes {
   }
 
   /**
-   * The broker judges the policy, hands it to the gateways and numbers it; here it is only kept.
-   * Updates of one sandbox go one after the other, so that an etag is judged on the record that it
-   * replaces.
-   */
-  public Sandbox updatePolicy(
-      String tenant, String token, String id, EgressPolicy policy, String etag) {
-    ReentrantLock lock = policyLocks.get(Math.floorMod(id.hashCode(), STRIPES));
-    lock.lock();
-    try {
-      Sandbox sandbox = running(tenant, id, etag);
-      long revision = broker.updatePolicy(token, sandbox.id(), policy);
-      while (true) {
-        Sandbox current = running(tenant, id, "");
-        if (current.policyRevision() >= revision) {
-          return current;
-        }
-        Transition transition = current.policyUpdated(policy, revision, now());
-        if (store.apply(transition)) {
-          return transition.after();
-        }
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /**
    * Ends it. Returns when nothing of it is left, or, where the broker or its node is away, once its
    * end is on record and will be brought about.
    */
@@ -115,7 +77,8 @@ public final class Sandboxes {
     var _ = ender.finish(id);
   }
 
-  private Sandbox running(String tenant, String id, String etag) {
+  /** An empty etag stands for any. */
+  Sandbox running(String tenant, String id, String etag) {
     Sandbox sandbox = get(tenant, id);
     if (!etag.isEmpty() && !etag.equals(sandbox.etag())) {
       throw new Refusal(

@@ -9,6 +9,8 @@ import dev.cofferdam.broker.grant.SandboxGrants;
 import dev.cofferdam.broker.tenant.Token;
 import dev.cofferdam.internal.v1.CreateGrantsRequest;
 import dev.cofferdam.internal.v1.CreateGrantsResponse;
+import dev.cofferdam.internal.v1.GetPolicyRequest;
+import dev.cofferdam.internal.v1.GetPolicyResponse;
 import dev.cofferdam.internal.v1.GrantServiceGrpc;
 import dev.cofferdam.internal.v1.IssueTicketRequest;
 import dev.cofferdam.internal.v1.IssueTicketResponse;
@@ -90,6 +92,17 @@ final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
     }
     answer(
         observer, UpdatePolicyResponse.newBuilder().setPolicyRevision(revision.number()).build());
+  }
+
+  @Override
+  public void getPolicy(GetPolicyRequest request, StreamObserver<GetPolicyResponse> observer) {
+    Grants.InForce inForce = grants.policy(request.getSandbox());
+    answer(
+        observer,
+        GetPolicyResponse.newBuilder()
+            .setPolicy(inForce.policy())
+            .setPolicyRevision(inForce.revision())
+            .build());
   }
 
   @Override

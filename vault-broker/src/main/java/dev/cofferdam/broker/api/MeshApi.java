@@ -56,6 +56,7 @@ public final class MeshApi implements AutoCloseable {
     return CallRules.builder()
         .peers(GrantServiceGrpc.getCreateGrantsMethod(), SCHEDULER)
         .peers(GrantServiceGrpc.getUpdatePolicyMethod(), SCHEDULER)
+        .peers(GrantServiceGrpc.getGetPolicyMethod(), SCHEDULER)
         .peers(GrantServiceGrpc.getIssueTicketMethod(), SCHEDULER)
         .peers(GrantServiceGrpc.getRevokeGrantsMethod(), SCHEDULER)
         .peers(AttachmentServiceGrpc.getRedeemTicketMethod(), GATEWAY)

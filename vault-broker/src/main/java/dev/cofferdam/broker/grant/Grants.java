@@ -135,6 +135,17 @@ public final class Grants implements Secrets.Dependents {
     });
   }
 
+  /** A policy and its revision. */
+  public record InForce(EgressPolicy policy, long revision) {}
+
+  /** Once no update of it is under way. */
+  public InForce policy(String id) {
+    return database.transact(tx -> {
+      Sandbox sandbox = live(Sandbox.lock(tx, id), id);
+      return new InForce(sandbox.policy(), sandbox.policyRevision());
+    });
+  }
+
   /** A ticket for the sandbox's present generation. Fences off every lower epoch. */
   public String issueTicket(String id, String node, long epoch) {
     SandboxGrants.checkNode(node);
