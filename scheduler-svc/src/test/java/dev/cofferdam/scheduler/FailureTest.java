@@ -3,7 +3,9 @@ package dev.cofferdam.scheduler;
 import static dev.cofferdam.scheduler.Refused.assertRefused;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
+import dev.cofferdam.internal.v1.CreateGrantsRequest;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.testkit.TestPostgres;
@@ -19,10 +21,12 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 /** What goes wrong, at every step, and what is left behind: nothing. */
@@ -72,7 +76,8 @@ class FailureTest extends MeshTest {
     assertThat(state(id)).isEqualTo(SandboxState.SANDBOX_STATE_STOPPING);
     mesh.node.hook = _ -> {};
     mesh.clock.advance(java.time.Duration.ofSeconds(2));
-    awaitCall(mesh.node.calls, "RemoveSandbox", mesh.node.running::isEmpty);
+    awaitCall(mesh.node.calls, "RemoveSandbox");
+    awaitTrue(mesh.node.running::isEmpty);
     assertThat(state(id)).isEqualTo(SandboxState.SANDBOX_STATE_STOPPING);
     mesh.broker.hook = _ -> {};
     // Each time that the node comes back is a reason to try at once whatever waits.
@@ -199,6 +204,36 @@ class FailureTest extends MeshTest {
   }
 
   @Test
+  void whereANodeRefusesAnotherIsTried() throws Exception {
+    mesh.connectAs("n2");
+    AtomicInteger starts = new AtomicInteger();
+    mesh.node.hook =
+        method -> {
+          if (method.equals("StartSandbox") && starts.getAndIncrement() == 0) {
+            throw new Refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "full");
+          }
+        };
+    Sandbox made = create();
+    assertThat(made.getState()).isEqualTo(SandboxState.SANDBOX_STATE_RUNNING);
+    assertThat(mesh.node.running).containsExactly(Map.entry(made.getId(), 2L));
+    assertThat(mesh.broker.grants)
+        .extracting(CreateGrantsRequest::getNode, CreateGrantsRequest::getEpoch)
+        .containsExactly(
+            tuple(made.getNode().equals("n1") ? "n2" : "n1", 1L), tuple(made.getNode(), 2L));
+  }
+
+  @Test
+  void whereAllRefuseTheLastOnesReasonIsGivenAndNothingIsLeft() throws Exception {
+    mesh.connectAs("n2");
+    mesh.node.hook =
+        failing("StartSandbox", new Refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "full"));
+    assertRefused(
+        () -> create(), Status.Code.RESOURCE_EXHAUSTED, ErrorReason.ERROR_REASON_NO_CAPACITY);
+    assertUndone();
+    assertThat(mesh.node.calls).filteredOn("StartSandbox"::equals).hasSize(2);
+  }
+
+  @Test
   void aNodeThatSaysWhoIsAwayIsAskedOnce() {
     mesh.node.hook =
         failing("StartSandbox", new Refusal(ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE, "x"));
@@ -269,15 +304,5 @@ class FailureTest extends MeshTest {
         .containsExactly(
             SandboxEventType.SANDBOX_EVENT_TYPE_CREATED,
             SandboxEventType.SANDBOX_EVENT_TYPE_START_FAILED);
-  }
-
-  private static void awaitCall(
-      List<String> calls, String call, java.util.function.BooleanSupplier done) {
-    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(Mesh.PATIENCE_S);
-    while (!done.getAsBoolean() && System.nanoTime() < end) {
-      Thread.onSpinWait();
-    }
-    assertThat(done.getAsBoolean()).isTrue();
-    assertThat(calls).contains(call);
   }
 }

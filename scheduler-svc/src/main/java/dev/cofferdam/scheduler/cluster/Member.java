@@ -13,6 +13,13 @@ final class Member {
   private final Map<String, SandboxSize> reserved = new HashMap<>();
   private long reservedMemoryMib;
   private long reservedDiskMib;
+
+  /** Removed since the node last said what is free there. */
+  private Presence.Free freed = Presence.Free.NOTHING;
+
+  /** Removed in the time before: what the node said last may have been on its way meanwhile. */
+  private Presence.Free freedBefore = Presence.Free.NOTHING;
+
   private @Nullable NodeView view;
   private @Nullable NodeLink link;
 
@@ -39,6 +46,8 @@ final class Member {
 
   void presence(Presence newPresence) {
     presence = newPresence;
+    freedBefore = freed;
+    freed = Presence.Free.NOTHING;
     view = null;
   }
 
@@ -55,6 +64,7 @@ final class Member {
     if (size != null) {
       reservedMemoryMib -= size.memoryMib();
       reservedDiskMib -= size.diskMib();
+      freed = freed.plus(new Presence.Free(1, size.memoryMib()));
       view = null;
     }
   }
@@ -84,13 +94,17 @@ final class Member {
     }
   }
 
-  /** What is free is what is free by our books and, where it has spoken, also by the node's own. */
+  /**
+   * What is free is what is free by our books and, where it has spoken, also by the node's own. Of
+   * the two mistakes that old news allows, the one that costs a refusal by the node is made.
+   */
   private NodeView look() {
     long memory = registration.limit().memoryMib() - reservedMemoryMib;
     long slots = (long) registration.slots() - reserved.size();
     if (presence instanceof Presence.Connected connected && connected.free().isPresent()) {
-      memory = Math.min(memory, connected.free().get().memoryMib());
-      slots = Math.min(slots, connected.free().get().slots());
+      Presence.Free said = connected.free().get().plus(freed).plus(freedBefore);
+      memory = Math.min(memory, said.memoryMib());
+      slots = Math.min(slots, said.slots());
     }
     return new NodeView(
         registration.name(),

@@ -23,5 +23,11 @@ sealed interface Presence {
   record Gone() implements Presence {}
 
   /** As a heartbeat counts. */
-  record Free(long slots, long memoryMib) {}
+  record Free(long slots, long memoryMib) {
+    static final Free NOTHING = new Free(0, 0);
+
+    Free plus(Free more) {
+      return new Free(slots + more.slots, memoryMib + more.memoryMib);
+    }
+  }
 }

@@ -1,18 +1,15 @@
 package dev.cofferdam.scheduler.lifecycle;
 
 import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.broker.Grants;
 import dev.cofferdam.scheduler.cluster.Cluster;
-import dev.cofferdam.scheduler.placement.Decision;
 import dev.cofferdam.scheduler.placement.NodeView;
-import dev.cofferdam.scheduler.placement.Placement;
-import dev.cofferdam.scheduler.placement.PlacementSpec;
 import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Isolation;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
-import dev.cofferdam.scheduler.sandbox.Texts;
 import dev.cofferdam.scheduler.sandbox.Transition;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.store.SandboxStore.CreateOutcome;
@@ -23,24 +20,32 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
+import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.random.RandomGenerator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Makes one sandbox: node, record, grants, VM, in this order. Whatever fails after the record was
- * stored is undone before the answer where that can be, else in the background; a process that dies
- * in between leaves a record that its successor undoes. Safe for use by several threads.
+ * Makes one sandbox: node, record, grants, VM, in this order; from the record on again where the
+ * node refuses and another has room. Whatever fails after the record was stored is undone before
+ * the answer where that can be, else in the background; a process that dies in between leaves a
+ * record that its successor undoes. Safe for use by several threads.
  */
 final class SandboxCreator {
   private static final Logger log = LoggerFactory.getLogger(SandboxCreator.class);
 
-  /** A view is old when another create takes the place; each try looks again. */
-  private static final int PLACEMENT_TRIES = 5;
+  /** With one of these a node says that it has made nothing. */
+  private static final Set<ErrorReason> NOTHING_MADE =
+      EnumSet.of(
+          ErrorReason.ERROR_REASON_NO_CAPACITY,
+          ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND,
+          ErrorReason.ERROR_REASON_NODE_UNAVAILABLE);
 
   private static final Duration GRANTS_TIMEOUT = Duration.ofSeconds(10);
 
@@ -52,6 +57,7 @@ final class SandboxCreator {
   private final LifecycleConfig config;
   private final InstantSource clock;
   private final RandomGenerator random;
+  private final Reservations reservations;
 
   SandboxCreator(
       SandboxStore store,
@@ -70,6 +76,7 @@ final class SandboxCreator {
     this.config = config;
     this.clock = clock;
     this.random = random;
+    this.reservations = new Reservations(cluster, random);
   }
 
   /** What came of a create. */
@@ -86,7 +93,7 @@ final class SandboxCreator {
   Outcome create(String tenant, String token, CreateSpec spec) {
     Deadline deadline = Deadline.after(config.createTimeout().toMillis(), TimeUnit.MILLISECONDS);
     String id = SandboxIds.next(random);
-    NodeView node = reserve(id, spec);
+    NodeView node = reservations.reserve(id, spec);
     boolean recorded = false;
     creations.begin(id);
     try {
@@ -102,7 +109,7 @@ final class SandboxCreator {
                 "tenant %s has %d sandboxes, allowed are %d"
                     .formatted(tenant, over.inUse(), config.quota()));
       }
-      return new Outcome.Made(start(sandbox, token, spec, deadline));
+      return new Outcome.Made(startSomewhere(sandbox, token, spec, deadline));
     } catch (RuntimeException e) {
       if (recorded) {
         undo(id, e);
@@ -114,56 +121,6 @@ final class SandboxCreator {
         cluster.release(node.name(), id);
       }
     }
-  }
-
-  private NodeView reserve(String id, CreateSpec spec) {
-    PlacementSpec wanted = new PlacementSpec(spec.template(), spec.size());
-    for (int i = 0; i < PLACEMENT_TRIES; i++) {
-      NodeView node =
-          switch (Placement.place(cluster.view(), wanted, random)) {
-            case Decision.Placed placed -> placed.node();
-            case Decision.NoNodes _ ->
-                throw new Refusal(
-                    ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, "no node has registered yet");
-            case Decision.UnknownTemplate _ ->
-                throw new Refusal(
-                    ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND,
-                    "no node offers the template " + Texts.quoted(spec.template()));
-            case Decision.TooLarge tooLarge ->
-                throw new Refusal(
-                    ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
-                    "size is %s, expected at most %s"
-                        .formatted(
-                            show(
-                                spec.size().vcpus(),
-                                spec.size().memoryMib(),
-                                spec.size().diskMib()),
-                            show(
-                                tooLarge.largest().vcpus(),
-                                tooLarge.largest().memoryMib(),
-                                tooLarge.largest().diskMib())));
-            case Decision.NoneConnected _ ->
-                throw new Refusal(
-                    ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
-                    "no node that could hold it is connected");
-            case Decision.Full _ -> throw full(spec);
-          };
-      if (cluster.reserve(node.name(), id, spec.size())) {
-        return node;
-      }
-    }
-    throw full(spec);
-  }
-
-  private static Refusal full(CreateSpec spec) {
-    return new Refusal(
-        ErrorReason.ERROR_REASON_NO_CAPACITY,
-        "no node has room for "
-            + show(spec.size().vcpus(), spec.size().memoryMib(), spec.size().diskMib()));
-  }
-
-  private static String show(int vcpus, int memoryMib, int diskMib) {
-    return "%d vCPUs, %d MiB of memory, %d MiB of disk".formatted(vcpus, memoryMib, diskMib);
   }
 
   private Sandbox record(String id, String tenant, CreateSpec spec, NodeView node) {
@@ -187,6 +144,57 @@ final class SandboxCreator {
         new Starting(creations.process()));
   }
 
+  /** Where a node refuses, the next one is tried, until none is left that fits. */
+  private Sandbox startSomewhere(Sandbox placed, String token, CreateSpec spec, Deadline deadline) {
+    Set<String> refused = new HashSet<>();
+    Sandbox sandbox = placed;
+    while (true) {
+      try {
+        return start(sandbox, token, spec, deadline);
+      } catch (StatusRuntimeException e) {
+        if (Refusals.reason(e).filter(NOTHING_MADE::contains).isEmpty()) {
+          throw e;
+        }
+        refused.add(sandbox.node());
+        Optional<NodeView> next = reservations.reserveElsewhere(sandbox.id(), spec, refused);
+        if (next.isEmpty()) {
+          throw e;
+        }
+        log.atInfo()
+            .setMessage("sandbox_placed_again")
+            .addKeyValue("sandbox", sandbox.id())
+            .addKeyValue("node", next.get().name())
+            .addKeyValue("why", e.getMessage())
+            .log();
+        sandbox = moved(sandbox, next.get());
+      }
+    }
+  }
+
+  private Sandbox moved(Sandbox sandbox, NodeView node) {
+    Transition again = sandbox.placedAgain(node.name(), node.isolation());
+    // It holds nothing there, whatever comes next.
+    cluster.release(sandbox.node(), sandbox.id());
+    boolean stored = false;
+    try {
+      stored = store.apply(again);
+    } finally {
+      if (!stored) {
+        cluster.release(node.name(), sandbox.id());
+      }
+    }
+    if (!stored) {
+      throw endedMeanwhile(sandbox);
+    }
+    return again.after();
+  }
+
+  private static Refusal endedMeanwhile(Sandbox sandbox) {
+    return new Refusal(
+        ErrorReason.ERROR_REASON_SANDBOX_START_FAILED,
+        sandbox.id() + " was ended while it was starting");
+  }
+
   private Sandbox start(Sandbox sandbox, String token, CreateSpec spec, Deadline deadline) {
     Deadline soon = Deadline.after(GRANTS_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
     Grants grants = broker.createGrants(token, sandbox, soon.minimum(deadline));
@@ -200,9 +208,7 @@ final class SandboxCreator {
         sandbox.started(
             isolation, grants.policyRevision(), clock.instant().truncatedTo(ChronoUnit.MICROS));
     if (!store.apply(started)) {
-      throw new Refusal(
-          ErrorReason.ERROR_REASON_SANDBOX_START_FAILED,
-          sandbox.id() + " was ended while it was starting");
+      throw endedMeanwhile(sandbox);
     }
     log.atInfo()
         .setMessage("sandbox_running")

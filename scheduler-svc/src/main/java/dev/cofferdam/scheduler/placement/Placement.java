@@ -16,8 +16,7 @@ import java.util.random.RandomGenerator;
  * Choices"): nearly as even as asking all, and schedulers that decide on a slightly old view do not
  * all run to the same node.
  *
- * <p>Nodes that have the template ready come first; one that would have to boot it is taken only
- * when all of those are full.
+ * <p>Only nodes that have the template ready count: the others would refuse the start.
  */
 public final class Placement {
   private Placement() {}
@@ -34,15 +33,11 @@ public final class Placement {
     if (offering.stream().noneMatch(node -> node.limit().holds(spec.size()))) {
       return new TooLarge(largest(offering));
     }
-    List<NodeView> warm = fitting(offering, spec.size());
-    if (!warm.isEmpty()) {
-      return new Placed(betterOfTwo(warm, spec.size(), random));
+    List<NodeView> fitting = fitting(offering, spec.size());
+    if (!fitting.isEmpty()) {
+      return new Placed(betterOfTwo(fitting, spec.size(), random));
     }
-    List<NodeView> cold = fitting(view.nodes(), spec.size());
-    if (!cold.isEmpty()) {
-      return new Placed(betterOfTwo(cold, spec.size(), random));
-    }
-    return view.nodes().stream().anyMatch(node -> node.present() && node.limit().holds(spec.size()))
+    return offering.stream().anyMatch(node -> node.present() && node.limit().holds(spec.size()))
         ? new Full()
         : new NoneConnected();
   }

@@ -68,6 +68,32 @@ public record Sandbox(
     return new EventDraft(EventDraft.Kind.CREATED, createTime, "placed on node " + node);
   }
 
+  /** Its node refused, and another takes it over under a new epoch. Only from {@link Starting}. */
+  public Transition placedAgain(String newNode, Isolation itsIsolation) {
+    if (!(state instanceof Starting)) {
+      throw cannot("be placed again");
+    }
+    return new Transition(
+        this,
+        new Sandbox(
+            id,
+            tenant,
+            template,
+            size,
+            labels,
+            createTime,
+            expireTime,
+            newNode,
+            epoch + 1,
+            version + 1,
+            policy,
+            policyRevision,
+            secrets,
+            itsIsolation,
+            state),
+        Optional.empty());
+  }
+
   /** The node and the broker did their part. Only from {@link Starting}. */
   public Transition started(Isolation actual, long revision, Instant now) {
     return switch (state) {

@@ -26,6 +26,16 @@ class SandboxTest {
   }
 
   @Test
+  void anotherNodeTakesItOverUnderANewEpoch() {
+    Sandbox moved = starting.placedAgain("n2", Isolation.HARDWARE).after();
+    assertThat(moved.node()).isEqualTo("n2");
+    assertThat(moved.epoch()).isEqualTo(starting.epoch() + 1);
+    assertThat(moved.version()).isEqualTo(starting.version() + 1);
+    assertThat(moved.isolation()).isEqualTo(Isolation.HARDWARE);
+    assertThat(moved.state()).isEqualTo(starting.state());
+  }
+
+  @Test
   void whatAStateDoesNotAllowThrows() {
     Function<Sandbox, Transition> start =
         sandbox -> sandbox.started(Isolation.EMULATED, 9, Samples.NOW);

@@ -1,0 +1,99 @@
+package dev.cofferdam.scheduler.lifecycle;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.scheduler.cluster.Cluster;
+import dev.cofferdam.scheduler.placement.ClusterView;
+import dev.cofferdam.scheduler.placement.Decision;
+import dev.cofferdam.scheduler.placement.NodeView;
+import dev.cofferdam.scheduler.placement.Placement;
+import dev.cofferdam.scheduler.placement.PlacementSpec;
+import dev.cofferdam.scheduler.sandbox.Texts;
+import dev.cofferdam.v1.ErrorReason;
+import java.util.Optional;
+import java.util.Set;
+import java.util.random.RandomGenerator;
+
+/** Finds a node for a sandbox and takes the room there. Safe for use by several threads. */
+final class Reservations {
+  /** A view is old when another create takes the place; each try looks again. */
+  private static final int TRIES = 5;
+
+  private final Cluster cluster;
+  private final RandomGenerator random;
+
+  Reservations(Cluster cluster, RandomGenerator random) {
+    this.cluster = cluster;
+    this.random = random;
+  }
+
+  /**
+   * @throws Refusal that says what is missing
+   */
+  NodeView reserve(String id, CreateSpec spec) {
+    for (int i = 0; i < TRIES; i++) {
+      NodeView node =
+          switch (place(cluster.view(), spec)) {
+            case Decision.Placed placed -> placed.node();
+            case Decision.NoNodes _ ->
+                throw new Refusal(
+                    ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, "no node has registered yet");
+            case Decision.UnknownTemplate _ ->
+                throw new Refusal(
+                    ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND,
+                    "no node offers the template " + Texts.quoted(spec.template()));
+            case Decision.TooLarge tooLarge ->
+                throw new Refusal(
+                    ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
+                    "size is %s, expected at most %s"
+                        .formatted(
+                            show(
+                                spec.size().vcpus(),
+                                spec.size().memoryMib(),
+                                spec.size().diskMib()),
+                            show(
+                                tooLarge.largest().vcpus(),
+                                tooLarge.largest().memoryMib(),
+                                tooLarge.largest().diskMib())));
+            case Decision.NoneConnected _ ->
+                throw new Refusal(
+                    ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
+                    "no node that could hold it is connected");
+            case Decision.Full _ -> throw full(spec);
+          };
+      if (cluster.reserve(node.name(), id, spec.size())) {
+        return node;
+      }
+    }
+    throw full(spec);
+  }
+
+  /**
+   * @param refused names of nodes that are not to be asked again
+   */
+  Optional<NodeView> reserveElsewhere(String id, CreateSpec spec, Set<String> refused) {
+    for (int i = 0; i < TRIES; i++) {
+      if (!(place(cluster.view().without(refused), spec) instanceof Decision.Placed placed)) {
+        return Optional.empty();
+      }
+      if (cluster.reserve(placed.node().name(), id, spec.size())) {
+        return Optional.of(placed.node());
+      }
+    }
+    return Optional.empty();
+  }
+
+  private Decision place(ClusterView view, CreateSpec spec) {
+    return Placement.place(view, new PlacementSpec(spec.template(), spec.size()), random);
+  }
+
+  private static Refusal full(CreateSpec spec) {
+    return new Refusal(
+        ErrorReason.ERROR_REASON_NO_CAPACITY,
+        "no node has room for "
+            + show(spec.size().vcpus(), spec.size().memoryMib(), spec.size().diskMib()));
+  }
+
+  private static String show(int vcpus, int memoryMib, int diskMib) {
+    return "%d vCPUs, %d MiB of memory, %d MiB of disk".formatted(vcpus, memoryMib, diskMib);
+  }
+}

@@ -1,0 +1,100 @@
+package dev.cofferdam.scheduler.cluster;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.cofferdam.scheduler.placement.NodeView;
+import dev.cofferdam.scheduler.sandbox.Isolation;
+import dev.cofferdam.scheduler.sandbox.SandboxSize;
+import dev.cofferdam.testkit.SettableClock;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class ClusterTest {
+  private static final SandboxSize SIZE = new SandboxSize(1, 512, 1024);
+
+  private final NodeConnection connection = _ -> {};
+  private final Cluster cluster =
+      new Cluster(
+          new NoRecords(),
+          address -> {
+            throw new AssertionError("nobody calls " + address);
+          },
+          Duration.ofSeconds(10),
+          SettableClock.fixed(),
+          new SimpleMeterRegistry());
+
+  @BeforeEach
+  void join() {
+    cluster.join(
+        new NodeRegistration(
+            "n1",
+            "127.0.0.1:1",
+            new NodeView.Limit(2, 1024, 65536),
+            2,
+            Set.of("debian"),
+            Isolation.EMULATED,
+            "qemu",
+            "100.80.0.0/16"),
+        connection);
+  }
+
+  @AfterEach
+  void close() {
+    cluster.close();
+  }
+
+  @Test
+  void theNodesOwnWordBoundsWhatIsReserved() {
+    cluster.heartbeat("n1", connection, 1, 512);
+    assertThat(cluster.reserve("n1", "a", SIZE)).isTrue();
+    cluster.heartbeat("n1", connection, 0, 0);
+    assertThat(cluster.reserve("n1", "b", SIZE)).isFalse();
+  }
+
+  @Test
+  void whatWasRemovedSinceTheNodeSpokeIsFree() {
+    full();
+    cluster.release("n1", "a");
+    assertThat(cluster.reserve("n1", "c", SIZE)).isTrue();
+    assertThat(cluster.reserve("n1", "d", SIZE)).as("our books hold as well").isFalse();
+  }
+
+  @Test
+  void aWordThatWasOnItsWayMeanwhileTakesNothingBack() {
+    full();
+    cluster.release("n1", "a");
+    cluster.heartbeat("n1", connection, 0, 0);
+    assertThat(cluster.reserve("n1", "c", SIZE)).isTrue();
+  }
+
+  @Test
+  void theWordAfterThatCounts() {
+    full();
+    cluster.release("n1", "a");
+    cluster.heartbeat("n1", connection, 0, 0);
+    cluster.heartbeat("n1", connection, 0, 0);
+    assertThat(cluster.reserve("n1", "c", SIZE)).isFalse();
+  }
+
+  private void full() {
+    assertThat(cluster.reserve("n1", "a", SIZE)).isTrue();
+    assertThat(cluster.reserve("n1", "b", SIZE)).isTrue();
+    cluster.heartbeat("n1", connection, 0, 0);
+  }
+
+  private static final class NoRecords implements NodeRecords {
+    @Override
+    public List<NodeRegistration> all() {
+      return List.of();
+    }
+
+    @Override
+    public void put(NodeRegistration node, Instant now) {}
+  }
+}
