@@ -8,7 +8,6 @@ import dev.cofferdam.gateway.dns.DnsAnswers;
 import dev.cofferdam.gateway.event.Decisions;
 import dev.cofferdam.gateway.event.EventSpool;
 import dev.cofferdam.gateway.event.Reporter;
-import dev.cofferdam.gateway.http.WipingAllocator;
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.policy.HostsFile;
 import dev.cofferdam.gateway.proxy.Limits;
@@ -21,6 +20,7 @@ import dev.cofferdam.gateway.tls.KeyReservoir;
 import dev.cofferdam.gateway.tls.SandboxCertificates;
 import dev.cofferdam.gateway.tls.UpstreamTls;
 import dev.cofferdam.kit.admin.AdminServer;
+import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import dev.cofferdam.kit.client.MeshChannels;
 import dev.cofferdam.kit.identity.MeshTls;
 import dev.cofferdam.kit.server.RpcServer;
@@ -85,7 +85,7 @@ public final class GatewayApp implements AutoCloseable {
     ManagedChannel channel =
         own(
             // Values come back through these buffers, in clear once TLS was taken off.
-            new MeshChannels(tls, new WipingAllocator()).to(config.brokerAddress(), "vault-broker"),
+            new MeshChannels(tls, new ZeroingAllocator()).to(config.brokerAddress(), "vault-broker"),
             ManagedChannel::shutdownNow);
     BrokerClient broker = new BrokerClient(channel, meters);
 

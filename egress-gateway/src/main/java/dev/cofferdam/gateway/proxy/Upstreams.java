@@ -2,10 +2,10 @@ package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.http.Http1ClientHandler;
 import dev.cofferdam.gateway.http.Http2ClientStreamHandler;
-import dev.cofferdam.gateway.http.WipingAllocator;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.slot.Slot;
 import dev.cofferdam.gateway.tls.UpstreamTls;
+import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.channel.Channel;
@@ -48,7 +48,7 @@ final class Upstreams {
   private final Resolution resolution;
   private final Limits limits;
   private final InstantSource clock;
-  private final WipingAllocator allocator = new WipingAllocator();
+  private final ZeroingAllocator allocator = new ZeroingAllocator();
   private final Map<UpstreamConnection.Key, Deque<UpstreamConnection>> idle = new HashMap<>();
   private final Map<UpstreamConnection.Key, List<UpstreamConnection>> shared = new HashMap<>();
 

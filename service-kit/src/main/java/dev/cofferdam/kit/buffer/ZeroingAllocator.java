@@ -1,4 +1,4 @@
-package dev.cofferdam.broker.api;
+package dev.cofferdam.kit.buffer;
 
 import io.netty.buffer.AbstractByteBufAllocator;
 import io.netty.buffer.ByteBuf;
@@ -14,8 +14,8 @@ import java.util.Arrays;
  * wire a value passes through several of them, in clear until TLS has encrypted it; Netty's usual
  * pool would keep what they held until somebody needs the same place again.
  *
- * <p>Every buffer is its own allocation. That costs a connection of the broker some microseconds a
- * call, and nothing else uses this.
+ * <p>Every buffer is its own allocation. That costs some microseconds a message: it is for the
+ * connections that carry values, and for no others.
  */
 public final class ZeroingAllocator extends AbstractByteBufAllocator {
   public ZeroingAllocator() {
