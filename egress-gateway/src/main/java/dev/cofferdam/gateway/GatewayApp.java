@@ -85,7 +85,8 @@ public final class GatewayApp implements AutoCloseable {
     ManagedChannel channel =
         own(
             // Values come back through these buffers, in clear once TLS was taken off.
-            new MeshChannels(tls, new ZeroingAllocator()).to(config.brokerAddress(), "vault-broker"),
+            new MeshChannels(tls, new ZeroingAllocator())
+                .to(config.brokerAddress(), "vault-broker"),
             ManagedChannel::shutdownNow);
     BrokerClient broker = new BrokerClient(channel, meters);
 
@@ -183,6 +184,7 @@ public final class GatewayApp implements AutoCloseable {
         config.headerBytes(),
         config.bodyScanBytes(),
         config.connectionsPerSandbox(),
+        config.materialisationsPerSandbox(),
         config.headerTimeout(),
         config.idleTimeout(),
         config.connectTimeout(),

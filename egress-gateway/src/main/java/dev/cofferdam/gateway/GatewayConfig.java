@@ -34,7 +34,10 @@ import java.util.Optional;
  * @param bodyScanBytes {@code limits.body-scan-bytes}: bytes of a request's body that are looked at
  *     before the first leaves, 0 to 16777216. Default 65536.
  * @param connectionsPerSandbox {@code limits.connections-per-sandbox}: connections of one sandbox
- *     at a time, 1 to 65536. Default 512.
+ *     at a time, and as many of the gateway's to upstreams for it, 1 to 65536. Default 512.
+ * @param materialisationsPerSandbox {@code limits.materialisations-per-sandbox}: requests of one
+ *     sandbox that wait for the broker's values at a time, 1 to 65536; one more is refused. Default
+ *     128.
  * @param headerTimeout {@code limits.header-timeout}: from the start of a connection or message to
  *     the end of its head or handshake, 100ms to 10m. Default 15s.
  * @param idleTimeout {@code limits.idle-timeout}: without a request, or with a body that stalls, 1s
@@ -62,6 +65,7 @@ public record GatewayConfig(
     int headerBytes,
     int bodyScanBytes,
     int connectionsPerSandbox,
+    int materialisationsPerSandbox,
     Duration headerTimeout,
     Duration idleTimeout,
     Duration connectTimeout,
@@ -90,6 +94,7 @@ public record GatewayConfig(
     int headerBytes = settings.integer("limits.header-bytes", 65536, 1024, 1 << 20);
     int bodyScan = settings.integer("limits.body-scan-bytes", 65536, 0, 16 << 20);
     int connections = settings.integer("limits.connections-per-sandbox", 512, 1, 65536);
+    int materialisations = settings.integer("limits.materialisations-per-sandbox", 128, 1, 65536);
     Duration header =
         settings.duration(
             "limits.header-timeout",
@@ -131,6 +136,7 @@ public record GatewayConfig(
         headerBytes,
         bodyScan,
         connections,
+        materialisations,
         header,
         idle,
         connect,

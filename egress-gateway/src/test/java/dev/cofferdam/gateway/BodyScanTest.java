@@ -27,6 +27,7 @@ final class BodyScanTest {
                     limits.headerBytes(),
                     1 << 20,
                     limits.connectionsPerSandbox(),
+                    limits.materialisationsPerSandbox(),
                     limits.headerTimeout(),
                     limits.idleTimeout(),
                     limits.connectTimeout(),

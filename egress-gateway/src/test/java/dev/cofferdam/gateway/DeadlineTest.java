@@ -30,6 +30,7 @@ final class DeadlineTest {
                     limits.headerBytes(),
                     limits.bodyScanBytes(),
                     limits.connectionsPerSandbox(),
+                    limits.materialisationsPerSandbox(),
                     limits.headerTimeout(),
                     Duration.ofSeconds(1),
                     limits.connectTimeout(),

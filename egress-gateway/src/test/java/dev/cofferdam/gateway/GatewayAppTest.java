@@ -95,6 +95,7 @@ final class GatewayAppTest {
         65536,
         65536,
         16,
+        16,
         Duration.ofSeconds(5),
         Duration.ofSeconds(5),
         Duration.ofSeconds(5),

@@ -50,6 +50,7 @@ final class GatewayConfigTest {
     assertThat(config.headerBytes()).isEqualTo(65536);
     assertThat(config.bodyScanBytes()).isEqualTo(65536);
     assertThat(config.connectionsPerSandbox()).isEqualTo(512);
+    assertThat(config.materialisationsPerSandbox()).isEqualTo(128);
     assertThat(config.headerTimeout()).isEqualTo(Duration.ofSeconds(15));
     assertThat(config.idleTimeout()).isEqualTo(Duration.ofMinutes(2));
     assertThat(config.connectTimeout()).isEqualTo(Duration.ofSeconds(10));
@@ -76,6 +77,7 @@ final class GatewayConfigTest {
                 limits.header-bytes = 2048
                 limits.body-scan-bytes = 0
                 limits.connections-per-sandbox = 3
+                limits.materialisations-per-sandbox = 4
                 limits.header-timeout = 1s
                 limits.idle-timeout = 2s
                 limits.connect-timeout = 3s
@@ -99,6 +101,7 @@ final class GatewayConfigTest {
                 2048,
                 0,
                 3,
+                4,
                 Duration.ofSeconds(1),
                 Duration.ofSeconds(2),
                 Duration.ofSeconds(3),

@@ -116,6 +116,7 @@ final class Harness implements AutoCloseable {
                 16 << 10,
                 64 << 10,
                 64,
+                16,
                 Duration.ofSeconds(2),
                 Duration.ofSeconds(5),
                 Duration.ofSeconds(5),
@@ -124,6 +125,9 @@ final class Harness implements AutoCloseable {
         HostsFile.parse(
             List.of(
                 "127.0.0.2 api.example.test other.example.test self.example.test",
+                // Nobody listens at the first.
+                "127.0.0.6 two.example.test",
+                "127.0.0.2 two.example.test",
                 "127.0.0.1 mesh.example.test"));
     UpstreamsByLoop upstreams =
         new UpstreamsByLoop(
@@ -222,6 +226,31 @@ final class Harness implements AutoCloseable {
                 .addTargets("basic:password")
                 .setOccurrences(1))
         .build();
+  }
+
+  /** Puts these rules into force in place of all others. */
+  void policy(EgressRule... rules) throws Exception {
+    apply(
+        attachment(port)
+            .setPolicyRevision(current().revision() + 1)
+            .setPolicy(EgressPolicy.newBuilder().addAllRules(List.of(rules)))
+            .build());
+  }
+
+  /** Returns once it is in force. */
+  void apply(Attachment attachment) throws Exception {
+    broker.put(attachment);
+    long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+    while (current().revision() != attachment.getPolicyRevision()) {
+      if (System.nanoTime() > end) {
+        throw new AssertionError("the change never came into force");
+      }
+      Thread.onSpinWait();
+    }
+  }
+
+  private dev.cofferdam.gateway.slot.Attachment current() throws IOException {
+    return slots.at(InetAddress.getByName(SLOT)).orElseThrow().attachment();
   }
 
   RawGuest guest() throws IOException {

@@ -65,14 +65,14 @@ public final class DnsHandlers {
   }
 
   private static boolean enter(Slot slot, Channel channel, int most) {
-    if (!slot.tryConnect(most)) {
+    if (!slot.connections().tryAdd(most)) {
       return false;
     }
     Slot.Tenant tenant = new Connection(channel);
     channel
         .closeFuture()
         .addListener(_ -> {
-          slot.disconnected();
+          slot.connections().remove();
           slot.remove(tenant);
         });
     return slot.add(tenant);

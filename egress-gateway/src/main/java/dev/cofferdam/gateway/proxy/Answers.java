@@ -1,11 +1,13 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.event.Reasons;
+import dev.cofferdam.gateway.http.End;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.ResponseHead;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
+import io.netty.channel.ChannelOutboundInvoker;
 import java.nio.charset.StandardCharsets;
 
 /** What the gateway itself says to a guest. */
@@ -13,7 +15,13 @@ final class Answers {
   private Answers() {}
 
   /** The head and body of a refusal. */
-  record Refusal(ResponseHead head, ByteBuf body) {}
+  record Refusal(ResponseHead head, ByteBuf body) {
+    void writeTo(ChannelOutboundInvoker guest) {
+      guest.write(head);
+      guest.write(body);
+      guest.writeAndFlush(End.plain());
+    }
+  }
 
   static Refusal refusal(EgressReason reason, String message, String request) {
     String code = Reasons.text(reason);
@@ -38,7 +46,7 @@ final class Answers {
       case EGRESS_REASON_BODY_TOO_LARGE -> 413;
       case EGRESS_REASON_CONTENT_ENCODING -> 415;
       case EGRESS_REASON_HOST_MISMATCH -> 421;
-      case EGRESS_REASON_CAP_EXCEEDED -> 429;
+      case EGRESS_REASON_CAP_EXCEEDED, EGRESS_REASON_TOO_MANY_AT_ONCE -> 429;
       case EGRESS_REASON_HEADERS_TOO_LARGE -> 431;
       case EGRESS_REASON_INTERNAL -> 500;
       case EGRESS_REASON_NAME_NOT_RESOLVED,

@@ -2,10 +2,8 @@ package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.broker.Question;
 import dev.cofferdam.gateway.http.End;
-import dev.cofferdam.gateway.http.Header;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.MalformedException;
-import dev.cofferdam.gateway.http.OutgoingRequest;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.http.ResponseHead;
 import dev.cofferdam.gateway.placeholder.Candidates;
@@ -14,25 +12,22 @@ import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.gateway.slot.Attachment;
-import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
 import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.util.concurrent.Future;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One request and its answer: judged, searched, given its secrets, sent, and its answer brought
  * back clean. Everything happens on the event loop of the guest's connection.
  */
-final class Exchange implements UpstreamStream.Listener {
+final class Exchange
+    implements UpstreamStream.Listener, IncomingBody.Listener, Materialisation.Listener {
   private static final Set<String> REPEATABLE =
       Set.of("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE");
 
@@ -46,13 +41,12 @@ final class Exchange implements UpstreamStream.Listener {
   private final String id;
   private final Runnable over;
   private final Attachment attachment;
-  private final RequestBody body;
-  private final long began = System.nanoTime();
+  private final IncomingBody body;
+  private final ExchangeRecord record;
   private final Deadline deadline;
 
   private Host.@Nullable Name host;
   private List<Use> uses = List.of();
-  private boolean requestEnded;
   private boolean opening;
 
   /** The broker was asked, which it is once for an exchange, however often that is tried. */
@@ -83,7 +77,10 @@ final class Exchange implements UpstreamStream.Listener {
     this.id = id;
     this.over = over;
     this.attachment = connection.slot().attachment();
-    this.body = new RequestBody(head.headers(), guest.alloc());
+    // Never less than has to be seen before the upstream is called, or that would not happen.
+    int waiting = Math.max(MAX_WAITING, surroundings.limits().bodyScanBytes());
+    this.record = new ExchangeRecord(surroundings, connection, head, id, attachment.tenant());
+    this.body = new IncomingBody(head.headers(), guest, waiting, this);
     this.deadline = new Deadline(guest.eventLoop());
   }
 
@@ -141,13 +138,13 @@ final class Exchange implements UpstreamStream.Listener {
     }
     if (answer != null && answer.waitsForGuest()) {
       deadline.cancel();
-    } else if (answer == null && !requestEnded && !full()) {
+    } else if (answer == null && !body.ended() && !body.full()) {
       deadline.within(surroundings.limits().idleTimeout().toMillis(), this::stalled);
     } else {
       String why =
           answer != null
               ? "the answer stalled"
-              : requestEnded
+              : body.ended()
                   ? "no answer came in time"
                   : "the upstream took no more of the request";
       deadline.within(
@@ -168,65 +165,47 @@ final class Exchange implements UpstreamStream.Listener {
   void body(ByteBuf part) {
     if (finished) {
       part.release();
-    } else if (take(part, false)) {
-      if (sent) {
-        pass();
-      } else if (body.waitingBytes() > surroundings.limits().bodyScanBytes()) {
-        open();
-      }
-      if (full()) {
-        guest.config().setAutoRead(false);
-      }
+    } else {
+      body.add(part);
+    }
+  }
+
+  void bodyEnds(End end) {
+    if (!finished) {
+      body.end(end);
+    }
+  }
+
+  @Override
+  public void searching() {
+    progress();
+  }
+
+  @Override
+  public void searched() {
+    if (sent) {
+      pass();
+    } else if (body.ended() || body.waitingBytes() > surroundings.limits().bodyScanBytes()) {
+      open();
+    }
+    if (!finished) {
+      body.throttle();
       progress();
     }
   }
 
-  /**
-   * Whether as much of the body waits as may. Never less than has to be seen before the upstream is
-   * called, or that would not happen.
-   */
-  private boolean full() {
-    return body.waitingBytes() > Math.max(MAX_WAITING, surroundings.limits().bodyScanBytes());
+  @Override
+  public void found(Candidates.Found placeholder, String part) {
+    refuse(attachment.judge().outside(placeholder.placeholder(), part, name()));
   }
 
-  void bodyEnds(End end) {
-    if (finished || !take(Unpooled.EMPTY_BUFFER, true)) {
-      return;
-    }
-    for (Header trailer : end.trailers().lines()) {
-      for (Candidates.Found found : Candidates.in(trailer.name() + ":" + trailer.value())) {
-        refuse(judged(found, "trailer"));
-        return;
-      }
-    }
-    requestEnded = true;
-    progress();
-    if (sent) {
-      pass();
-    } else {
-      open();
-    }
-  }
-
-  /** False: the body ended the exchange. */
-  private boolean take(ByteBuf part, boolean last) {
-    try {
-      body.add(part, last);
-    } catch (RequestBody.UnreadableException e) {
-      refuse(
-          e.tooLarge()
-              ? EgressReason.EGRESS_REASON_BODY_TOO_LARGE
-              : EgressReason.EGRESS_REASON_CONTENT_ENCODING,
-          String.valueOf(e.getMessage()));
-      return false;
-    }
-    Optional<Candidates.Found> found = body.found();
-    found.ifPresent(f -> refuse(judged(f, "body")));
-    return found.isEmpty();
-  }
-
-  private Judgement.Refuse judged(Candidates.Found found, String part) {
-    return attachment.judge().outside(found.placeholder(), part, name());
+  @Override
+  public void unreadable(RequestBody.UnreadableException why) {
+    refuse(
+        why.tooLarge()
+            ? EgressReason.EGRESS_REASON_BODY_TOO_LARGE
+            : EgressReason.EGRESS_REASON_CONTENT_ENCODING,
+        String.valueOf(why.getMessage()));
   }
 
   private Host.Name name() {
@@ -279,7 +258,7 @@ final class Exchange implements UpstreamStream.Listener {
     }
   }
 
-  /** One call for all uses of the request, and not before there is a connection to use it on. */
+  /** Not before there is a connection to use the values on. */
   private void materialise() {
     Question question =
         new Question(
@@ -291,19 +270,17 @@ final class Exchange implements UpstreamStream.Listener {
             head.path(),
             connection.tls(),
             uses);
-    surroundings
-        .blocking()
-        .execute(() -> {
-          try {
-            List<SecretValue> values = surroundings.broker().materialise(question);
-            guest.eventLoop().execute(() -> materialised(values));
-          } catch (RuntimeException e) {
-            guest.eventLoop().execute(() -> notMaterialised(e));
-          }
-        });
+    if (!Materialisation.begin(
+        surroundings, connection.slot(), guest.eventLoop(), question, this)) {
+      // Without the secret's name, so that a flood of them is counted and not told one by one.
+      refuse(
+          EgressReason.EGRESS_REASON_TOO_MANY_AT_ONCE,
+          "too many requests of this sandbox wait for their secrets");
+    }
   }
 
-  private void materialised(List<SecretValue> values) {
+  @Override
+  public void materialised(List<SecretValue> values) {
     if (finished) {
       values.forEach(SecretValue::close);
       return;
@@ -313,12 +290,12 @@ final class Exchange implements UpstreamStream.Listener {
     send();
   }
 
-  private void notMaterialised(RuntimeException why) {
-    UpstreamException refusal = MaterialiseFailures.of(why);
+  @Override
+  public void notMaterialised(UpstreamException why) {
     Use first = uses.getFirst();
     refuse(
-        refusal.reason(),
-        String.valueOf(refusal.getMessage()),
+        why.reason(),
+        String.valueOf(why.getMessage()),
         first.grant().secret(),
         first.target().toString());
   }
@@ -328,29 +305,15 @@ final class Exchange implements UpstreamStream.Listener {
     if (stream == null) {
       return;
     }
-    Headers headers = head.headers().endToEnd();
-    if (head.headers().lists("te", "trailers") && stream.connection.http2) {
-      headers = headers.with("te", "trailers");
-    }
-    Secrets values = secrets;
-    if (values != null) {
-      boolean gzip = headers.lists("accept-encoding", "gzip");
-      // Only what can be searched may come back.
-      headers =
-          headers
-              .without("accept-encoding")
-              .with("accept-encoding", gzip ? "gzip, identity" : "identity");
-    }
-    long length = requestEnded ? body.bytes() : head.bodyLength();
-    OutgoingRequest request =
-        new OutgoingRequest(
-            head.with(headers).withBodyLength(length),
-            connection.tls(),
-            values == null ? Map.of() : values.seal(headers.lines()),
-            Optional.ofNullable(values).map(Secrets::scrubber));
     stream
         .channel
-        .write(request)
+        .write(
+            UpstreamRequest.of(
+                head,
+                body.ended() ? body.bytes() : head.bodyLength(),
+                connection.tls(),
+                stream.connection.http2,
+                Optional.ofNullable(secrets)))
         .addListener(written -> {
           if (!written.isSuccess()) {
             stream.channel.close();
@@ -373,12 +336,12 @@ final class Exchange implements UpstreamStream.Listener {
       }
       stream.channel.write(part.get());
     }
-    if (requestEnded && body.waitingBytes() == 0 && !endWritten) {
+    if (body.ended() && body.waitingBytes() == 0 && !endWritten) {
       endWritten = true;
       stream.channel.write(End.plain());
     }
     stream.channel.flush();
-    guest.config().setAutoRead(!full());
+    body.throttle();
   }
 
   @Override
@@ -461,7 +424,7 @@ final class Exchange implements UpstreamStream.Listener {
   private boolean mayRepeat(UpstreamStream stream) {
     return stream.reused
         && answering == null
-        && requestEnded
+        && body.ended()
         && body.bytes() == 0
         && REPEATABLE.contains(head.method());
   }
@@ -481,12 +444,14 @@ final class Exchange implements UpstreamStream.Listener {
     UpstreamStream stream = upstream;
     upstream = null;
     if (stream != null) {
-      if (requestEnded && endWritten) {
+      if (body.ended() && endWritten) {
         stream.release();
       } else {
         stream.abort();
       }
     }
+    // Where it came before the end of the request, the rest has to be read to be dropped.
+    guest.config().setAutoRead(true);
     finish(Verdict.VERDICT_ALLOWED, EgressReason.EGRESS_REASON_UNSPECIFIED, status, "");
   }
 
@@ -512,9 +477,7 @@ final class Exchange implements UpstreamStream.Listener {
       return;
     }
     guest.config().setAutoRead(true);
-    guest.write(refusal.head());
-    guest.write(refusal.body());
-    guest.writeAndFlush(End.plain());
+    refusal.writeTo(guest);
     over.run();
   }
 
@@ -546,34 +509,20 @@ final class Exchange implements UpstreamStream.Listener {
     if (stream != null) {
       stream.abort();
     }
-    AuditEvent.Builder event =
-        connection
-            .event(connection.tls() ? "https" : "http", verdict, reason)
-            .setRequest(id)
-            .setHost(host == null ? authority() : host.value())
-            .setMethod(head.method())
-            .setPath(head.path())
+    record.tell(
+        record
+            .event(verdict, reason, Optional.ofNullable(host))
             .setSecret(secret)
             .setTarget(target)
             .setStatus(status)
             .setBytesOut(body.bytes())
             .setBytesIn(answering == null ? 0 : answering.bytes())
-            .setMessage(message);
-    surroundings.decisions().record(attachment.tenant(), event);
-    surroundings
-        .meters()
-        .timer("cofferdam.gateway.requests", "verdict", String.valueOf(verdict.getNumber()))
-        .record(System.nanoTime() - began, TimeUnit.NANOSECONDS);
+            .setMessage(message));
     if (answering != null) {
       answering.close();
     }
     body.close();
     closeSecrets();
-  }
-
-  private String authority() {
-    String text = head.authority();
-    return Candidates.in(text).isEmpty() ? text : "";
   }
 
   private void closeSecrets() {

@@ -55,7 +55,7 @@ public final class GuestConnections extends ChannelInitializer<SocketChannel> {
       channel.close();
       return;
     }
-    if (!slot.get().tryConnect(surroundings.limits().connectionsPerSandbox())) {
+    if (!slot.get().connections().tryAdd(surroundings.limits().connectionsPerSandbox())) {
       channel.close();
       return;
     }
@@ -66,7 +66,7 @@ public final class GuestConnections extends ChannelInitializer<SocketChannel> {
         .closeFuture()
         .addListener(_ -> {
           open.decrementAndGet();
-          slot.get().disconnected();
+          slot.get().connections().remove();
           slot.get().remove(connection);
         });
     if (!slot.get().add(connection)) {

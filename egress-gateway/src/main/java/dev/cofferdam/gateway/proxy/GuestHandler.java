@@ -108,10 +108,7 @@ final class GuestHandler extends ChannelInboundHandlerAdapter {
             .setStatus(malformed.status())
             .setMessage(malformed.text());
     surroundings.decisions().record(connection.slot().attachment().tenant(), event);
-    Answers.Refusal refusal = Answers.refusal(malformed.reason(), malformed.text(), "");
-    ctx.write(refusal.head());
-    ctx.write(refusal.body());
-    ctx.writeAndFlush(End.plain());
+    Answers.refusal(malformed.reason(), malformed.text(), "").writeTo(ctx);
   }
 
   @Override

@@ -7,6 +7,7 @@ public record Limits(
     int headerBytes,
     int bodyScanBytes,
     int connectionsPerSandbox,
+    int materialisationsPerSandbox,
     Duration headerTimeout,
     Duration idleTimeout,
     Duration connectTimeout,

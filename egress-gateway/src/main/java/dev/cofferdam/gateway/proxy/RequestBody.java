@@ -11,6 +11,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Locale;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A request's body on its way: searched for placeholders, also inside gzip, and kept until the
@@ -19,6 +20,9 @@ import java.util.Optional;
 final class RequestBody implements AutoCloseable {
   /** What a packed body may become; more is not searched but refused. */
   private static final long MAX_UNPACKED = 256L << 20;
+
+  /** What is unpacked in one turn: a few milliseconds' work. */
+  static final long TURN = 1 << 20;
 
   /** The body cannot be searched. */
   static final class UnreadableException extends Exception {
@@ -42,6 +46,11 @@ final class RequestBody implements AutoCloseable {
   private final Deque<ByteBuf> waiting = new ArrayDeque<>();
   private long waitingBytes;
   private long unpackedBytes;
+  private boolean ended;
+
+  /** There is more to unpack: what waits may not leave. */
+  private boolean behind;
+
   private long bytes;
 
   RequestBody(Headers headers, ByteBufAllocator allocator) {
@@ -64,45 +73,53 @@ final class RequestBody implements AutoCloseable {
         || (headers.all("content-encoding").size() == 1 && packed(headers));
   }
 
-  /** Takes a part over; {@link #poll} gives out what may leave. */
-  void add(ByteBuf part, boolean last) throws UnreadableException {
+  /** Takes a part over; {@link #poll} gives out what may leave once it was searched. */
+  void add(ByteBuf part, boolean last) {
     bytes += part.readableBytes();
-    if (unpacker.isPresent()) {
-      boolean readable = false;
-      try {
-        unpack(unpacker.get(), part.retainedSlice(), last);
-        readable = true;
-      } finally {
-        if (!readable) {
-          // Nobody will poll it.
-          part.release();
-        }
-      }
-    }
+    unpacker.ifPresent(reader -> reader.feed(part.retainedSlice()));
+    ended = last;
     ByteBuf leaving = plain.feed(part, last);
     waitingBytes += leaving.readableBytes();
     waiting.add(leaving);
+    behind = unpacker.isPresent();
   }
 
-  private void unpack(GzipReader reader, ByteBuf part, boolean last) throws UnreadableException {
-    reader.feed(part);
+  /**
+   * Unpacks and searches as much as one turn may take.
+   *
+   * @return whether all that was added has been searched
+   */
+  boolean search() throws UnreadableException {
+    if (!behind) {
+      return true;
+    }
     try {
-      for (Optional<ByteBuf> piece = reader.next(allocator);
-          piece.isPresent();
-          piece = reader.next(allocator)) {
-        unpackedBytes += piece.get().readableBytes();
-        if (unpackedBytes > MAX_UNPACKED) {
-          piece.get().release();
-          throw new UnreadableException("the body unpacks to more than " + MAX_UNPACKED, true);
-        }
-        unpacked.feed(piece.get(), false).release();
-      }
+      behind = !unpack(unpacker.orElseThrow());
     } catch (GzipReader.CorruptException e) {
       throw new UnreadableException("the body is not what its Content-Encoding says", false);
     }
-    if (last) {
+    if (!behind && ended) {
       unpacked.feed(Unpooled.EMPTY_BUFFER, true).release();
     }
+    return !behind;
+  }
+
+  /** Whether it needs more input to go on. */
+  private boolean unpack(GzipReader reader)
+      throws UnreadableException, GzipReader.CorruptException {
+    for (long end = unpackedBytes + TURN; unpackedBytes < end; ) {
+      Optional<ByteBuf> piece = reader.next(allocator);
+      if (piece.isEmpty()) {
+        return true;
+      }
+      unpackedBytes += piece.get().readableBytes();
+      if (unpackedBytes > MAX_UNPACKED) {
+        piece.get().release();
+        throw new UnreadableException("the body unpacks to more than " + MAX_UNPACKED, true);
+      }
+      unpacked.feed(piece.get(), false).release();
+    }
+    return false;
   }
 
   /** The first placeholder found so far. */
@@ -120,7 +137,7 @@ final class RequestBody implements AutoCloseable {
 
   /** The next part that may leave, for the caller to release. */
   Optional<ByteBuf> poll() {
-    ByteBuf next = waiting.poll();
+    @Nullable ByteBuf next = behind ? null : waiting.poll();
     if (next != null) {
       waitingBytes -= next.readableBytes();
     }

@@ -2,7 +2,6 @@ package dev.cofferdam.gateway.slot;
 
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicInteger;
 
 /** A sandbox's place in the network, while it is attached. Safe for use by several threads. */
 public final class Slot {
@@ -17,7 +16,9 @@ public final class Slot {
 
   private final SyntheticNames names;
   private final Set<Tenant> tenants = ConcurrentHashMap.newKeySet();
-  private final AtomicInteger connections = new AtomicInteger();
+  private final Tally connections = new Tally();
+  private final Tally upstreamConnections = new Tally();
+  private final Tally materialisations = new Tally();
   private volatile Attachment attachment;
   private volatile boolean ended;
 
@@ -49,17 +50,19 @@ public final class Slot {
     tenants.remove(tenant);
   }
 
-  /** Counts a connection, unless there are that many already. */
-  public boolean tryConnect(int most) {
-    if (connections.incrementAndGet() > most) {
-      connections.decrementAndGet();
-      return false;
-    }
-    return true;
+  /** Of the guest. */
+  public Tally connections() {
+    return connections;
   }
 
-  public void disconnected() {
-    connections.decrementAndGet();
+  /** To upstreams, those kept for later included. */
+  public Tally upstreamConnections() {
+    return upstreamConnections;
+  }
+
+  /** Requests that wait for the broker's values. */
+  public Tally materialisations() {
+    return materialisations;
   }
 
   void update(Attachment newer) {

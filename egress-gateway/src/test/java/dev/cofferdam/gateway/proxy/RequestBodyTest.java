@@ -40,10 +40,27 @@ final class RequestBodyTest {
   void aBodyThatIsNotItsEncodingLeavesNoMemoryBehind() {
     ByteBuf garbage = part("this is no gzip".getBytes(StandardCharsets.US_ASCII));
     try (RequestBody body = packed()) {
-      assertThatThrownBy(() -> body.add(garbage, false))
-          .isInstanceOf(RequestBody.UnreadableException.class);
+      body.add(garbage, false);
+      assertThatThrownBy(body::search).isInstanceOf(RequestBody.UnreadableException.class);
     }
     assertThat(garbage.refCnt()).isZero();
+    nothingIsHeld();
+  }
+
+  /** A small part may become a large one: it is not unpacked at once, and waits meanwhile. */
+  @Test
+  void aTurnUnpacksSoMuchAndNothingLeavesBeforeTheLast() throws Exception {
+    int turns = 5;
+    ByteBuf bomb = part(gzip(new byte[(int) RequestBody.TURN * turns - 1]));
+    try (RequestBody body = packed()) {
+      body.add(bomb, true);
+      for (int turn = 1; turn < turns; turn++) {
+        assertThat(body.search()).as("turn %d", turn).isFalse();
+        assertThat(body.poll()).isEmpty();
+      }
+      assertThat(body.search()).isTrue();
+      body.poll().orElseThrow().release();
+    }
     nothingIsHeld();
   }
 
@@ -56,8 +73,9 @@ final class RequestBodyTest {
     ByteBuf second = part(java.util.Arrays.copyOfRange(bytes, 12, bytes.length));
     try (RequestBody body = packed()) {
       body.add(first, false);
-      assertThatThrownBy(() -> body.add(second, true))
-          .isInstanceOf(RequestBody.UnreadableException.class);
+      assertThat(body.search()).isTrue();
+      body.add(second, true);
+      assertThatThrownBy(body::search).isInstanceOf(RequestBody.UnreadableException.class);
     }
     assertThat(first.refCnt()).isZero();
     assertThat(second.refCnt()).isZero();

@@ -83,6 +83,7 @@ final class ResolutionTest {
                 1,
                 1,
                 1,
+                1,
                 Duration.ofSeconds(5),
                 Duration.ofSeconds(5),
                 Duration.ofSeconds(5),

@@ -1,0 +1,64 @@
+package dev.cofferdam.gateway.proxy;
+
+import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.gateway.placeholder.Candidates;
+import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.EgressReason;
+import dev.cofferdam.v1.Verdict;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+
+/** What is told of an exchange once it is over: its event, and how long it took. */
+final class ExchangeRecord {
+  private final Surroundings surroundings;
+  private final GuestConnection connection;
+  private final RequestHead head;
+  private final String id;
+  private final String tenant;
+  private final long began = System.nanoTime();
+
+  /**
+   * @param tenant under whose policy it began
+   */
+  ExchangeRecord(
+      Surroundings surroundings,
+      GuestConnection connection,
+      RequestHead head,
+      String id,
+      String tenant) {
+    this.surroundings = surroundings;
+    this.connection = connection;
+    this.head = head;
+    this.id = id;
+    this.tenant = tenant;
+  }
+
+  /**
+   * The beginning of its event.
+   *
+   * @param host as judged; empty where it was not
+   */
+  AuditEvent.Builder event(Verdict verdict, EgressReason reason, Optional<Host.Name> host) {
+    return connection
+        .event(connection.tls() ? "https" : "http", verdict, reason)
+        .setRequest(id)
+        .setHost(host.map(Host.Name::value).orElseGet(this::authority))
+        .setMethod(head.method())
+        .setPath(head.path());
+  }
+
+  private String authority() {
+    String text = head.authority();
+    return Candidates.in(text).isEmpty() ? text : "";
+  }
+
+  void tell(AuditEvent.Builder event) {
+    surroundings.decisions().record(tenant, event);
+    surroundings
+        .meters()
+        .timer(
+            "cofferdam.gateway.requests", "verdict", String.valueOf(event.getVerdict().getNumber()))
+        .record(System.nanoTime() - began, TimeUnit.NANOSECONDS);
+  }
+}

@@ -1,0 +1,38 @@
+package dev.cofferdam.gateway.proxy;
+
+import dev.cofferdam.gateway.http.Headers;
+import dev.cofferdam.gateway.http.OutgoingRequest;
+import dev.cofferdam.gateway.http.RequestHead;
+import java.util.Map;
+import java.util.Optional;
+
+/** A guest's request as it goes to the upstream. */
+final class UpstreamRequest {
+  private UpstreamRequest() {}
+
+  /**
+   * @param head of the guest's
+   * @param length of the body, negative where it is not known
+   */
+  static OutgoingRequest of(
+      RequestHead head, long length, boolean tls, boolean http2, Optional<Secrets> secrets) {
+    Headers headers = head.headers().endToEnd();
+    if (http2 && head.headers().lists("te", "trailers")) {
+      headers = headers.with("te", "trailers");
+    }
+    if (secrets.isPresent()) {
+      boolean gzip = headers.lists("accept-encoding", "gzip");
+      // Only what can be searched may come back.
+      headers =
+          headers
+              .without("accept-encoding")
+              .with("accept-encoding", gzip ? "gzip, identity" : "identity");
+    }
+    Headers sent = headers;
+    return new OutgoingRequest(
+        head.with(sent).withBodyLength(length),
+        tls,
+        secrets.map(values -> values.seal(sent.lines())).orElse(Map.of()),
+        secrets.map(Secrets::scrubber));
+  }
+}
