@@ -153,6 +153,21 @@ final class AttackTest {
     nothingLeft();
   }
 
+  /** Browsers send it to every server; the outer name is judged, the inner one leads nowhere. */
+  @Test
+  void row4_anEncryptedClientHelloIsIgnoredWhereTlsIsTerminated() throws Exception {
+    try (RawGuest guest = harness.guest()) {
+      // A handshake record: an alert would be 21.
+      guest.send(ClientHellos.withEncrypted("api.example.test")).until("\u0016\u0003\u0003");
+    }
+    try (RawGuest guest = harness.guest()) {
+      assertThat(guest.send(ClientHellos.withEncrypted("evil.example.test")).closed()).isTrue();
+    }
+    assertThat(harness.broker.event(e -> e.getHost().equals("evil.example.test")).getReason())
+        .isEqualTo(EgressReason.EGRESS_REASON_HOST_NOT_ALLOWED);
+    nothingLeft();
+  }
+
   @Test
   void row5_theGuestsAddressIsNoAuthority() throws Exception {
     harness.asked.set(InetAddress.getByName("93.184.216.34"));
@@ -236,6 +251,25 @@ final class AttackTest {
   }
 
   @Test
+  void row11_thePasswordOfBasicCredentialsIsSwapped() throws Exception {
+    String credentials = "user:" + Harness.PLACEHOLDER;
+    Answer answer =
+        ask(
+            "GET /echo HTTP/1.1\r\n"
+                + HOST
+                + "Authorization: Basic "
+                + Base64.getEncoder()
+                    .encodeToString(credentials.getBytes(StandardCharsets.US_ASCII))
+                + "\r\n\r\n");
+
+    assertThat(answer.status()).isEqualTo(200);
+    byte[] sent = ("user:" + Harness.VALUE).getBytes(StandardCharsets.US_ASCII);
+    assertThat(harness.upstream.received.getFirst().header("authorization"))
+        .isEqualTo("Basic " + Base64.getEncoder().encodeToString(sent));
+    assertThat(answer.body()).doesNotContain(Base64.getEncoder().encodeToString(sent));
+  }
+
+  @Test
   void row11_theUsernameIsNotThePassword() throws Exception {
     String credentials = Harness.PLACEHOLDER + ":x";
     refused(
@@ -294,10 +328,66 @@ final class AttackTest {
     }
   }
 
+  /** More than is unpacked in one turn, before it and behind it. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 9_000_000})
+  void row13_aPackedBodyIsLookedIntoToItsEnd(int before) throws Exception {
+    byte[] plain = new byte[18_000_000];
+    byte[] placeholder = Harness.PLACEHOLDER.getBytes(StandardCharsets.US_ASCII);
+    System.arraycopy(placeholder, 0, plain, before, placeholder.length);
+    byte[] packed = TestUpstream.gzip(plain);
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      guest.send(packedHead(packed));
+      refused(guest.send(packed).answer(), 403, "placeholder_outside_target");
+    }
+  }
+
   @Test
-  void row13_aBodyThatCannotBeLookedIntoIsRefused() throws Exception {
+  void row14_aBombIsNotUnpackedToItsEnd() throws Exception {
+    // gzip members may follow one another: this one thirty times.
+    byte[] member = TestUpstream.gzip(new byte[10 << 20]);
+    byte[] packed = new byte[member.length * 30];
+    for (int i = 0; i < 30; i++) {
+      System.arraycopy(member, 0, packed, i * member.length, member.length);
+    }
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      guest.send(packedHead(packed));
+      refused(guest.send(packed).answer(), 413, "body_too_large");
+    }
+  }
+
+  @Test
+  void aPackedBodyThatTakesManyTurnsArrivesAsItWasAndTheNextRequestToo() throws Exception {
+    byte[] packed = TestUpstream.gzip(new byte[18_000_000]);
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      guest.send(packedHead(packed)).send(packed);
+      guest.send("GET /next HTTP/1.1\r\n" + HOST + "\r\n");
+      assertThat(guest.answer().status()).isEqualTo(200);
+      assertThat(guest.answer().status()).isEqualTo(200);
+    }
+    assertThat(harness.upstream.received.getFirst().body())
+        .isEqualTo(new String(packed, StandardCharsets.ISO_8859_1));
+    assertThat(harness.upstream.received.getLast().uri()).isEqualTo("/next");
+  }
+
+  private static String packedHead(byte[] packed) {
+    return "POST / HTTP/1.1\r\n"
+        + HOST
+        + "Content-Encoding: gzip\r\nContent-Length: "
+        + packed.length
+        + "\r\n\r\n";
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"br", "zstd", "deflate", "gzip, gzip", "gzip\r\nContent-Encoding: gzip"})
+  void row13_aBodyThatCannotBeLookedIntoIsRefused(String coding) throws Exception {
     refused(
-        ask("POST / HTTP/1.1\r\n" + HOST + "Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx"),
+        ask(
+            "POST / HTTP/1.1\r\n"
+                + HOST
+                + "Content-Encoding: "
+                + coding
+                + "\r\nContent-Length: 1\r\n\r\nx"),
         415,
         "content_encoding");
   }

@@ -9,11 +9,12 @@ import dev.cofferdam.gateway.slot.LeaseWatch;
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.v1.AuditEvent;
-import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.nio.file.Path;
 import java.security.KeyPair;
 import java.time.Duration;
@@ -37,35 +38,132 @@ final class PolicyChangeTest {
     harness.close();
   }
 
-  private void policy(EgressRule... rules) throws Exception {
-    long revision = harness.slots.at(slot()).orElseThrow().attachment().revision() + 1;
-    Attachment.Builder attachment = Harness.attachment(harness.port).setPolicyRevision(revision);
-    attachment.setPolicy(EgressPolicy.newBuilder().addAllRules(java.util.List.of(rules)));
-    apply(attachment.build());
-  }
-
-  /** Returns once it is in force: the next change on the same stream has been read. */
-  private void apply(Attachment attachment) throws Exception {
-    harness.broker.put(attachment);
-    long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
-    while (harness.slots.at(slot()).orElseThrow().attachment().revision()
-        != attachment.getPolicyRevision()) {
-      assertThat(System.nanoTime()).as("the change never came into force").isLessThan(end);
-      Thread.onSpinWait();
-    }
-  }
-
-  private static InetAddress slot() throws Exception {
-    return InetAddress.getByName(Harness.SLOT);
-  }
-
   /** ATTACKS.md row 48. */
   @Test
   void aTightenedPolicyClosesTheConnectionsThatItForbids() throws Exception {
     try (RawGuest guest = harness.guest().tls("api.example.test")) {
       assertThat(guest.send(GET).answer().status()).isEqualTo(200);
 
-      policy(Harness.rule("other.example.test", harness.port));
+      harness.policy(Harness.rule("other.example.test", harness.port));
+
+      assertThat(guest.closed()).isTrue();
+    }
+  }
+
+  /** On a connection that stays, for the host itself stays allowed. */
+  @Test
+  void aNarrowedBindingHoldsForTheNextRequestOfAnOpenConnection() throws Exception {
+    String request = GET.replace("\r\n\r\n", "\r\nX-Api-Key: " + Harness.PLACEHOLDER + "\r\n\r\n");
+    try (RawGuest one = harness.guest().tls("api.example.test");
+        RawGuest two = harness.guest().tls("api.example.test")) {
+      assertThat(one.send(request).answer().status()).isEqualTo(200);
+      assertThat(two.send(request).answer().status()).isEqualTo(200);
+
+      harness.apply(bound(2, "api.example.test", "header:authorization"));
+      assertThat(one.send(request).answer().reason()).isEqualTo("placeholder_outside_target");
+
+      harness.apply(bound(3, "other.example.test", "header:x-api-key"));
+      assertThat(two.send(request).answer().reason()).isEqualTo("placeholder_host_not_bound");
+    }
+    assertThat(harness.upstream.received).hasSize(2);
+    assertThat(harness.broker.materialised).hasSize(2);
+  }
+
+  private Attachment bound(long revision, String host, String target) {
+    Attachment.Builder attachment = Harness.attachment(harness.port).setPolicyRevision(revision);
+    attachment
+        .getSecretsBuilder(0)
+        .clearBindings()
+        .addBindings(
+            GrantedBinding.newBuilder().addHosts(host).addTargets(target).setOccurrences(1));
+    return attachment.build();
+  }
+
+  @Test
+  void aNarrowedPolicyHoldsForTheNextRequestInCleartext() throws Exception {
+    try (PlainUpstream plain = new PlainUpstream();
+        RawGuest guest = cleartext(plain)) {
+      assertThat(guest.send(GET).answer().status()).isEqualTo(200);
+
+      harness.policy(Harness.rule("other.example.test", plain.port()));
+
+      assertThat(guest.send(GET).answer().reason()).isEqualTo("host_not_allowed");
+      assertThat(plain.requests()).containsExactly("GET / HTTP/1.1");
+    }
+  }
+
+  /** Its upstream's connection was a kept one, so that it might be sent anew. */
+  @Test
+  void aRequestUnderWayIsNotSentAgainOnceThePolicyForbidsIt() throws Exception {
+    try (PlainUpstream plain = new PlainUpstream();
+        RawGuest guest = cleartext(plain)) {
+      assertThat(guest.send(GET).answer().status()).isEqualTo(200);
+      guest.send(GET.replace("GET /", "GET /held"));
+      plain.await("GET /held HTTP/1.1");
+
+      harness.policy(Harness.rule("other.example.test", plain.port()));
+
+      assertThat(guest.answer().reason()).isEqualTo("host_not_allowed");
+      assertThat(plain.requests()).containsExactly("GET / HTTP/1.1", "GET /held HTTP/1.1");
+      assertThat(plain.connections()).isEqualTo(1);
+    }
+  }
+
+  /** ATTACKS.md row 32. */
+  @Test
+  void anUpstreamThatLeavesHttpUnaskedIsNotFollowed() throws Exception {
+    try (PlainUpstream plain = new PlainUpstream();
+        RawGuest guest = cleartext(plain)) {
+      Answer answer = guest.send(GET.replace("GET /", "GET /switch")).answer();
+
+      assertThat(answer.status()).isEqualTo(403);
+      assertThat(answer.reason()).isEqualTo("protocol_not_allowed");
+      assertThat(answer.body()).doesNotContain("not HTTP");
+    }
+  }
+
+  private RawGuest cleartext(PlainUpstream plain) throws Exception {
+    harness.policy(Harness.rule("api.example.test", plain.port()));
+    int listener = harness.listen("127.0.0.1", plain.port());
+    return new RawGuest(
+        Harness.SLOT, new InetSocketAddress("127.0.0.1", listener), harness.lineage);
+  }
+
+  @Test
+  void aNarrowedRangeClosesTheRelaysThatItForbids() throws Exception {
+    harness.asked.set(InetAddress.getByName("127.0.0.5"));
+    try (ServerSocket inside = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.5"))) {
+      inside.setSoTimeout(20_000);
+      EgressRule.Builder rule = EgressRule.newBuilder().addPorts(inside.getLocalPort());
+      harness.policy(rule.setCidr("127.0.0.4/31").build());
+      int listener = harness.listen("127.0.0.1", inside.getLocalPort());
+      try (RawGuest guest =
+              new RawGuest(
+                  Harness.SLOT, new InetSocketAddress("127.0.0.1", listener), harness.lineage);
+          Socket accepted = inside.accept()) {
+        accepted.getOutputStream().write('\n');
+        assertThat(guest.until("\n")).isEqualTo("\n");
+
+        harness.policy(rule.setCidr("127.0.0.4/32").build());
+
+        assertThat(guest.closed()).isTrue();
+        assertThat(accepted.getInputStream().read()).isNegative();
+      }
+    }
+  }
+
+  /** Its host stays allowed, but from now on only where it is looked into. */
+  @Test
+  void aRelayEndsWhenItsRuleNoLongerPassesThrough() throws Exception {
+    EgressRule rule = Harness.rule("api.example.test", harness.port);
+    harness.policy(rule.toBuilder().setPassthrough(true).build());
+    try (RawGuest guest =
+        new RawGuest(
+                Harness.SLOT, new InetSocketAddress("127.0.0.1", harness.port), harness.public_)
+            .tls("api.example.test")) {
+      assertThat(guest.send(GET).answer().status()).isEqualTo(200);
+
+      harness.policy(rule);
 
       assertThat(guest.closed()).isTrue();
     }
@@ -85,7 +183,8 @@ final class PolicyChangeTest {
 
   @Test
   void aPassThroughRuleRelaysWithoutLookingInsideAndSaysSo() throws Exception {
-    policy(Harness.rule("api.example.test", harness.port).toBuilder().setPassthrough(true).build());
+    harness.policy(
+        Harness.rule("api.example.test", harness.port).toBuilder().setPassthrough(true).build());
     // The guest meets the upstream's own certificate.
     try (RawGuest guest =
         new RawGuest(
@@ -100,7 +199,8 @@ final class PolicyChangeTest {
 
   @Test
   void anOpenRelayEndsWithTheLease() throws Exception {
-    policy(Harness.rule("api.example.test", harness.port).toBuilder().setPassthrough(true).build());
+    harness.policy(
+        Harness.rule("api.example.test", harness.port).toBuilder().setPassthrough(true).build());
     LeaseWatch watch = LeaseWatch.manual(harness.surroundings.lease(), harness.slots);
     try (RawGuest guest =
         new RawGuest(
@@ -128,7 +228,7 @@ final class PolicyChangeTest {
   @Test
   void aRangeRelaysToItsAddressesOnlyWhereTheOperatorAgreed() throws Exception {
     KeyPair key = TestPki.newKey();
-    policy(EgressRule.newBuilder().setCidr("127.0.0.0/8").addPorts(harness.port).build());
+    harness.policy(EgressRule.newBuilder().setCidr("127.0.0.0/8").addPorts(harness.port).build());
     // The operator consented to this range and no other.
     harness.asked.set(InetAddress.getByName("127.0.0.5"));
     try (TestUpstream inside =
@@ -168,7 +268,7 @@ final class PolicyChangeTest {
                     .addHosts("other.example.test")
                     .addTargets("header:x-other")
                     .setOccurrences(1)));
-    apply(attachment.build());
+    harness.apply(attachment.build());
 
     try (RawGuest guest = harness.guest().tls("other.example.test")) {
       String request = "GET / HTTP/1.1\r\nHost: other.example.test\r\n%s: %s\r\n\r\n";
@@ -189,7 +289,7 @@ final class PolicyChangeTest {
         attachment.getSecrets(0).toBuilder()
             .setPlaceholderSha256(
                 ByteString.copyFrom(PlaceholderHash.of("cofferdam_" + "N".repeat(43)).bytes())));
-    apply(attachment.build());
+    harness.apply(attachment.build());
 
     try (RawGuest guest = harness.guest().tls("api.example.test")) {
       assertThat(
@@ -209,7 +309,7 @@ final class PolicyChangeTest {
   void anUpstreamWhoseCertificateIsWrongIsNotSpokenTo() throws Exception {
     KeyPair key = TestPki.newKey();
     TestPki stranger = new TestPki("stranger");
-    policy(Harness.rule("*.example.test"), Harness.rule("*.wrong.example.test"));
+    harness.policy(Harness.rule("*.example.test"), Harness.rule("*.wrong.example.test"));
     for (var leaf :
         java.util.List.of(
             harness.public_.leaf(key.getPublic(), Duration.ofHours(1), "elsewhere.example.test"),
@@ -217,7 +317,7 @@ final class PolicyChangeTest {
             stranger.leaf(key.getPublic(), Duration.ofHours(1), "api.example.test"))) {
       try (TestUpstream wrong =
           new TestUpstream(new InetSocketAddress("127.0.0.2", 0), key, false, leaf)) {
-        policy(Harness.rule("api.example.test", wrong.port()));
+        harness.policy(Harness.rule("api.example.test", wrong.port()));
         int listener = harness.listen("127.0.0.1", wrong.port());
         try (RawGuest guest =
             new RawGuest(

@@ -27,11 +27,17 @@ final class RawGuest implements AutoCloseable {
 
   /** Goes on in TLS. */
   RawGuest tls(String serverName) throws IOException {
+    return tls(serverName, "http/1.1");
+  }
+
+  /** Goes on in TLS and in a protocol by its name in ALPN. */
+  RawGuest tls(String serverName, String protocol) throws IOException {
     SSLSocket tls =
         (SSLSocket) trusted.client().getSocketFactory().createSocket(socket, serverName, 443, true);
     SSLParameters parameters = tls.getSSLParameters();
     parameters.setServerNames(List.of(new SNIHostName(serverName)));
     parameters.setEndpointIdentificationAlgorithm("HTTPS");
+    parameters.setApplicationProtocols(new String[] {protocol});
     tls.setSSLParameters(parameters);
     tls.startHandshake();
     socket = tls;
@@ -113,6 +119,20 @@ final class RawGuest implements AutoCloseable {
       }
     }
     return line.toString();
+  }
+
+  /** Whether the other side hangs up, whatever it says before. */
+  boolean hungUpOn() throws IOException {
+    try {
+      while (socket.getInputStream().read() >= 0) {
+        // It may have its last words.
+      }
+    } catch (java.net.SocketTimeoutException e) {
+      return false;
+    } catch (IOException e) {
+      // Without them.
+    }
+    return true;
   }
 
   /** Whether the other side hung up without a word. */

@@ -24,6 +24,7 @@ import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
 import io.netty.handler.codec.http2.Http2MultiplexHandler;
+import io.netty.handler.codec.http2.Http2Settings;
 import io.netty.handler.codec.http2.Http2StreamFrameToHttpObjectCodec;
 import io.netty.handler.ssl.ApplicationProtocolConfig;
 import io.netty.handler.ssl.ApplicationProtocolNames;
@@ -94,6 +95,9 @@ final class TestUpstream implements AutoCloseable {
             .channel();
   }
 
+  /** Of each HTTP/2 connection from now on. */
+  volatile long streamsAtOnce = 100;
+
   int port() {
     return ((InetSocketAddress) channel.localAddress()).getPort();
   }
@@ -114,7 +118,10 @@ final class TestUpstream implements AutoCloseable {
       if (protocol.equals(ApplicationProtocolNames.HTTP_2)) {
         ctx.pipeline()
             .addLast(
-                Http2FrameCodecBuilder.forServer().build(),
+                Http2FrameCodecBuilder.forServer()
+                    .initialSettings(
+                        Http2Settings.defaultSettings().maxConcurrentStreams(streamsAtOnce))
+                    .build(),
                 new Http2MultiplexHandler(
                     new ChannelInitializer<>() {
                       @Override

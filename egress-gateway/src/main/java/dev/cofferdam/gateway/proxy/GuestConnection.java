@@ -21,6 +21,7 @@ final class GuestConnection implements Slot.Tenant {
   /** What the connection as a whole was let out to; requests inside are judged on their own. */
   private volatile Optional<Host> admitted = Optional.empty();
 
+  private volatile boolean relayed;
   private boolean tls;
 
   GuestConnection(Slot slot, Channel channel, InetSocketAddress destination) {
@@ -55,9 +56,22 @@ final class GuestConnection implements Slot.Tenant {
     return tls;
   }
 
-  void admit(Host host, boolean overTls) {
+  /** Its TLS will be terminated. */
+  void admitIntercepted(Host host) {
+    tls = true;
+    admit(host);
+  }
+
+  /** Its bytes will be passed on as they are. */
+  void admitRelayed(Host host) {
+    relayed = true;
+    admit(host);
+  }
+
+  private void admit(Host host) {
     admitted = Optional.of(host);
-    tls = overTls;
+    // The policy may have changed since it was asked.
+    reconsider(slot.attachment());
   }
 
   /** The name in SNI; empty on a connection without TLS. */
@@ -80,8 +94,12 @@ final class GuestConnection implements Slot.Tenant {
   @Override
   public void reconsider(Attachment attachment) {
     Optional<Host> host = admitted;
-    if (host.isPresent()
-        && !(attachment.policy().decide(host.get(), port()) instanceof Decision.Allowed)) {
+    boolean allowed =
+        host.isEmpty()
+            || (attachment.policy().decide(host.get(), port())
+                    instanceof Decision.Allowed(boolean passthrough)
+                && (passthrough || !relayed));
+    if (!allowed) {
       channel.close();
     }
   }

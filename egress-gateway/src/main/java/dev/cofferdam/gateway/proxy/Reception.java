@@ -109,15 +109,13 @@ final class Reception extends ChannelInboundHandlerAdapter {
     decided = true;
     String shown = hello.serverName().orElse("");
     Host host = hello.serverName().flatMap(Host::parse).orElse(null);
-    if (!(host instanceof Host.Name name) || hello.encrypted()) {
+    if (!(host instanceof Host.Name name)) {
       deny(
           ctx,
           "tls",
           shown,
           EgressReason.EGRESS_REASON_SNI_MISSING,
-          hello.encrypted()
-              ? "an encrypted ClientHello cannot be judged"
-              : "no host name in the ClientHello");
+          "no host name in the ClientHello");
       return;
     }
     Optional<Host.Name> expected = connection.syntheticName();
@@ -134,9 +132,19 @@ final class Reception extends ChannelInboundHandlerAdapter {
       case Decision.Denied(EgressReason reason, String why) ->
           deny(ctx, "tls", name.value(), reason, why);
       case Decision.Allowed(boolean passthrough) -> {
-        if (passthrough) {
+        if (passthrough && hello.encrypted()) {
+          // The upstream may have keys for it, and the name inside is the one that counts.
+          deny(
+              ctx,
+              "tls",
+              name.value(),
+              EgressReason.EGRESS_REASON_SNI_MISSING,
+              "an encrypted ClientHello cannot be judged");
+        } else if (passthrough) {
           relay(ctx, name, Optional.empty());
         } else {
+          // An encrypted ClientHello is ignored here, as by any server without keys for it: what is
+          // sent from here on goes to the outer name and to no other.
           intercept(ctx, name);
         }
       }
@@ -145,8 +153,9 @@ final class Reception extends ChannelInboundHandlerAdapter {
 
   /** Connects first: what the guest is offered is what the upstream speaks. */
   private void intercept(ChannelHandlerContext ctx, Host.Name name) {
+    heard();
     ctx.channel().config().setAutoRead(false);
-    connection.admit(name, true);
+    connection.admitIntercepted(name);
     surroundings
         .upstreams()
         .of(ctx.channel().eventLoop())
@@ -271,8 +280,9 @@ final class Reception extends ChannelInboundHandlerAdapter {
    * @param fromAddress the name of the address, where TLS inside has to agree with it
    */
   private void relay(ChannelHandlerContext ctx, Host host, Optional<Host> fromAddress) {
+    heard();
     ctx.channel().config().setAutoRead(false);
-    connection.admit(host, false);
+    connection.admitRelayed(host);
     Optional<Host.Name> expected =
         fromAddress.filter(Host.Name.class::isInstance).map(Host.Name.class::cast);
     TcpRelay.start(
@@ -282,7 +292,14 @@ final class Reception extends ChannelInboundHandlerAdapter {
         expected,
         ctx,
         () -> leave(ctx),
-        (reason, why) -> deny(ctx, "tcp", host.toString(), reason, why));
+        why -> deny(ctx, "tcp", host.toString(), why.reason(), String.valueOf(why.getMessage())));
+  }
+
+  /** The guest has said what it has to for now: what takes long from here on is not its doing. */
+  private void heard() {
+    if (deadline != null) {
+      deadline.cancel(false);
+    }
   }
 
   /** Hands what was received to those that come after. */
@@ -315,9 +332,7 @@ final class Reception extends ChannelInboundHandlerAdapter {
 
   @Override
   public void handlerRemoved(ChannelHandlerContext ctx) {
-    if (deadline != null) {
-      deadline.cancel(false);
-    }
+    heard();
     received.release();
     received = Unpooled.EMPTY_BUFFER;
   }

@@ -16,19 +16,37 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
 import io.netty.channel.socket.DuplexChannel;
 import io.netty.handler.codec.ByteToMessageDecoder;
+import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.Future;
 import java.net.InetAddress;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 
 /** Carries bytes both ways without looking at them, but for the name in a ClientHello. */
 final class TcpRelay {
   private TcpRelay() {}
 
-  private static final class Counts {
+  /** What is told of it once it is over. */
+  private static final class Outcome {
     long out;
     long in;
+    Optional<UpstreamException> denied = Optional.empty();
+
+    AuditEvent.Builder event(GuestConnection connection, Host host) {
+      return denied
+          .map(why ->
+              connection
+                  .event("tls", Verdict.VERDICT_DENIED, why.reason())
+                  .setMessage(String.valueOf(why.getMessage())))
+          .orElseGet(() ->
+              connection
+                  .event("tcp", Verdict.VERDICT_ALLOWED, EgressReason.EGRESS_REASON_UNSPECIFIED)
+                  .setUninspected(true))
+          .setHost(host.toString())
+          .setBytesOut(out)
+          .setBytesIn(in);
+    }
   }
 
   /**
@@ -43,26 +61,24 @@ final class TcpRelay {
       Optional<Host.Name> expected,
       ChannelHandlerContext ctx,
       Runnable started,
-      BiConsumer<EgressReason, String> failed) {
+      Consumer<UpstreamException> failed) {
     Upstreams upstreams = surroundings.upstreams().of(ctx.channel().eventLoop());
     addresses(upstreams, host, connection.port(), ctx)
         .addListener((Future<List<InetAddress>> resolved) -> {
           if (!resolved.isSuccess()) {
-            UpstreamException why = (UpstreamException) resolved.cause();
-            failed.accept(why.reason(), String.valueOf(why.getMessage()));
+            failed.accept((UpstreamException) resolved.cause());
             return;
           }
           upstreams
-              .dial(resolved.getNow().getFirst(), connection.port())
-              .addListener((ChannelFuture dialled) -> {
+              .dialler()
+              .dial(host, resolved.getNow(), connection.port())
+              .addListener((Future<Dialler.Dialled> dialled) -> {
                 if (!dialled.isSuccess()) {
-                  failed.accept(
-                      EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE,
-                      host + " could not be reached");
+                  failed.accept((UpstreamException) dialled.cause());
                 } else if (!ctx.channel().isActive()) {
-                  dialled.channel().close();
+                  dialled.getNow().channel().close();
                 } else {
-                  join(surroundings, connection, host, expected, dialled.channel());
+                  join(surroundings, connection, host, expected, dialled.getNow().channel());
                   started.run();
                 }
               });
@@ -92,31 +108,25 @@ final class TcpRelay {
       Optional<Host.Name> expected,
       Channel upstream) {
     Channel guest = connection.channel();
-    Counts counts = new Counts();
+    Outcome outcome = new Outcome();
     guest.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, true);
     upstream.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, true);
-    guest.pipeline().addLast(new FromGuest(upstream, counts, surroundings, connection, expected));
+    guest.pipeline().addLast(new FromGuest(upstream, outcome, expected));
     upstream
         .pipeline()
         .addLast(
             new Pipe(guest) {
               @Override
               void count(int bytes) {
-                counts.in += bytes;
+                outcome.in += bytes;
               }
             });
     guest
         .closeFuture()
-        .addListener(_ -> {
-          AuditEvent.Builder event =
-              connection
-                  .event("tcp", Verdict.VERDICT_ALLOWED, EgressReason.EGRESS_REASON_UNSPECIFIED)
-                  .setHost(host.toString())
-                  .setUninspected(true)
-                  .setBytesOut(counts.out)
-                  .setBytesIn(counts.in);
-          surroundings.decisions().record(connection.slot().attachment().tenant(), event);
-        });
+        .addListener(_ ->
+            surroundings
+                .decisions()
+                .record(connection.slot().attachment().tenant(), outcome.event(connection, host)));
   }
 
   /** One direction. */
@@ -186,30 +196,21 @@ final class TcpRelay {
 
   /** The guest's direction, in which a ClientHello is read before it leaves. */
   private static final class FromGuest extends Pipe {
-    private final Counts counts;
-    private final Surroundings surroundings;
-    private final GuestConnection connection;
+    private final Outcome outcome;
     private final Optional<Host.Name> expected;
     private ByteBuf first = Unpooled.EMPTY_BUFFER;
     private boolean looked;
 
-    FromGuest(
-        Channel to,
-        Counts counts,
-        Surroundings surroundings,
-        GuestConnection connection,
-        Optional<Host.Name> expected) {
+    FromGuest(Channel to, Outcome outcome, Optional<Host.Name> expected) {
       super(to);
-      this.counts = counts;
-      this.surroundings = surroundings;
-      this.connection = connection;
+      this.outcome = outcome;
       this.expected = expected;
       this.looked = expected.isEmpty();
     }
 
     @Override
     void count(int bytes) {
-      counts.out += bytes;
+      outcome.out += bytes;
     }
 
     @Override
@@ -218,32 +219,47 @@ final class TcpRelay {
         super.channelRead(ctx, message);
         return;
       }
-      first = ByteToMessageDecoder.MERGE_CUMULATOR.cumulate(ctx.alloc(), first, (ByteBuf) message);
-      ClientHello.Peek peek = ClientHello.peek(first);
-      looked = !(peek instanceof ClientHello.Peek.NeedsMore);
-      boolean mismatch =
-          peek instanceof ClientHello.Peek.Hello(ClientHello hello)
-              && (hello.encrypted()
-                  || hello
-                      .serverName()
-                      .flatMap(Host::parse)
-                      .filter(expected.orElseThrow()::equals)
-                      .isEmpty());
-      if (mismatch) {
-        surroundings
-            .decisions()
-            .record(
-                connection.slot().attachment().tenant(),
-                connection
-                    .event("tls", Verdict.VERDICT_DENIED, EgressReason.EGRESS_REASON_HOST_MISMATCH)
-                    .setHost(expected.orElseThrow().value())
-                    .setMessage("SNI differs from the address's name"));
-        ctx.close();
-      } else if (looked) {
-        ByteBuf bytes = first;
-        first = Unpooled.EMPTY_BUFFER;
-        send(ctx, bytes);
+      if (outcome.denied.isPresent()) {
+        ReferenceCountUtil.release(message);
+        return;
       }
+      first = ByteToMessageDecoder.MERGE_CUMULATOR.cumulate(ctx.alloc(), first, (ByteBuf) message);
+      switch (ClientHello.peek(first)) {
+        case ClientHello.Peek.NeedsMore _ -> {
+          // What was received waits; a ClientHello is bounded.
+        }
+        case ClientHello.Peek.NotTls _ -> pass(ctx);
+        case ClientHello.Peek.Hello(ClientHello hello) when names(hello) -> pass(ctx);
+        case ClientHello.Peek.Hello _ ->
+            deny(
+                ctx,
+                EgressReason.EGRESS_REASON_HOST_MISMATCH,
+                "SNI differs from the address's name");
+        case ClientHello.Peek.Malformed(String why) ->
+            // A server that is less strict might read a name in it.
+            deny(ctx, EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED, why);
+      }
+    }
+
+    private boolean names(ClientHello hello) {
+      return !hello.encrypted()
+          && hello
+              .serverName()
+              .flatMap(Host::parse)
+              .filter(expected.orElseThrow()::equals)
+              .isPresent();
+    }
+
+    private void pass(ChannelHandlerContext ctx) {
+      looked = true;
+      ByteBuf bytes = first;
+      first = Unpooled.EMPTY_BUFFER;
+      send(ctx, bytes);
+    }
+
+    private void deny(ChannelHandlerContext ctx, EgressReason reason, String why) {
+      outcome.denied = Optional.of(new UpstreamException(reason, why));
+      ctx.close();
     }
 
     @Override

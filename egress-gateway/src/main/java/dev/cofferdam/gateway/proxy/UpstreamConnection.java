@@ -14,7 +14,15 @@ final class UpstreamConnection implements Slot.Tenant {
    * What two requests must have in common to share a connection; the address and the certificate
    * are those that the connection was made with.
    */
-  record Key(String tenant, String sandbox, Host.Name host, int port, boolean tls) {}
+  record Key(String tenant, String sandbox, Host.Name host, int port, boolean tls) {
+    boolean allowedBy(Attachment attachment) {
+      return attachment.policy().decide(host, port) instanceof Decision.Allowed;
+    }
+
+    boolean sameSandbox(Key other) {
+      return tenant.equals(other.tenant) && sandbox.equals(other.sandbox);
+    }
+  }
 
   final Key key;
   final InetAddress address;
@@ -36,6 +44,11 @@ final class UpstreamConnection implements Slot.Tenant {
     this.certificateEnd = certificateEnd;
   }
 
+  /** Whether it serves nothing; of HTTP/1.1 that is so while it is in the pool. */
+  boolean idle() {
+    return streams == 0;
+  }
+
   /**
    * Closes it, and serves nothing more meanwhile: saying goodbye in TLS takes a while in which the
    * channel is still active.
@@ -47,7 +60,7 @@ final class UpstreamConnection implements Slot.Tenant {
 
   @Override
   public void reconsider(Attachment attachment) {
-    if (!(attachment.policy().decide(key.host(), key.port()) instanceof Decision.Allowed)) {
+    if (!key.allowedBy(attachment)) {
       retire();
     }
   }

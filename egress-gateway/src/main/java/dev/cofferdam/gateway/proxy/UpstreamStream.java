@@ -26,12 +26,12 @@ final class UpstreamStream extends ChannelInboundHandlerAdapter {
   /** Whether the connection had served a request before, so that it may have died unnoticed. */
   final boolean reused;
 
-  private final Upstreams upstreams;
+  private final UpstreamPool pool;
   private @Nullable Listener listener;
 
   UpstreamStream(
-      Upstreams upstreams, UpstreamConnection connection, Channel channel, boolean reused) {
-    this.upstreams = upstreams;
+      UpstreamPool pool, UpstreamConnection connection, Channel channel, boolean reused) {
+    this.pool = pool;
     this.connection = connection;
     this.channel = channel;
     this.reused = reused;
@@ -64,7 +64,7 @@ final class UpstreamStream extends ChannelInboundHandlerAdapter {
     channel.pipeline().remove(this);
     channel.config().setAutoRead(true);
     if (codec != null && codec.reusable() && channel.isActive()) {
-      upstreams.giveBack(connection);
+      pool.giveBack(connection);
     } else {
       channel.close();
     }

@@ -4,17 +4,14 @@ import dev.cofferdam.gateway.http.Http1ClientHandler;
 import dev.cofferdam.gateway.http.Http2ClientStreamHandler;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.slot.Slot;
+import dev.cofferdam.gateway.slot.Tally;
 import dev.cofferdam.gateway.tls.UpstreamTls;
 import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import dev.cofferdam.v1.EgressReason;
-import io.netty.bootstrap.Bootstrap;
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
-import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
-import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.handler.codec.http2.Http2StreamChannel;
 import io.netty.handler.codec.http2.Http2StreamChannelBootstrap;
 import io.netty.handler.ssl.ApplicationProtocolNames;
@@ -22,35 +19,23 @@ import io.netty.handler.ssl.SslHandler;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.time.Instant;
 import java.time.InstantSource;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.Deque;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLHandshakeException;
 import javax.net.ssl.SSLPeerUnverifiedException;
 
 /** Connects to upstreams and keeps connections that may serve again. Bound to one event loop. */
 final class Upstreams {
-  private static final int MAX_ADDRESSES = 3;
-  private static final long IDLE_SECONDS = 30;
-  private static final long SWEEP_SECONDS = 5;
-  private static final int MAX_IDLE_PER_KEY = 16;
 
   private final EventLoop loop;
   private final UpstreamTls tls;
   private final Resolution resolution;
   private final Limits limits;
-  private final InstantSource clock;
+  private final Dialler dialler;
   private final ZeroingAllocator allocator = new ZeroingAllocator();
-  private final Map<UpstreamConnection.Key, Deque<UpstreamConnection>> idle = new HashMap<>();
-  private final Map<UpstreamConnection.Key, List<UpstreamConnection>> shared = new HashMap<>();
+  private final UpstreamPool pool;
 
   Upstreams(
       EventLoop loop, UpstreamTls tls, Resolution resolution, Limits limits, InstantSource clock) {
@@ -58,13 +43,16 @@ final class Upstreams {
     this.tls = tls;
     this.resolution = resolution;
     this.limits = limits;
-    this.clock = clock;
-    loop.scheduleWithFixedDelay(
-        this::closeLongIdle, SWEEP_SECONDS, SWEEP_SECONDS, TimeUnit.SECONDS);
+    this.dialler = new Dialler(loop, allocator, limits.connectTimeout());
+    this.pool = new UpstreamPool(loop, clock);
   }
 
   Resolution resolution() {
     return resolution;
+  }
+
+  Dialler dialler() {
+    return dialler;
   }
 
   /**
@@ -81,7 +69,7 @@ final class Upstreams {
           }
           UpstreamConnection connection = done.getNow();
           if (!connection.http2) {
-            giveBack(connection);
+            pool.giveBack(connection);
           }
           promise.setSuccess(connection.http2);
         });
@@ -113,7 +101,7 @@ final class Upstreams {
     boolean reused = connection.used;
     connection.used = true;
     if (!connection.http2) {
-      UpstreamStream stream = new UpstreamStream(this, connection, connection.channel, reused);
+      UpstreamStream stream = new UpstreamStream(pool, connection, connection.channel, reused);
       connection.channel.pipeline().addLast(stream);
       promise.setSuccess(stream);
       return;
@@ -124,39 +112,22 @@ final class Upstreams {
         .open()
         .addListener((Future<Http2StreamChannel> opened) -> {
           if (!opened.isSuccess()) {
-            connection.streams--;
-            promise.setFailure(unreachable(connection.key, opened.cause()));
+            streamEnds(connection);
+            promise.setFailure(
+                Dialler.unreachable(connection.key.host(), connection.key.port(), opened.cause()));
             return;
           }
           Channel channel = opened.getNow();
-          channel.closeFuture().addListener(_ -> connection.streams--);
-          UpstreamStream stream = new UpstreamStream(this, connection, channel, reused);
+          channel.closeFuture().addListener(_ -> streamEnds(connection));
+          UpstreamStream stream = new UpstreamStream(pool, connection, channel, reused);
           channel.pipeline().addLast(stream);
           promise.setSuccess(stream);
         });
   }
 
-  /** An HTTP/1.1 connection that served its request. */
-  void giveBack(UpstreamConnection connection) {
-    Deque<UpstreamConnection> waiting =
-        idle.computeIfAbsent(connection.key, _ -> new ArrayDeque<>());
-    if (connection.retired || waiting.size() >= MAX_IDLE_PER_KEY) {
-      connection.retire();
-      return;
-    }
-    connection.idleSince = loop.ticker().nanoTime();
-    waiting.addFirst(connection);
-  }
-
-  private void closeLongIdle() {
-    long now = loop.ticker().nanoTime();
-    List<UpstreamConnection> old = new ArrayList<>();
-    idle.values()
-        .forEach(waiting ->
-            waiting.stream()
-                .filter(c -> now - c.idleSince > TimeUnit.SECONDS.toNanos(IDLE_SECONDS))
-                .forEach(old::add));
-    old.forEach(UpstreamConnection::retire);
+  private void streamEnds(UpstreamConnection connection) {
+    connection.streams--;
+    pool.giveBack(connection);
   }
 
   private Future<UpstreamConnection> connection(
@@ -170,81 +141,58 @@ final class Upstreams {
             return;
           }
           List<InetAddress> addresses = resolved.getNow();
-          Optional<UpstreamConnection> known = fresh ? Optional.empty() : pooled(key, addresses);
+          Optional<UpstreamConnection> known = fresh ? Optional.empty() : pool.take(key, addresses);
           if (known.isPresent()) {
             promise.setSuccess(known.get());
           } else {
-            connect(slot, key, addresses, 0, promise);
+            connect(slot, key, addresses, promise);
           }
         });
     return promise;
-  }
-
-  private Optional<UpstreamConnection> pooled(
-      UpstreamConnection.Key key, List<InetAddress> addresses) {
-    Instant now = clock.instant();
-    for (UpstreamConnection connection : shared.getOrDefault(key, List.of())) {
-      if (usable(connection, addresses, now) && connection.streams < connection.maxStreams) {
-        return Optional.of(connection);
-      }
-    }
-    Deque<UpstreamConnection> waiting = idle.getOrDefault(key, new ArrayDeque<>());
-    while (!waiting.isEmpty()) {
-      UpstreamConnection connection = waiting.removeFirst();
-      if (usable(connection, addresses, now)) {
-        return Optional.of(connection);
-      }
-      connection.retire();
-    }
-    return Optional.empty();
-  }
-
-  private static boolean usable(
-      UpstreamConnection connection, List<InetAddress> addresses, Instant now) {
-    return connection.channel.isActive()
-        && !connection.retired
-        && addresses.contains(connection.address)
-        && now.isBefore(connection.certificateEnd);
   }
 
   private void connect(
       Slot slot,
       UpstreamConnection.Key key,
       List<InetAddress> addresses,
-      int which,
       Promise<UpstreamConnection> promise) {
-    InetAddress address = addresses.get(which);
-    dial(address, key.port())
-        .addListener((ChannelFuture dialled) -> {
+    // A request may have waited since it was judged, or be tried anew.
+    if (!key.allowedBy(slot.attachment())) {
+      promise.setFailure(forbidden(key));
+      return;
+    }
+    Tally connections = slot.upstreamConnections();
+    if (!connections.tryAdd(limits.connectionsPerSandbox())) {
+      if (!pool.closeOneOfSandbox(key)) {
+        promise.setFailure(
+            new UpstreamException(
+                EgressReason.EGRESS_REASON_TOO_MANY_AT_ONCE,
+                "this sandbox has too many connections to upstreams"));
+        return;
+      }
+      // In place of the one that goes.
+      connections.add();
+    }
+    dialler
+        .dial(key.host(), addresses, key.port())
+        .addListener((Future<Dialler.Dialled> dialled) -> {
           if (dialled.isSuccess()) {
-            established(slot, key, address, dialled.channel(), promise);
-          } else if (which + 1 < Math.min(addresses.size(), MAX_ADDRESSES)) {
-            connect(slot, key, addresses, which + 1, promise);
+            dialled.getNow().channel().closeFuture().addListener(_ -> connections.remove());
+            established(slot, key, dialled.getNow(), promise);
           } else {
-            promise.setFailure(unreachable(key, dialled.cause()));
+            connections.remove();
+            promise.setFailure(dialled.cause());
           }
         });
-  }
-
-  /** A plain connection, for {@code TcpRelay} too. */
-  ChannelFuture dial(InetAddress address, int port) {
-    return new Bootstrap()
-        .group(loop)
-        .channel(EpollSocketChannel.class)
-        .option(ChannelOption.ALLOCATOR, allocator)
-        .option(ChannelOption.TCP_NODELAY, true)
-        .option(ChannelOption.SO_KEEPALIVE, true)
-        .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, (int) limits.connectTimeout().toMillis())
-        .handler(new ChannelInboundHandlerAdapter())
-        .connect(new InetSocketAddress(address, port));
   }
 
   private void established(
       Slot slot,
       UpstreamConnection.Key key,
-      InetAddress address,
-      Channel channel,
+      Dialler.Dialled dialled,
       Promise<UpstreamConnection> promise) {
+    InetAddress address = dialled.address();
+    Channel channel = dialled.channel();
     if (!key.tls()) {
       ready(slot, new UpstreamConnection(key, address, channel, false, Instant.MAX), promise);
       return;
@@ -280,35 +228,27 @@ final class Upstreams {
         .addListener(_ -> {
           slot.remove(connection);
           connection.retired = true;
-          idle.computeIfPresent(
-              connection.key,
-              (_, waiting) -> {
-                waiting.remove(connection);
-                return waiting.isEmpty() ? null : waiting;
-              });
-          shared.computeIfPresent(
-              connection.key,
-              (_, sharing) -> {
-                sharing.remove(connection);
-                return sharing.isEmpty() ? null : sharing;
-              });
+          pool.remove(connection);
         });
+    // From here on a change of policy closes it; one that came while it was made did not.
+    if (!connection.key.allowedBy(slot.attachment())) {
+      connection.retire();
+      promise.setFailure(forbidden(connection.key));
+      return;
+    }
     if (connection.http2) {
       Http2Connections.client(channel, connection, limits.headerBytes());
-      shared.computeIfAbsent(connection.key, _ -> new ArrayList<>()).add(connection);
+      pool.share(connection);
     } else {
       channel.pipeline().addLast(new Http1ClientHandler(limits.headerBytes()));
     }
     promise.setSuccess(connection);
   }
 
-  private static UpstreamException unreachable(UpstreamConnection.Key key, Throwable why) {
-    boolean timeout = why instanceof io.netty.channel.ConnectTimeoutException;
+  private static UpstreamException forbidden(UpstreamConnection.Key key) {
     return new UpstreamException(
-        timeout
-            ? EgressReason.EGRESS_REASON_UPSTREAM_TIMEOUT
-            : EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE,
-        "%s:%d could not be reached".formatted(key.host(), key.port()));
+        EgressReason.EGRESS_REASON_HOST_NOT_ALLOWED,
+        "the policy no longer allows %s:%d".formatted(key.host(), key.port()));
   }
 
   private static UpstreamException handshake(UpstreamConnection.Key key, Throwable why) {

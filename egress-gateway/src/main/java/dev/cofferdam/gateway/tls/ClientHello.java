@@ -9,7 +9,9 @@ import java.util.Optional;
  * The first message of a TLS client (RFC 8446 section 4.1.2), read without answering it.
  *
  * @param serverName as sent; empty where there is none
- * @param encrypted an Encrypted ClientHello is inside: what is readable here may not be meant
+ * @param encrypted an Encrypted ClientHello (RFC 9849) is inside, or what browsers send in its
+ *     place to every server ("GREASE", section 6.2), which nobody but the server can tell from it:
+ *     what is readable here may not be meant
  */
 public record ClientHello(Optional<String> serverName, boolean encrypted) {
   /** What the first bytes of a connection are. */

@@ -2,36 +2,15 @@ package dev.cofferdam.gateway.tls;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.gateway.ClientHellos;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.util.HexFormat;
-import java.util.List;
 import java.util.Optional;
 import java.util.Random;
-import javax.net.ssl.SNIHostName;
-import javax.net.ssl.SSLContext;
-import javax.net.ssl.SSLEngine;
-import javax.net.ssl.SSLParameters;
 import org.junit.jupiter.api.Test;
 
 final class ClientHelloTest {
-  /** What a real client begins with. */
-  private static byte[] hello(String name) throws Exception {
-    SSLEngine engine = SSLContext.getDefault().createSSLEngine(name, 443);
-    engine.setUseClientMode(true);
-    SSLParameters parameters = engine.getSSLParameters();
-    parameters.setServerNames(List.of(new SNIHostName(name)));
-    engine.setSSLParameters(parameters);
-    ByteBuffer out = ByteBuffer.allocate(engine.getSession().getPacketBufferSize());
-    engine.wrap(ByteBuffer.allocate(0), out);
-    out.flip();
-    byte[] bytes = new byte[out.remaining()];
-    out.get(bytes);
-    return bytes;
-  }
-
   private static ClientHello.Peek peek(byte[] bytes) {
     return ClientHello.peek(Unpooled.wrappedBuffer(bytes));
   }
@@ -50,14 +29,14 @@ final class ClientHelloTest {
 
   @Test
   void theNameOfARealClientIsRead() throws Exception {
-    assertThat(peek(hello("api.example.com")))
+    assertThat(peek(ClientHellos.of("api.example.com")))
         .isEqualTo(
             new ClientHello.Peek.Hello(new ClientHello(Optional.of("api.example.com"), false)));
   }
 
   @Test
   void overManyRecordsItIsTheSame() throws Exception {
-    byte[] hello = hello("api.example.com");
+    byte[] hello = ClientHellos.of("api.example.com");
     for (int size : new int[] {1, 7, 100}) {
       assertThat(peek(fragmented(hello, size))).isEqualTo(peek(hello));
     }
@@ -65,7 +44,7 @@ final class ClientHelloTest {
 
   @Test
   void aPartIsNeverTakenForTheWhole() throws Exception {
-    byte[] hello = hello("api.example.com");
+    byte[] hello = ClientHellos.of("api.example.com");
     for (int length = 0; length < hello.length; length++) {
       assertThat(peek(java.util.Arrays.copyOf(hello, length)))
           .isInstanceOf(ClientHello.Peek.NeedsMore.class);
@@ -73,27 +52,15 @@ final class ClientHelloTest {
   }
 
   @Test
-  void anEncryptedOneIsSeen() {
-    byte[] bytes =
-        HexFormat.of()
-            .parseHex(
-                "1603010033"
-                    + "0100002f"
-                    + "0303"
-                    + "00".repeat(32)
-                    + "00"
-                    + "00021301"
-                    + "0100"
-                    + "0004"
-                    + "fe0d0000");
-
-    assertThat(peek(bytes))
-        .isEqualTo(new ClientHello.Peek.Hello(new ClientHello(Optional.empty(), true)));
+  void anEncryptedOneInsideIsSeen() throws Exception {
+    assertThat(peek(ClientHellos.withEncrypted("api.example.com")))
+        .isEqualTo(
+            new ClientHello.Peek.Hello(new ClientHello(Optional.of("api.example.com"), true)));
   }
 
   @Test
   void whateverIsChangedNothingButAPeekComesOut() throws Exception {
-    byte[] hello = hello("api.example.com");
+    byte[] hello = ClientHellos.of("api.example.com");
     Random random = new Random(5);
     for (int i = 0; i < 20_000; i++) {
       byte[] changed = hello.clone();
