@@ -106,8 +106,7 @@ public final class BrokerApp implements AutoCloseable {
     Materialiser materialiser = parts.add(new Materialiser(database, audit, values, clock));
     Secrets secrets = new Secrets(database, store, values, audit, grants, clock);
     parts.add(
-        Housekeeping.of(
-            values, secrets, new Retention(database, clock), audit, config.cacheTtl()));
+        Housekeeping.of(values, secrets, new Retention(database, clock), audit, config.cacheTtl()));
     MeshApi meshApi =
         new MeshApi(
             grants,

@@ -52,8 +52,7 @@ final class Housekeeping implements AutoCloseable {
     Duration tenth = cacheTtl.dividedBy(10);
     return new Housekeeping(
         List.of(
-            new Task(
-                "evict", tenth.compareTo(SOONEST) < 0 ? SOONEST : tenth, values::evictExpired),
+            new Task("evict", tenth.compareTo(SOONEST) < 0 ? SOONEST : tenth, values::evictExpired),
             new Task("sweep-store", SWEEP, secrets::sweep),
             new Task("sweep-rows", SWEEP, rows::sweep),
             new Task("checkpoint", CHECKPOINT, () -> checkpoint(audit))));
