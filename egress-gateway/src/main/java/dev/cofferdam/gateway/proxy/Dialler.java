@@ -41,8 +41,7 @@ final class Dialler {
             .option(ChannelOption.ALLOCATOR, allocator)
             .option(ChannelOption.TCP_NODELAY, true)
             .option(ChannelOption.SO_KEEPALIVE, true)
-            .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, (int) timeout.toMillis())
-            .handler(new ChannelInboundHandlerAdapter());
+            .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, (int) timeout.toMillis());
   }
 
   /**
@@ -60,6 +59,9 @@ final class Dialler {
       Host host, List<InetAddress> addresses, int port, int which, Promise<Dialled> promise) {
     InetAddress address = addresses.get(which);
     bootstrap
+        .clone()
+        // One for each: a handler belongs to one channel.
+        .handler(new ChannelInboundHandlerAdapter())
         .connect(new InetSocketAddress(address, port))
         .addListener((ChannelFuture connected) -> {
           if (connected.isSuccess()) {
