@@ -248,5 +248,6 @@ final class QemuMachine implements Machine {
         LockSupport.parkNanos(LOOK_AGAIN_NANOS);
       }
     }
+    session.completeExceptionally(new QmpException("let go of"));
   }
 }
