@@ -182,9 +182,10 @@ CODE
 CONNECT = """
 import concurrent.futures, itertools, socket, ssl, sys
 
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
 def tls(s):
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.wrap_socket(s)
     return True
 

@@ -136,7 +136,7 @@ def test_a_mebibyte_back_is_kept_and_no_more(sandbox):
 
 def test_a_reader_that_stops_reading_stops_the_writer(sandbox):
     """Back-pressure all the way: nobody between the process and the client keeps gigabytes."""
-    size = 64 << 20
+    size = 24 << 20
     stream = sandbox.start("sh", "-c", f"head -c {size} /dev/zero; echo written >/tmp/written")
     stream.until(b"\0")
     # Whatever fits into all the windows on the way is far less than the whole.
@@ -147,7 +147,7 @@ def test_a_reader_that_stops_reading_stops_the_writer(sandbox):
 
 def test_a_process_that_stops_reading_stops_the_client(sandbox):
     """Back-pressure the other way: what is sent to a process that does not read is not kept on the way either."""
-    chunks, size = 2048, 32 * 1024
+    chunks, size = 768, 32 * 1024
     sandbox.output("mkfifo /tmp/go")
     taken = 0
 

@@ -146,8 +146,9 @@ def test_a_write_that_breaks_leaves_the_old_file(sandbox, folder):
 
 def test_a_full_disk_is_told(sandbox, tenant, new_sandbox):
     small = new_sandbox(size=sandbox_pb2.SandboxSize(disk_mib=64))
+    small.output("fallocate -l 48M /root/there")
     with pytest.raises(grpc.RpcError) as caught:
-        small.write("/root/big", b"\0" * (80 << 20))
+        small.write("/root/big", b"\0" * (16 << 20))
     assert caught.value.code().name == "RESOURCE_EXHAUSTED", caught.value
     assert small.lives()
     small.write("/root/small", b"still works")
