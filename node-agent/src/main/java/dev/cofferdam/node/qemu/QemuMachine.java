@@ -1,15 +1,19 @@
 package dev.cofferdam.node.qemu;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.cofferdam.kit.client.Guard;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.ProcessTable;
+import dev.cofferdam.v1.ErrorReason;
+import io.grpc.StatusRuntimeException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
@@ -34,6 +38,10 @@ final class QemuMachine implements Machine {
   private final boolean snapshot;
   private final Path socket;
   private final UnaryOperator<Path> inJail;
+
+  /** Its own: one VMM that does not answer closes the way to no other. */
+  private final Guard guard;
+
   private final CompletableFuture<String> ended = new CompletableFuture<>();
 
   /** The end of a migration in either direction: true for a good one. */
@@ -61,6 +69,7 @@ final class QemuMachine implements Machine {
     this.snapshot = snapshot;
     this.socket = socket;
     this.inJail = inJail;
+    this.guard = new Guard("QEMU of " + sandbox, ErrorReason.ERROR_REASON_NODE_UNAVAILABLE);
   }
 
   void connect(Duration patience) {
@@ -193,9 +202,24 @@ final class QemuMachine implements Machine {
 
   private <T> void command(Supplier<T> work) {
     try {
-      var _ = work.get();
+      Optional<QmpRefusal> refused = guard.call(() -> answered(work));
+      if (refused.isPresent()) {
+        throw refused.get();
+      }
     } catch (QmpException e) {
       throw new MachineException("QEMU of " + sandbox + ": " + e.getMessage(), e);
+    } catch (StatusRuntimeException e) {
+      throw new MachineException(String.valueOf(e.getStatus().getDescription()), e);
+    }
+  }
+
+  /** A refusal is an answer: it says nothing against asking again. */
+  private static <T> Optional<QmpRefusal> answered(Supplier<T> work) {
+    try {
+      var _ = work.get();
+      return Optional.empty();
+    } catch (QmpRefusal e) {
+      return Optional.of(e);
     }
   }
 

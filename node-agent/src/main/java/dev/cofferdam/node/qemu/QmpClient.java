@@ -193,7 +193,7 @@ final class QmpClient implements AutoCloseable {
         answer.complete(message.path("return"));
       } else if (answer != null) {
         answer.completeExceptionally(
-            new QmpException(message.path("error").path("desc").asText("no reason given")));
+            new QmpRefusal(message.path("error").path("desc").asText("no reason given")));
       }
     }
   }

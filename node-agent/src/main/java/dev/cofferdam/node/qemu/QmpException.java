@@ -1,7 +1,7 @@
 package dev.cofferdam.node.qemu;
 
-/** QEMU refused a command, or its QMP connection ended. */
-final class QmpException extends RuntimeException {
+/** QEMU did not do what it was told: it refused, was not reached or did not answer in time. */
+sealed class QmpException extends RuntimeException permits QmpRefusal {
   private static final long serialVersionUID = 1L;
 
   QmpException(String message) {

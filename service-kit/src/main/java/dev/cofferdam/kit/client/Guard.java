@@ -6,9 +6,8 @@ import dev.cofferdam.v1.ErrorReason;
 import io.github.resilience4j.circuitbreaker.CallNotPermittedException;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.circuitbreaker.CircuitBreakerConfig;
-import io.github.resilience4j.circuitbreaker.CircuitBreakerRegistry;
 import io.github.resilience4j.core.IntervalFunction;
-import io.github.resilience4j.micrometer.tagged.TaggedCircuitBreakerMetrics;
+import io.github.resilience4j.micrometer.tagged.TaggedCircuitBreakerMetricsPublisher;
 import io.github.resilience4j.retry.Retry;
 import io.github.resilience4j.retry.RetryConfig;
 import io.grpc.ClientInterceptor;
@@ -40,10 +39,23 @@ public final class Guard {
    * @param whenOpen the reason given while the circuit is open
    */
   public Guard(String name, ErrorReason whenOpen, MeterRegistry meters) {
+    this(name, whenOpen);
+    new TaggedCircuitBreakerMetricsPublisher(meters).publishMetrics(circuit);
+  }
+
+  /**
+   * For one of many parties that come and go, such as a sandbox's VMM: without metrics, which would
+   * outlive it.
+   *
+   * @param name of the other party, for people
+   * @param whenOpen the reason given while the circuit is open
+   */
+  public Guard(String name, ErrorReason whenOpen) {
     this.name = name;
     this.whenOpen = whenOpen;
-    CircuitBreakerRegistry circuits =
-        CircuitBreakerRegistry.of(
+    this.circuit =
+        CircuitBreaker.of(
+            name,
             CircuitBreakerConfig.custom()
                 .slidingWindowType(CircuitBreakerConfig.SlidingWindowType.COUNT_BASED)
                 .slidingWindowSize(20)
@@ -55,8 +67,6 @@ public final class Guard {
                 .permittedNumberOfCallsInHalfOpenState(2)
                 .recordException(Guard::away)
                 .build());
-    this.circuit = circuits.circuitBreaker(name);
-    TaggedCircuitBreakerMetrics.ofCircuitBreakerRegistry(circuits).bindTo(meters);
     this.retry =
         Retry.of(
             name,
