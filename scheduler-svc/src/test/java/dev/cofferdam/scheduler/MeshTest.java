@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -81,7 +82,7 @@ abstract class MeshTest {
   /** Nothing is told of a sandbox that begins to stop, so this asks again and again. */
   void awaitState(String id, SandboxState expected) {
     while (state(id) != expected) {
-      Thread.onSpinWait();
+      LockSupport.parkNanos(1_000_000);
     }
   }
 
@@ -106,7 +107,7 @@ abstract class MeshTest {
       if (System.nanoTime() > end) {
         throw new AssertionError("did not happen");
       }
-      Thread.onSpinWait();
+      LockSupport.parkNanos(1_000_000);
     }
   }
 

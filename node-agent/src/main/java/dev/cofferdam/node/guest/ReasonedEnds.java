@@ -14,6 +14,7 @@ import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Gives a call that ends with its connection a reason: gRPC says no more than UNAVAILABLE, and a
@@ -36,13 +37,21 @@ final class ReasonedEnds implements ClientInterceptor {
   public <Q, A> ClientCall<Q, A> interceptCall(
       MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
     return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
+      private volatile boolean left;
+
+      @Override
+      public void cancel(@Nullable String message, @Nullable Throwable cause) {
+        left = true;
+        super.cancel(message, cause);
+      }
+
       @Override
       public void start(Listener<A> listener, Metadata headers) {
         super.start(
             new SimpleForwardingClientCallListener<A>(listener) {
               @Override
               public void onClose(Status status, Metadata trailers) {
-                if (status.getCode() == Status.Code.UNAVAILABLE && !trailers.containsKey(DETAILS)) {
+                if (broken(status, left) && !trailers.containsKey(DETAILS)) {
                   StatusRuntimeException reasoned = Refusals.toStatus(reason(status));
                   super.onClose(reasoned.getStatus(), Status.trailersFromThrowable(reasoned));
                 } else {
@@ -53,6 +62,12 @@ final class ReasonedEnds implements ClientInterceptor {
             headers);
       }
     };
+  }
+
+  /** A guest that resets a stream says CANCELLED, but only its caller can have cancelled it. */
+  private static boolean broken(Status status, boolean left) {
+    return status.getCode() == Status.Code.UNAVAILABLE
+        || (status.getCode() == Status.Code.CANCELLED && !left);
   }
 
   private Refusal reason(Status status) {

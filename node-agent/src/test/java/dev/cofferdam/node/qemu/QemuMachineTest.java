@@ -77,8 +77,7 @@ class QemuMachineTest {
   }
 
   private QemuMachine connected(String sandbox) {
-    ProcessId process =
-        new ProcessId(ProcessHandle.current().pid(), 1);
+    ProcessId process = new ProcessId(ProcessHandle.current().pid(), 1);
     ProcessTable alive = asked -> true;
     QemuMachine machine =
         new QemuMachine(
@@ -107,8 +106,7 @@ class QemuMachineTest {
   /** Without an answer to give it hangs up. */
   private void converse(SocketChannel session) throws IOException {
     send(session, "{\"QMP\":{}}");
-    BufferedReader lines =
-        new BufferedReader(Channels.newReader(session, StandardCharsets.UTF_8));
+    BufferedReader lines = new BufferedReader(Channels.newReader(session, StandardCharsets.UTF_8));
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       String id = line.replaceAll(".*\"id\":(\\d+).*", "$1");
       if (line.contains("qmp_capabilities")) {

@@ -21,6 +21,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -75,10 +76,11 @@ public final class IdempotentCreates implements AutoCloseable {
   /** Without an id to ask again by: where the caller gets no answer, the sandbox goes. */
   private Sandbox single(String tenant, String token, CreateSpec spec) {
     CompletableFuture<Sandbox> result = new CompletableFuture<>();
-    run(() -> made(tenant, token, spec), result);
+    Context caller = Context.current();
+    run(() -> made(tenant, token, spec, () -> !result.isDone() && !caller.isCancelled()), result);
     try {
       Sandbox made = await(result);
-      if (Context.current().isCancelled()) {
+      if (caller.isCancelled()) {
         discard(made);
       }
       return made;
@@ -121,11 +123,11 @@ public final class IdempotentCreates implements AutoCloseable {
     Optional<KnownRequest> known = store.findRequest(tenant, request.id(), clock.instant());
     return known.isPresent()
         ? known(tenant, known.get(), request.fingerprint())
-        : made(tenant, token, spec);
+        : made(tenant, token, spec, () -> true);
   }
 
-  private Sandbox made(String tenant, String token, CreateSpec spec) {
-    return switch (creator.create(tenant, token, spec)) {
+  private Sandbox made(String tenant, String token, CreateSpec spec, BooleanSupplier wanted) {
+    return switch (creator.create(tenant, token, spec, wanted)) {
       case SandboxCreator.Outcome.Made made -> made.sandbox();
       case SandboxCreator.Outcome.Known known ->
           known(tenant, known.request(), spec.request().orElseThrow().fingerprint());

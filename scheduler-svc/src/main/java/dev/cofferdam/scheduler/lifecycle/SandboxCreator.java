@@ -27,6 +27,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.random.RandomGenerator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -87,11 +88,21 @@ final class SandboxCreator {
     record Known(SandboxStore.KnownRequest request) implements Outcome {}
   }
 
+  /** What the steps of one create share. */
+  private record Order(String token, CreateSpec spec, Deadline deadline, BooleanSupplier wanted) {}
+
   /**
    * @param token of the tenant, for the broker
+   * @param wanted false once nobody would learn of the sandbox: then it never counts as running,
+   *     and whoever finds its record undoes it, be it a later process
    */
-  Outcome create(String tenant, String token, CreateSpec spec) {
-    Deadline deadline = Deadline.after(config.createTimeout().toMillis(), TimeUnit.MILLISECONDS);
+  Outcome create(String tenant, String token, CreateSpec spec, BooleanSupplier wanted) {
+    Order order =
+        new Order(
+            token,
+            spec,
+            Deadline.after(config.createTimeout().toMillis(), TimeUnit.MILLISECONDS),
+            wanted);
     String id = SandboxIds.next(random);
     NodeView node = reservations.reserve(id, spec);
     boolean recorded = false;
@@ -109,7 +120,7 @@ final class SandboxCreator {
                 "tenant %s has %d sandboxes, allowed are %d"
                     .formatted(tenant, over.inUse(), config.quota()));
       }
-      return new Outcome.Made(startSomewhere(sandbox, token, spec, deadline));
+      return new Outcome.Made(startSomewhere(sandbox, order));
     } catch (RuntimeException e) {
       if (recorded) {
         undo(id, e);
@@ -145,18 +156,19 @@ final class SandboxCreator {
   }
 
   /** Where a node refuses, the next one is tried, until none is left that fits. */
-  private Sandbox startSomewhere(Sandbox placed, String token, CreateSpec spec, Deadline deadline) {
+  private Sandbox startSomewhere(Sandbox placed, Order order) {
     Set<String> refused = new HashSet<>();
     Sandbox sandbox = placed;
     while (true) {
       try {
-        return start(sandbox, token, spec, deadline);
+        return start(sandbox, order);
       } catch (StatusRuntimeException e) {
         if (Refusals.reason(e).filter(NOTHING_MADE::contains).isEmpty()) {
           throw e;
         }
         refused.add(sandbox.node());
-        Optional<NodeView> next = reservations.reserveElsewhere(sandbox.id(), spec, refused);
+        Optional<NodeView> next =
+            reservations.reserveElsewhere(sandbox.id(), order.spec(), refused);
         if (next.isEmpty()) {
           throw e;
         }
@@ -195,15 +207,19 @@ final class SandboxCreator {
         sandbox.id() + " was ended while it was starting");
   }
 
-  private Sandbox start(Sandbox sandbox, String token, CreateSpec spec, Deadline deadline) {
+  private Sandbox start(Sandbox sandbox, Order order) {
     Deadline soon = Deadline.after(GRANTS_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
-    Grants grants = broker.createGrants(token, sandbox, soon.minimum(deadline));
-    Map<String, String> env = new HashMap<>(spec.env());
+    Grants grants = broker.createGrants(order.token(), sandbox, soon.minimum(order.deadline()));
+    Map<String, String> env = new HashMap<>(order.spec().env());
     env.putAll(grants.placeholders());
     Isolation isolation =
         cluster
             .link(sandbox.node())
-            .start(sandbox, env, grants.attachTicket(), grants.caCertificate(), deadline);
+            .start(sandbox, env, grants.attachTicket(), grants.caCertificate(), order.deadline());
+    if (!order.wanted().getAsBoolean()) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, "the caller left before the end");
+    }
     Transition started =
         sandbox.started(
             isolation, grants.policyRevision(), clock.instant().truncatedTo(ChronoUnit.MICROS));

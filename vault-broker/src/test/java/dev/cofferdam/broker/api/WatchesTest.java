@@ -10,6 +10,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 
 class WatchesTest {
@@ -35,7 +36,7 @@ class WatchesTest {
         var _ = threads.submit(() -> watches.read(() -> read(reading, go)));
       }
       while (watches.waiting() < 3 && reading.get() <= 2) {
-        Thread.onSpinWait();
+        LockSupport.parkNanos(1_000_000);
       }
       assertThat(reading.get()).isEqualTo(2);
       go.countDown();

@@ -17,6 +17,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -99,7 +100,7 @@ class GroupCommitTest {
               () -> commits.submit(name, name.equals("ended") ? ended::get : () -> false)));
     }
     while (commits.waiting() < names.size()) {
-      Thread.onSpinWait();
+      LockSupport.parkNanos(1_000_000);
     }
     go.countDown();
     return answers.subList(1, answers.size());
