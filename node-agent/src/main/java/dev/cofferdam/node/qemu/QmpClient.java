@@ -26,7 +26,6 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
 import jdk.net.ExtendedSocketOptions;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One QMP session (QEMU's docs/interop/qmp-spec): commands with their answers, and events. QEMU
@@ -200,12 +199,13 @@ final class QmpClient implements AutoCloseable {
 
   private static JsonNode await(
       CompletableFuture<JsonNode> answer, String what, Duration patience) {
-    @Nullable Throwable cause;
     try {
       return answer.get(patience.toNanos(), TimeUnit.NANOSECONDS);
     } catch (ExecutionException e) {
-      cause = e.getCause();
-      throw new QmpException(what + ": " + (cause == null ? e : cause).getMessage(), e);
+      if (e.getCause() instanceof QmpRefusal refusal) {
+        throw new QmpRefusal(what + ": " + refusal.getMessage());
+      }
+      throw new QmpException(what + ": the session has ended", e);
     } catch (TimeoutException e) {
       throw new QmpException("%s: no answer within %s".formatted(what, patience), e);
     } catch (InterruptedException e) {
