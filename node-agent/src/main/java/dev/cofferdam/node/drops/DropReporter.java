@@ -10,9 +10,7 @@ import dev.cofferdam.node.helper.SlotDrop;
 import io.grpc.Channel;
 import io.grpc.StatusRuntimeException;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executors;
@@ -36,6 +34,9 @@ public final class DropReporter implements AutoCloseable {
   private static final long PERIOD_MILLIS = 1000;
   private static final long RECONNECT_NANOS = 500_000_000;
   private static final long DEADLINE_SECONDS = 5;
+
+  /** As many as the broker takes in one report. */
+  private static final int MAX_REPORTED = 1024;
 
   /** Who is in the slots. */
   @FunctionalInterface
@@ -105,37 +106,49 @@ public final class DropReporter implements AutoCloseable {
 
   /** Sends what has come together. What cannot be sent is kept, within the bound. */
   void report() {
-    Map<Kind, Tally> batch;
-    synchronized (pending) {
-      if (pending.isEmpty()) {
-        return;
-      }
-      batch = new LinkedHashMap<>(pending);
-      pending.clear();
+    Map<Kind, Tally> batch = next();
+    while (!batch.isEmpty() && sent(batch)) {
+      batch = next();
     }
-    List<Drop> drops = new ArrayList<>();
+  }
+
+  private Map<Kind, Tally> next() {
+    Map<Kind, Tally> batch = new LinkedHashMap<>();
+    synchronized (pending) {
+      var oldest = pending.entrySet().iterator();
+      while (oldest.hasNext() && batch.size() < MAX_REPORTED) {
+        var one = oldest.next();
+        batch.put(one.getKey(), one.getValue());
+        oldest.remove();
+      }
+    }
+    return batch;
+  }
+
+  private boolean sent(Map<Kind, Tally> batch) {
+    ReportDropsRequest.Builder request = ReportDropsRequest.newBuilder().setNode(node);
     batch.forEach((kind, tally) ->
-        drops.add(
+        request.addDrops(
             Drop.newBuilder()
                 .setSandbox(kind.sandbox())
                 .setProtocol(kind.protocol())
                 .setDestination(kind.destination())
                 .setPort(kind.port())
                 .setCount(tally.count())
-                .setFirstTimeMs(tally.firstTimeMs())
-                .build()));
+                .setFirstTimeMs(tally.firstTimeMs())));
     try {
       var _ =
           guard.call(() ->
               stub.withDeadlineAfter(DEADLINE_SECONDS, TimeUnit.SECONDS)
-                  .reportDrops(
-                      ReportDropsRequest.newBuilder().setNode(node).addAllDrops(drops).build()));
+                  .reportDrops(request.build()));
+      return true;
     } catch (StatusRuntimeException e) {
       log.atWarn()
           .setMessage("drops_not_reported")
           .addKeyValue("cause", e.getStatus().getCode())
           .log();
       batch.forEach(this::add);
+      return false;
     }
   }
 

@@ -64,7 +64,11 @@ class DropReporterTest {
                 "broker", ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, new SimpleMeterRegistry()),
             "n1",
             (slot, at) ->
-                slot == 1 && !at.isBefore(SINCE) ? Optional.of("sb-a") : Optional.empty());
+                slot == 2 || at.isBefore(SINCE) ? Optional.empty() : Optional.of(name(slot)));
+  }
+
+  private static String name(int slot) {
+    return slot == 1 ? "sb-a" : "sb-" + slot;
   }
 
   @AfterEach
@@ -107,6 +111,18 @@ class DropReporterTest {
     assertThat(drops.getLast()).isEqualTo(drop("tcp", "", 0, 100, 5));
     assertThat(drops.stream().mapToLong(Drop::getCount).sum())
         .isEqualTo(DropReporter.MAX_KINDS + 100);
+  }
+
+  @Test
+  void noReportIsLongerThanTheBrokerTakes() {
+    for (int slot = 1000; slot < 3100; slot++) {
+      reporter.accept(new SlotDrop(slot, "udp", "203.0.113.10", 9, 1, 5));
+    }
+    reporter.report();
+    assertThat(reports)
+        .hasSize(3)
+        .allSatisfy(one -> assertThat(one.getDropsCount()).isLessThanOrEqualTo(1024));
+    assertThat(reports.stream().mapToInt(ReportDropsRequest::getDropsCount).sum()).isEqualTo(2100);
   }
 
   @Test
