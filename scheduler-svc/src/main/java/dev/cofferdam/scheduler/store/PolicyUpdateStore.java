@@ -19,29 +19,15 @@ public final class PolicyUpdateStore {
 
   /** Before the broker is asked. */
   public void begin(String sandbox, Instant time) {
-    database.read(connection -> {
-      try (PreparedStatement statement =
-          connection.prepareStatement(
-              "insert into policy_updates (sandbox, begin_time) values (?, ?)"
-                  + " on conflict do nothing")) {
-        statement.setString(1, sandbox);
-        SandboxRows.setInstant(statement, 2, time);
-        return statement.executeUpdate();
-      }
-    });
+    change(
+        "insert into policy_updates (sandbox, begin_time) values (?, ?) on conflict do nothing",
+        sandbox,
+        time);
   }
 
   /** What it led to is on record. */
   public void end(String sandbox, Instant begun) {
-    database.read(connection -> {
-      try (PreparedStatement statement =
-          connection.prepareStatement(
-              "delete from policy_updates where sandbox = ? and begin_time = ?")) {
-        statement.setString(1, sandbox);
-        SandboxRows.setInstant(statement, 2, begun);
-        return statement.executeUpdate();
-      }
-    });
+    change("delete from policy_updates where sandbox = ? and begin_time = ?", sandbox, begun);
   }
 
   /** The sandboxes with an update that was begun before {@code time}. */
@@ -64,10 +50,12 @@ public final class PolicyUpdateStore {
 
   /** The outcome of all that were begun before {@code time} is on record. */
   public void endBefore(String sandbox, Instant time) {
+    change("delete from policy_updates where sandbox = ? and begin_time < ?", sandbox, time);
+  }
+
+  private void change(String sql, String sandbox, Instant time) {
     database.read(connection -> {
-      try (PreparedStatement statement =
-          connection.prepareStatement(
-              "delete from policy_updates where sandbox = ? and begin_time < ?")) {
+      try (PreparedStatement statement = connection.prepareStatement(sql)) {
         statement.setString(1, sandbox);
         SandboxRows.setInstant(statement, 2, time);
         return statement.executeUpdate();
