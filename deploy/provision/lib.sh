@@ -49,7 +49,8 @@ find_maven() {
   command -v mvn >/dev/null || die "Maven is missing: apt-get install maven"
 }
 
-# Puts the first Go that is new enough for the modules into PATH.
+# Puts the first Go that is new enough for the modules into PATH. One set of flags for all that is built and tested with it, as
+# guest-agent/build.sh has them: so no package is compiled twice.
 find_go() {
   local dir needed found=""
   needed=$(awk '$1 == "go" { print $2 }' "$COFFERDAM_ROOT"/*/go.mod "$COFFERDAM_ROOT"/testkit/*/go.mod | sort -V | tail -n 1)
@@ -58,7 +59,7 @@ find_go() {
     # Its own version, not one that it would like to download for this module.
     found=$(cd / && GOTOOLCHAIN=local "$dir/go" env GOVERSION)
     if printf '%s\n' "$needed" "${found#go}" | sort -V -C; then
-      export PATH=$dir:$PATH
+      export PATH=$dir:$PATH CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false -tags=grpcnotrace"
       return
     fi
   done

@@ -118,7 +118,7 @@ go_part() {
 
 build_upstream() {
   cd "$COFFERDAM_ROOT/testkit/upstream"
-  CGO_ENABLED=0 go build -trimpath -buildvcs=false -o "$COFFERDAM_CACHE/bin/upstream" .
+  go build -o "$COFFERDAM_CACHE/bin/upstream" .
 }
 
 # The demo's outside world.

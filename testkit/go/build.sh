@@ -7,8 +7,6 @@ cd "$(dirname "$0")"
 for tool in go buf; do
   command -v "$tool" >/dev/null || { echo "build.sh: no $tool in PATH" >&2; exit 1; }
 done
-# The guest agent's flags: what is compiled already serves here too.
-export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false"
 rm -rf gen
 buf generate
 go test -c -o "$output" .
