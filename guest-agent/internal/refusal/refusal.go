@@ -99,7 +99,8 @@ func code(reason v1.ErrorReason) codes.Code {
 	case v1.ErrorReason_ERROR_REASON_NOT_A_DIRECTORY,
 		v1.ErrorReason_ERROR_REASON_IS_A_DIRECTORY,
 		v1.ErrorReason_ERROR_REASON_DIRECTORY_NOT_EMPTY,
-		v1.ErrorReason_ERROR_REASON_GUEST_NOT_CONFIGURED:
+		v1.ErrorReason_ERROR_REASON_GUEST_NOT_CONFIGURED,
+		v1.ErrorReason_ERROR_REASON_PORT_CLOSED:
 		return codes.FailedPrecondition
 	case v1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE,
 		v1.ErrorReason_ERROR_REASON_QUOTA_EXCEEDED,

@@ -83,6 +83,7 @@ public final class NodeRegistryApi extends NodeRegistryServiceGrpc.NodeRegistryS
                 request.getSandboxLost().getEpoch(),
                 Texts.message(request.getSandboxLost().getMessage()));
           }
+          case SANDBOX_CHANGED -> requireRegistered(true);
           case MESSAGE_NOT_SET -> throw invalid("a message without content");
         }
       } catch (RuntimeException e) {

@@ -58,6 +58,7 @@ public final class MeshApi implements AutoCloseable {
         .peers(GrantServiceGrpc.getUpdatePolicyMethod(), SCHEDULER)
         .peers(GrantServiceGrpc.getGetPolicyMethod(), SCHEDULER)
         .peers(GrantServiceGrpc.getIssueTicketMethod(), SCHEDULER)
+        .peers(GrantServiceGrpc.getSuspendGrantsMethod(), SCHEDULER)
         .peers(GrantServiceGrpc.getRevokeGrantsMethod(), SCHEDULER)
         .peers(AttachmentServiceGrpc.getRedeemTicketMethod(), GATEWAY)
         .peers(AttachmentServiceGrpc.getSyncAttachmentsMethod(), GATEWAY)
