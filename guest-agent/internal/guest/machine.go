@@ -17,6 +17,8 @@ type Machine interface {
 	SetClock(unix time.Time) error
 	SetHostname(name string) error
 	BootID() (string, error)
+	// GrowDisk lets the file system of the sandbox's own disk fill it. The disk has grown, or is about to.
+	GrowDisk() error
 }
 
 // Kernel is the real Machine.

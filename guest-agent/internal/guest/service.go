@@ -87,6 +87,12 @@ func (s *Service) Configure(_ context.Context, request *guestv1.ConfigureRequest
 		{"hostname", func() error { return s.machine.SetHostname(request.GetHostname()) }},
 		{"names", func() error { return s.files.writeNames(request.GetHostname(), request.GetMachineId()) }},
 		{"trust", func() error { return s.files.trust(request.GetCaCertificate()) }},
+		{"disk", func() error {
+			if !request.GetGrowDisk() {
+				return nil
+			}
+			return s.machine.GrowDisk()
+		}},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {

@@ -54,6 +54,11 @@ func (m *machine) SetHostname(name string) error {
 
 func (m *machine) BootID() (string, error) { return "boot-1", nil }
 
+func (m *machine) GrowDisk() error {
+	m.told = append(m.told, "grow disk")
+	return nil
+}
+
 type fixture struct {
 	service   *Service
 	machine   *machine
@@ -132,6 +137,18 @@ func TestConfigureMakesTheGuestUniqueEntropyFirst(t *testing.T) {
 	}
 	if hosts := f.text(t, "/etc/hosts"); !strings.Contains(hosts, "127.0.1.1\tsb-abc\n") {
 		t.Errorf("/etc/hosts: %q", hosts)
+	}
+}
+
+func TestOnlyADiskThatHasGrownIsGrownInto(t *testing.T) {
+	f := newFixture(t)
+	r := request()
+	r.GrowDisk = true
+	if _, err := f.guest.Configure(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if last := f.machine.told[len(f.machine.told)-1]; last != "grow disk" {
+		t.Errorf("the machine was told %v", f.machine.told)
 	}
 }
 

@@ -1,0 +1,83 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+
+	"cofferdam.dev/guest-agent/internal/apitest"
+	v1 "cofferdam.dev/guest-agent/internal/gen/cofferdamv1"
+	"cofferdam.dev/guest-agent/internal/gen/guestv1"
+)
+
+// rehearse gives what the process printed.
+func (f *fixture) rehearse(ctx context.Context, argv ...string) (string, error) {
+	stream, err := f.guest.Rehearse(ctx)
+	if err != nil {
+		return "", err
+	}
+	spec := &v1.StartProcessRequest_Spec{Spec: &v1.ProcessSpec{Argv: argv}}
+	if err := stream.Send(&guestv1.RehearseRequest{Request: &v1.StartProcessRequest{Message: spec}}); err != nil {
+		return "", err
+	}
+	var printed strings.Builder
+	for {
+		response, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return printed.String(), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		printed.Write(response.GetEvent().GetStdout().GetData())
+	}
+}
+
+func TestARehearsalRunsAProcessAndLeavesTheGateShut(t *testing.T) {
+	f := newFixture(t)
+	for range 2 {
+		if printed, err := f.rehearse(t.Context(), "echo", "ready"); err != nil || printed != "ready\n" {
+			t.Fatalf("%q %v", printed, err)
+		}
+	}
+	_, err := f.processes.ListProcesses(with(t.Context(), "Bearer "+token), &v1.ListProcessesRequest{})
+	apitest.Refused(t, err, codes.FailedPrecondition, "GUEST_NOT_CONFIGURED")
+	if len(f.machine.told) != 0 {
+		t.Errorf("a rehearsal changed the machine: %v", f.machine.told)
+	}
+	if _, err := f.guest.Configure(t.Context(), request()); err != nil {
+		t.Fatal(err)
+	}
+	list, err := f.processes.ListProcesses(with(t.Context(), "Bearer "+token), &v1.ListProcessesRequest{})
+	if err != nil || len(list.GetProcesses()) != 0 {
+		t.Errorf("the sandbox sees %v, %v", list, err)
+	}
+	if name := f.text(t, "/etc/hostname"); name != "sb-abc\n" {
+		t.Errorf("hostname %q", name)
+	}
+}
+
+// Whoever holds the token could start processes anyhow; nobody else may, and none with the rehearsal's environment.
+func TestNothingIsRehearsedAfterConfigure(t *testing.T) {
+	f := newFixture(t)
+	if _, err := f.guest.Configure(t.Context(), request()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := f.rehearse(t.Context(), "echo", "ready")
+	apitest.Refused(t, err, codes.Unauthenticated, "TOKEN_MISSING")
+	_, err = f.rehearse(with(t.Context(), "Bearer "+token), "echo", "ready")
+	apitest.Refused(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
+	if name := f.text(t, "/etc/hostname"); name != "sb-abc\n" {
+		t.Errorf("hostname %q", name)
+	}
+}
+
+func TestARehearsalWithoutASpecIsRefused(t *testing.T) {
+	f := newFixture(t)
+	_, err := f.rehearse(t.Context())
+	apitest.Refused(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
+}
