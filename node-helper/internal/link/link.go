@@ -198,5 +198,9 @@ func asTCP(s *socket.Conn) (*net.TCPConn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("not a TCP connection"), c.Close())
 	}
+	// Package net turns probes on. A paused guest answers none, for as long as it is paused; node-agent knows which are.
+	if err := tcp.SetKeepAlive(false); err != nil {
+		return nil, errors.Join(err, tcp.Close())
+	}
 	return tcp, nil
 }
