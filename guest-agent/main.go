@@ -1,5 +1,5 @@
 // Command guest-agent is PID 1 of a sandbox's guest. The host reaches it over gRPC on the private link: it makes the
-// guest unique after a restore, runs processes and moves files.
+// guest unique after a restore, runs processes, moves files and connects to ports.
 //
 // It decides nothing about what the sandbox may do, and nothing secret is known to it: whoever is root in the guest can
 // read all of its memory.
@@ -25,13 +25,13 @@ import (
 	v1 "cofferdam.dev/guest-agent/internal/gen/cofferdamv1"
 	"cofferdam.dev/guest-agent/internal/gen/guestv1"
 	"cofferdam.dev/guest-agent/internal/guest"
+	"cofferdam.dev/guest-agent/internal/port"
 	"cofferdam.dev/guest-agent/internal/process"
 	"cofferdam.dev/guest-agent/internal/reaper"
 	"cofferdam.dev/guest-agent/internal/server"
 )
 
 const (
-	port             = 1024
 	maxMessageBytes  = 1 << 20
 	maxStreams       = 1024 // of one connection
 	pingAfterSilence = 30 * time.Second
@@ -57,7 +57,7 @@ func run() error {
 	}
 	// Root in the guest may send PID 1 what it likes. A handler, unlike SIG_IGN, is not inherited by the processes.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
-	listener, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", boot.Address.Addr(), port))
+	listener, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", boot.Address.Addr(), port.Own))
 	if err != nil {
 		return err
 	}
@@ -83,6 +83,7 @@ func newServer(listener net.Listener) *server.Server {
 		guestv1.RegisterGuestServiceServer(g, gate)
 		v1.RegisterProcessServiceServer(g, processes)
 		v1.RegisterFileServiceServer(g, file.Service{})
+		v1.RegisterPortServiceServer(g, port.Service{})
 		grpc_health_v1.RegisterHealthServer(g, health.NewServer())
 		return g
 	})

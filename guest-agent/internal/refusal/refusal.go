@@ -102,6 +102,8 @@ func code(reason v1.ErrorReason) codes.Code {
 		v1.ErrorReason_ERROR_REASON_GUEST_NOT_CONFIGURED,
 		v1.ErrorReason_ERROR_REASON_PORT_CLOSED:
 		return codes.FailedPrecondition
+	case v1.ErrorReason_ERROR_REASON_CONNECTION_RESET:
+		return codes.Aborted
 	case v1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE,
 		v1.ErrorReason_ERROR_REASON_QUOTA_EXCEEDED,
 		v1.ErrorReason_ERROR_REASON_DISK_FULL:
