@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 from cofferdam.v1 import (
     audit_pb2_grpc,
     file_pb2_grpc,
+    port_pb2_grpc,
     process_pb2_grpc,
     sandbox_pb2_grpc,
     secret_pb2_grpc,
@@ -25,7 +26,7 @@ from cofferdam.v1 import (
 CALL_SECONDS = 60
 
 # Everything a client may need, in the words of token.proto.
-API_SCOPES = ("sandboxes:read", "sandboxes:write", "exec", "files", "secrets:use", "secrets:read", "audit:read")
+API_SCOPES = ("sandboxes:read", "sandboxes:write", "exec", "files", "ports", "secrets:use", "secrets:read", "audit:read")
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class Tenant:
         self.sandboxes = sandbox_pb2_grpc.SandboxServiceStub(api)
         self.processes = process_pb2_grpc.ProcessServiceStub(api)
         self.files = file_pb2_grpc.FileServiceStub(api)
+        self.ports = port_pb2_grpc.PortServiceStub(api)
         self.audit = audit_pb2_grpc.AuditServiceStub(broker)
         self.secrets = secret_pb2_grpc.SecretServiceStub(vault)
 

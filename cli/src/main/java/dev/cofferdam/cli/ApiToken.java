@@ -21,6 +21,7 @@ public record ApiToken(String id, String text) {
           "sandboxes:write",
           "exec",
           "files",
+          "ports",
           "secrets:use",
           "secrets:read",
           "audit:read");

@@ -22,7 +22,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code sandbox create|exec|ls|rm|cp}. */
+/** {@code sandbox create|exec|ls|rm|cp|forward}. */
 @Command(name = "sandbox", mixinStandardHelpOptions = true, description = "Sandboxes.")
 final class SandboxCommands {
   private SandboxCommands() {}
@@ -33,7 +33,8 @@ final class SandboxCommands {
         .addSubcommand(new Exec(context))
         .addSubcommand(new Ls(context))
         .addSubcommand(new Rm(context))
-        .addSubcommand(new CpCommand(context));
+        .addSubcommand(new CpCommand(context))
+        .addSubcommand(new ForwardCommand(context));
   }
 
   private static SandboxServiceGrpc.SandboxServiceBlockingV2Stub stub(Connections connections) {

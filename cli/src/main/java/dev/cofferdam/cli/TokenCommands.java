@@ -55,9 +55,9 @@ final class TokenCommands {
         required = true,
         split = ",",
         description =
-            "sandboxes:read, sandboxes:write, exec, files, secrets:use, secrets:read, audit:read,"
-                + " or secrets:write (with secrets:read and audit:read only: the scheduler never"
-                + " learns of such a token).")
+            "sandboxes:read, sandboxes:write, exec, files, ports, secrets:use, secrets:read,"
+                + " audit:read, or secrets:write (with secrets:read and audit:read only: the"
+                + " scheduler never learns of such a token).")
     private List<String> scopes = new ArrayList<>();
 
     Create(Context context) {

@@ -55,11 +55,12 @@ final class FakeMesh implements Connections {
   final List<AuditEvent> audit = new ArrayList<>();
   final FakeProcesses processes = new FakeProcesses();
   final FakeFiles files = new FakeFiles();
+  final FakePorts ports = new FakePorts();
   final Tokens schedulerTokens = new Tokens();
   final Tokens brokerTokens = new Tokens();
 
   private final InProcess scheduler =
-      InProcess.serve(new Sandboxes(), processes, files, schedulerTokens);
+      InProcess.serve(new Sandboxes(), processes, files, ports, schedulerTokens);
   private final InProcess broker = InProcess.serve(new Secrets(), new Audit(), brokerTokens);
 
   @Override

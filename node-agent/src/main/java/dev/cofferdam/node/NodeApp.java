@@ -39,6 +39,7 @@ import dev.cofferdam.node.template.TemplateStore;
 import dev.cofferdam.node.template.Templates;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import io.grpc.ManagedChannel;
 import io.micrometer.core.instrument.Gauge;
@@ -211,6 +212,9 @@ public final class NodeApp implements AutoCloseable {
             .service(
                 OpaqueRelay.service(
                     FileServiceGrpc.getServiceDescriptor(), new GuestRouter(sandboxes)))
+            .service(
+                OpaqueRelay.service(
+                    PortServiceGrpc.getServiceDescriptor(), new GuestRouter(sandboxes)))
             .start());
     keep(
         new DropReporter(

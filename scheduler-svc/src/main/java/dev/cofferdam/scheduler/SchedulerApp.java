@@ -24,6 +24,7 @@ import dev.cofferdam.scheduler.store.PolicyUpdateStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.store.TokenStore;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import io.grpc.ManagedChannel;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
@@ -117,6 +118,7 @@ public final class SchedulerApp implements AutoCloseable {
                           lifecycle.nodes(), cluster, config.heartbeatInterval(), clock))
                   .service(OpaqueRelay.service(ProcessServiceGrpc.getServiceDescriptor(), router))
                   .service(OpaqueRelay.service(FileServiceGrpc.getServiceDescriptor(), router))
+                  .service(OpaqueRelay.service(PortServiceGrpc.getServiceDescriptor(), router))
                   .start());
       lifecycle.housekeeper().start();
       admin =

@@ -8,7 +8,10 @@ import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import java.time.Duration;
 
-/** Sends process and file calls to the sandbox's guest, with the token that its agent asks for. */
+/**
+ * Sends process, file and port calls to the sandbox's guest, with the token that its agent asks
+ * for.
+ */
 public final class GuestRouter implements OpaqueRelay.Router {
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);

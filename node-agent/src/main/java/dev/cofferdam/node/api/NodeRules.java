@@ -3,6 +3,7 @@ package dev.cofferdam.node.api;
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.kit.call.CallRules;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import io.grpc.ServiceDescriptor;
 import java.util.List;
@@ -19,7 +20,8 @@ public final class NodeRules {
         List.of(
             NodeServiceGrpc.getServiceDescriptor(),
             ProcessServiceGrpc.getServiceDescriptor(),
-            FileServiceGrpc.getServiceDescriptor())) {
+            FileServiceGrpc.getServiceDescriptor(),
+            PortServiceGrpc.getServiceDescriptor())) {
       service.getMethods().forEach(method -> rules.peers(method, SCHEDULER));
     }
     return rules.build();

@@ -4,6 +4,7 @@ import dev.cofferdam.internal.v1.NodeRegistryServiceGrpc;
 import dev.cofferdam.kit.call.CallRules;
 import dev.cofferdam.scheduler.tenant.Scope;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
 import dev.cofferdam.v1.TokenServiceGrpc;
@@ -43,6 +44,9 @@ public final class CallersOfMethods {
     }
     for (MethodDescriptor<?, ?> method : FileServiceGrpc.getServiceDescriptor().getMethods()) {
       rules.tenant(method, Scope.FILES.wireName());
+    }
+    for (MethodDescriptor<?, ?> method : PortServiceGrpc.getServiceDescriptor().getMethods()) {
+      rules.tenant(method, Scope.PORTS.wireName());
     }
     return rules.build();
   }

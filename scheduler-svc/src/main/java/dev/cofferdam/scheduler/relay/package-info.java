@@ -1,5 +1,5 @@
 /**
- * Where a process or file stream goes. Start at {@link
+ * Where a process, file or port stream goes. Start at {@link
  * dev.cofferdam.scheduler.relay.SandboxRouter}; the bytes are moved by service-kit.
  */
 @NullMarked

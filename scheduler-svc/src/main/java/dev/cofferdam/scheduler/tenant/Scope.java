@@ -9,6 +9,7 @@ public enum Scope {
   SANDBOXES_WRITE("sandboxes:write"),
   EXEC("exec"),
   FILES("files"),
+  PORTS("ports"),
   SECRETS_USE("secrets:use"),
   SECRETS_READ("secrets:read"),
   /** Known to the broker alone. A token that has it is never registered here. */

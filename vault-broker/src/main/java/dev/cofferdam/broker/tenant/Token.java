@@ -29,6 +29,7 @@ public record Token(String id, String tenant, List<String> scopes, Instant creat
           SANDBOXES_WRITE,
           "exec",
           "files",
+          "ports",
           SECRETS_USE,
           SECRETS_READ,
           SECRETS_WRITE,
