@@ -226,7 +226,7 @@ func TestStartRefusesWhatItDoesNotKnow(t *testing.T) {
 		change("slot", 0), change("sandbox", "../x"), change("driver", "cloudhypervisor"), change("driver", ""), change("driver", "/bin/sh"),
 		change("image", "../images"), change("image", "a/b"), change("template", ".."), change("template", "A"),
 		change("memory_mib", 0), change("memory_mib", 1<<40), change("memory_mib", memoryMiB+1), change("vcpus", 0), change("vcpus", 2), change("vcpus", 1000),
-		change("args", []string{}), change("args", []string{"-nodefaults"}), change("snapshot", false), change("env", "x"),
+		change("args", []string{}), change("args", []string{"-nodefaults"}), change("own", false), change("template", templateDigest), change("env", "x"),
 		change("args", append(qemuArgs("/sandbox/ram", "on", false), "-monitor", "tcp:0.0.0.0:4444,server")),
 		change("args", append(qemuArgs("/sandbox/ram", "on", false), "-chardev", "socket,id=x,host=192.0.2.1,port=1")),
 		change("args", append(qemuArgs("/sandbox/ram", "on", false), "-drive", "if=none,id=x,file=/etc/shadow,format=raw")),
@@ -236,6 +236,20 @@ func TestStartRefusesWhatItDoesNotKnow(t *testing.T) {
 		w.refused("invalid", "vmm.start", r)
 	}
 	w.refused("not_found", "vmm.start", change("image", "ffff"))
+	// Its own state has to be a plain file, with one name.
+	state := filepath.Join(w.dir, "sandboxes", "sb-a", "state")
+	must(t, os.Remove(state))
+	w.refused("not_found", "vmm.start", good())
+	for _, plant := range []func() error{
+		func() error { return os.Symlink("/etc/shadow", state) },
+		func() error { return unix.Mkfifo(state, 0o666) },
+		func() error { return os.Link(filepath.Join(w.dir, "sandboxes", "sb-a", "disk.ext4"), state) },
+	} {
+		must(t, plant())
+		w.refused("invalid", "vmm.start", good())
+		must(t, os.Remove(state))
+	}
+	must(t, os.WriteFile(state, nil, 0o644))
 	w.refused("not_found", "vmm.start", merge(startRequest(1, "sb-a", true), map[string]any{"template": "ffff"}))
 	w.refused("not_found", "template.load", map[string]any{"template": "ffff"})
 	w.refused("invalid", "template.load", map[string]any{"template": "../../etc"})

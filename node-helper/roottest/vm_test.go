@@ -149,6 +149,8 @@ func (w *world) sandbox(id string, slot int) string {
 	must(w.t, err)
 	must(w.t, disk.Truncate(1<<20))
 	must(w.t, disk.Close())
+	// For those that start from their own memory: here to have it in a file, not to go on from it.
+	must(w.t, os.WriteFile(filepath.Join(dir, "state"), nil, 0o644))
 	must(w.t, os.Chown(dir, agentUID, agentGID))
 	must(w.t, os.Chown(disk.Name(), agentUID, agentGID))
 	w.ok("sandbox.prepare", map[string]any{"slot": slot, "sandbox": id, "files": []string{"disk.ext4"}})
@@ -183,7 +185,7 @@ func startRequest(slot int, sandbox string, template bool) map[string]any {
 		r["template"] = templateDigest
 		r["args"] = qemuArgs("/proc/self/fd/4", "off", true)
 	} else {
-		r["template"], r["snapshot"] = "", true
+		r["template"], r["own"] = "", true
 		r["args"] = qemuArgs("/sandbox/ram", "on", false)
 	}
 	return r

@@ -21,7 +21,7 @@ func (h *Helper) vmmStart(a *startArgs) (any, error) {
 		return nil, err
 	}
 	command := &vmm.Command{
-		Args: a.Args, MemoryMiB: a.MemoryMiB, VCPUs: a.VCPUs, Template: a.Template != "", Image: a.Image != "", Snapshot: a.Snapshot,
+		Args: a.Args, MemoryMiB: a.MemoryMiB, VCPUs: a.VCPUs, Template: a.Template != "", Image: a.Image != "", Own: a.Own,
 	}
 	if err := command.Check(); err != nil {
 		return nil, wire.Errorf(wire.Invalid, "%v", err)
@@ -74,6 +74,9 @@ func (a *startArgs) check() error {
 		if err := matches("image", digest, a.Image); err != nil {
 			return err
 		}
+	}
+	if a.Own && a.Template != "" {
+		return wire.Errorf(wire.Invalid, "own and template %s: a VMM has one state", a.Template)
 	}
 	if a.MemoryMiB < vmm.MinMemoryMiB || a.MemoryMiB > vmm.MaxMemoryMiB {
 		return wire.Errorf(wire.Invalid, "memory_mib %d, expected %d to %d", a.MemoryMiB, vmm.MinMemoryMiB, vmm.MaxMemoryMiB)
@@ -132,6 +135,14 @@ func (h *Helper) fill(j *vmm.Jail, a *startArgs, opened *closers) error {
 		if err := h.fillTemplate(j, a.Template, opened); err != nil {
 			return err
 		}
+	}
+	if a.Own {
+		// The VMM itself opens its memory, which is its user's.
+		state, _, err := safepath.OpenRegular(sandbox, "state", unix.O_RDONLY, 0)
+		if err != nil {
+			return invalidPath(err)
+		}
+		j.State = opened.add(state)
 	}
 	tap, err := h.network.OpenTap(a.Slot)
 	if err != nil {

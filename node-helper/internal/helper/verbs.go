@@ -57,7 +57,7 @@ type startArgs struct {
 	Image     string   `json:"image"`
 	MemoryMiB int      `json:"memory_mib"`
 	VCPUs     int      `json:"vcpus"`
-	Snapshot  bool     `json:"snapshot"`
+	Own       bool     `json:"own"`
 }
 
 type started struct {

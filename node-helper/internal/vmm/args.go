@@ -28,7 +28,8 @@ type Command struct {
 	VCPUs     int
 	Template  bool
 	Image     bool
-	Snapshot  bool
+	// Own: the VMM goes on from the memory and the state in its own directory.
+	Own bool
 }
 
 // Paths name a file directly inside a directory of the jail: no further slash, so no way up.
@@ -246,8 +247,9 @@ func (c *Command) agreeObject(v values) error {
 			return fmt.Errorf("mem-path=%s needs a template and share=off", sharedRAM)
 		}
 	case "/sandbox/ram":
-		if !c.Snapshot && v["share"] != "off" {
-			return fmt.Errorf("mem-path=/sandbox/ram,share=on needs snapshot")
+		// Shared or not: the VMM may write to its own directory as it likes.
+		if !c.Own {
+			return fmt.Errorf("mem-path=/sandbox/ram needs own")
 		}
 	}
 	return nil

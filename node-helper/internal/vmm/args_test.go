@@ -38,12 +38,12 @@ func TestTheProtocolsLineIsAccepted(t *testing.T) {
 		return args
 	}
 	const object = "memory-backend-file,id=m0,size=512M,mem-path=/proc/self/fd/4,share=off"
-	snapshot := clone(with(map[string]string{object: "memory-backend-file,id=m0,size=512M,mem-path=/sandbox/ram,share=on", "null": "file:/sandbox/serial.log"}))
-	snapshot.Snapshot, snapshot.Template = true, false
+	own := clone(with(map[string]string{object: "memory-backend-file,id=m0,size=512M,mem-path=/sandbox/ram,share=off", "null": "file:/sandbox/serial.log"}))
+	own.Own, own.Template = true, false
 	private := clone(with(map[string]string{object: "memory-backend-ram,id=m0,size=512M"}))
 	private.Template = false
 	kvm := clone(with(map[string]string{"pc,graphics=off,memory-backend=m0": "q35,memory-backend=m0", "tcg,tb-size=96": "kvm"}))
-	for name, c := range map[string]*Command{"snapshot": snapshot, "private": private, "kvm": kvm} {
+	for name, c := range map[string]*Command{"own": own, "private": private, "kvm": kvm} {
 		if err := c.Check(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -99,7 +99,7 @@ func TestValuesThatDoNotFitTheRequest(t *testing.T) {
 		"other backend":    replace(object+"off", "memory-backend-file,id=m0,size=1024M,mem-path=/proc/self/fd/4,share=off"),
 		"shared template":  replace(object+"off", object+"on"),
 		"other file":       replace(object+"off", "memory-backend-file,id=m0,size=512M,mem-path=/proc/self/fd/5,share=off"),
-		"ram, no snapshot": replace(object+"off", "memory-backend-file,id=m0,size=512M,mem-path=/sandbox/ram,share=on"),
+		"ram, not own":     replace(object+"off", "memory-backend-file,id=m0,size=512M,mem-path=/sandbox/ram,share=off"),
 		"no share":         replace(object+"off", "memory-backend-file,id=m0,size=512M,mem-path=/sandbox/ram"),
 		"other cpus":       replace("2", "3"),
 		"memory suffix":    replace("512", "512G"),

@@ -99,7 +99,7 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
             .put("image", start.image())
             .put("memory_mib", start.memoryMib())
             .put("vcpus", start.vcpus())
-            .put("snapshot", start.snapshot());
+            .put("own", start.own());
     strings(arguments.putArray("args"), start.arguments());
     JsonNode answer = connection().call("vmm.start", arguments, PATIENCE);
     return new ProcessId(required(answer, "pid").asLong(), required(answer, "start_time").asLong());

@@ -7,9 +7,9 @@ import java.util.List;
  *
  * @param driver {@code qemu}
  * @param arguments without the program
- * @param template digest, or empty: descriptor 4 is its memory, 5 its state
+ * @param template name of a template or snapshot, or empty: descriptor 4 is its memory, 5 its state
  * @param image digest
- * @param snapshot its memory is a file of its directory, for a snapshot to keep
+ * @param own descriptor 5 is the state in the sandbox's own directory, where its memory is as well
  */
 public record VmmStart(
     int slot,
@@ -20,7 +20,7 @@ public record VmmStart(
     String image,
     int memoryMib,
     int vcpus,
-    boolean snapshot) {
+    boolean own) {
   public VmmStart {
     arguments = List.copyOf(arguments);
   }

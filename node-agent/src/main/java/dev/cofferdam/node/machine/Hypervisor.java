@@ -17,7 +17,7 @@ public interface Hypervisor {
 
   /**
    * Whatever a snapshot depends on beside image and size: versions, devices. Part of a template's
-   * digest.
+   * digest, and kept with a snapshot.
    */
   String fingerprint(MachineSpec spec);
 
@@ -29,27 +29,31 @@ public interface Hypervisor {
   Machine boot(MachineSpec spec, Steps steps);
 
   /**
-   * A machine at power-on whose {@link Machine#snapshot()} can be taken.
+   * A machine in the state of a template or a snapshot, its memory shared copy-on-write with all
+   * others. What it is made of stays as it is, for as many as like.
    *
-   * @throws MachineException when it does not come up
+   * @param kept the name of its directory
+   * @throws MachineException when it does not come up: a broken one, or one of another version
    */
-  Machine bootForSnapshot(MachineSpec spec, Steps steps);
+  Machine restore(MachineSpec spec, String kept, Steps steps);
 
   /**
-   * A machine in the state of a template, its memory shared copy-on-write with all others.
+   * A machine in the state that lies in its own directory as {@link MachineSpec#RAM} and {@link
+   * MachineSpec#STATE}. It uses the first for as long as it lives: that may be removed meanwhile,
+   * but not changed.
    *
-   * @param template the name of its directory
-   * @throws MachineException when it does not come up
+   * @throws MachineException when it does not come up: a broken state, or one of another version.
+   *     The files are as they were
    */
-  Machine restore(MachineSpec spec, String template, Steps steps);
+  Machine wake(MachineSpec spec, Steps steps);
 
   /**
-   * Takes up a machine that an earlier process of ours left running. It may be too busy to answer
-   * now: commands wait until it does.
+   * Takes up a machine that an earlier process of ours left running, or paused. It may be too busy
+   * to answer now: commands wait until it does.
    *
    * @throws MachineException when the process is gone
    */
-  Machine adopt(String sandbox, int slot, ProcessId process);
+  Machine adopt(String sandbox, int slot, MachineSize size, ProcessId process);
 
   /** Where a sandbox's files lie. */
   Path directory(String sandbox);

@@ -1,5 +1,6 @@
 package dev.cofferdam.node.machine;
 
+import java.nio.file.Path;
 import java.util.concurrent.CompletionStage;
 
 /** One virtual machine. Closing it lets go of it and leaves it running. */
@@ -13,12 +14,16 @@ public interface Machine extends AutoCloseable {
   void pause();
 
   /**
-   * Writes memory and devices of the paused machine into its directory, as {@link MachineSpec#RAM}
-   * and {@link MachineSpec#STATE}. The machine can only be stopped after it.
+   * Writes memory and devices of the paused machine into a directory, as {@link MachineSpec#RAM}
+   * and {@link MachineSpec#STATE}. The machine stays paused and can go on, or be kept again.
    *
-   * @throws MachineException when it was not booted for that, or runs
+   * <p>Nothing is durable before the caller syncs it: no machine need stand still for that.
+   *
+   * @param directory of ours, or the machine's own; holds neither of the two
+   * @throws MachineException when the machine runs or has ended, or there is no room. Neither file
+   *     is there then, and the machine, if it lives, can go on
    */
-  void snapshot();
+  void snapshot(Path directory);
 
   /** Completes, with why, once the machine's process is gone, however it went. */
   CompletionStage<String> ended();

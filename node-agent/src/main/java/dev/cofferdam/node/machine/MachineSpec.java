@@ -14,10 +14,10 @@ public record MachineSpec(
   /** Name of the writable disk in a sandbox's directory. */
   public static final String DISK = "disk.ext4";
 
-  /** Name of the memory's file in a template's directory. */
+  /** Name of the memory's file of a template or snapshot. */
   public static final String RAM = "ram";
 
-  /** Name of the devices' state in a template's directory. */
+  /** Name of the devices' state of a template or snapshot. */
   public static final String STATE = "state";
 
   public MachineSpec {

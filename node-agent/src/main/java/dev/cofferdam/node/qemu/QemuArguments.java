@@ -7,8 +7,8 @@ import java.util.List;
 
 /**
  * QEMU's command line. Paths are those of the jail that node-helper builds: {@code /sandbox} is the
- * sandbox's own directory, {@code /image} the image; descriptor 3 is the tap, 4 the template's
- * memory.
+ * sandbox's own directory, {@code /image} the image; descriptor 3 is the tap, 4 the memory of a
+ * template or snapshot.
  *
  * <p>A snapshot is read back only by the same devices in the same order, so all three kinds of
  * start share one list and differ in where memory lies and whether state is awaited.
@@ -30,10 +30,10 @@ final class QemuArguments {
   enum Memory {
     /** Anonymous: nothing of it is ever on disk. */
     PRIVATE,
-    /** A file in the sandbox's directory, for a snapshot to keep. */
-    SNAPSHOT,
-    /** The template's memory, copied page by page as it is written to. */
-    TEMPLATE
+    /** That of a template or a snapshot, copied page by page as it is written to. */
+    KEPT,
+    /** A file in the sandbox's directory, likewise. */
+    OWN
   }
 
   /** The guest's address is the same in every slot, so its MAC is too. */
@@ -79,9 +79,10 @@ final class QemuArguments {
                 "virtio-net-pci,netdev=n0,mac=" + MAC + ",romfile=",
                 "-qmp",
                 "unix:/sandbox/qmp.sock,server=on,wait=off",
+                // To a file a tenant's guest could fill the host's disk.
                 "-serial",
-                serial(memory)));
-    if (memory == Memory.TEMPLATE) {
+                "null"));
+    if (memory != Memory.PRIVATE) {
       // Kernel and initrd are in the guest's memory already. Reading them again would cost 60 ms
       // and 14 MB a machine.
       arguments.addAll(List.of("-incoming", "defer"));
@@ -99,22 +100,11 @@ final class QemuArguments {
   }
 
   private static String backend(MachineSize size, Memory memory) {
+    String bytes = ",id=m0,size=" + size.memoryMib() + "M";
     return switch (memory) {
-      case PRIVATE -> "memory-backend-ram,id=m0,size=" + size.memoryMib() + "M";
-      case SNAPSHOT ->
-          "memory-backend-file,id=m0,size=" + size.memoryMib() + "M,mem-path=/sandbox/ram,share=on";
-      case TEMPLATE ->
-          "memory-backend-file,id=m0,size="
-              + size.memoryMib()
-              + "M,mem-path=/proc/self/fd/4,share=off";
+      case PRIVATE -> "memory-backend-ram" + bytes;
+      case KEPT -> "memory-backend-file" + bytes + ",mem-path=/proc/self/fd/4,share=off";
+      case OWN -> "memory-backend-file" + bytes + ",mem-path=/sandbox/ram,share=off";
     };
-  }
-
-  /**
-   * Only our own guest writes to a file, while a template is made: a tenant's could fill the host's
-   * disk through it.
-   */
-  private static String serial(Memory memory) {
-    return memory == Memory.SNAPSHOT ? "file:/sandbox/serial.log" : "null";
   }
 }

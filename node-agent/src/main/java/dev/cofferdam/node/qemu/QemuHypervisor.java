@@ -8,12 +8,17 @@ import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.Isolation;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.ProcessTable;
 import dev.cofferdam.node.machine.Steps;
 import dev.cofferdam.node.qemu.QemuArguments.Memory;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.util.function.UnaryOperator;
 
@@ -21,9 +26,9 @@ import java.util.function.UnaryOperator;
  * Machines of QEMU, in its own emulation. node-helper starts the processes; everything after that
  * goes over QMP.
  *
- * <p>A template's memory is a file that was mapped shared while the template ran, so that its
- * snapshot ({@code x-ignore-shared}) holds the devices alone; a clone maps the same bytes
- * privately.
+ * <p>A snapshot is memory as a file of pages and devices as a migration stream without memory
+ * ({@link MigrationSplitter}); a machine that is made of it maps the file privately, so that what
+ * it does not write to is shared by all.
  */
 public final class QemuHypervisor implements Hypervisor {
   /** Process start to QMP takes 50 to 70 ms on an idle machine; this is for one that is not. */
@@ -76,7 +81,7 @@ public final class QemuHypervisor implements Hypervisor {
 
   @Override
   public String fingerprint(MachineSpec spec) {
-    return version + "\n" + String.join("\n", QemuArguments.of(spec, Memory.SNAPSHOT));
+    return version + "\n" + String.join("\n", QemuArguments.of(spec, Memory.PRIVATE));
   }
 
   @Override
@@ -85,13 +90,35 @@ public final class QemuHypervisor implements Hypervisor {
   }
 
   @Override
-  public Machine bootForSnapshot(MachineSpec spec, Steps steps) {
-    return start(spec, Memory.SNAPSHOT, "", steps);
+  public Machine restore(MachineSpec spec, String kept, Steps steps) {
+    return loaded(spec, Memory.KEPT, kept, steps);
   }
 
   @Override
-  public Machine restore(MachineSpec spec, String template, Steps steps) {
-    QemuMachine machine = start(spec, Memory.TEMPLATE, template, steps);
+  public Machine wake(MachineSpec spec, Steps steps) {
+    requireMemory(spec);
+    return loaded(spec, Memory.OWN, "", steps);
+  }
+
+  /** QEMU makes a file that is missing, and lengthens one that is short. */
+  private void requireMemory(MachineSpec spec) {
+    Path ram = directory(spec.sandbox()).resolve(MachineSpec.RAM);
+    long wanted = (long) spec.size().memoryMib() << 20;
+    try {
+      BasicFileAttributes found =
+          Files.readAttributes(ram, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      if (!found.isRegularFile() || found.size() != wanted) {
+        throw new MachineException(
+            "the memory of %s has %d bytes, expected a file of %d"
+                .formatted(spec.sandbox(), found.size(), wanted));
+      }
+    } catch (IOException e) {
+      throw new MachineException("no memory of " + spec.sandbox() + ": " + e.getMessage(), e);
+    }
+  }
+
+  private Machine loaded(MachineSpec spec, Memory memory, String kept, Steps steps) {
+    QemuMachine machine = start(spec, memory, kept, steps);
     try {
       steps.time("load", machine::load);
       return machine;
@@ -102,11 +129,11 @@ public final class QemuHypervisor implements Hypervisor {
   }
 
   @Override
-  public Machine adopt(String sandbox, int slot, ProcessId process) {
+  public Machine adopt(String sandbox, int slot, MachineSize size, ProcessId process) {
     if (!processes.alive(process)) {
       throw new MachineException("the VMM of %s, process %s, is gone".formatted(sandbox, process));
     }
-    QemuMachine machine = machine(sandbox, slot, process, false);
+    QemuMachine machine = machine(sandbox, slot, process, size);
     machine.connectLater();
     return machine;
   }
@@ -116,8 +143,7 @@ public final class QemuHypervisor implements Hypervisor {
     return sandboxRoot.resolve(sandbox);
   }
 
-  private QemuMachine start(MachineSpec spec, Memory memory, String template, Steps steps) {
-    boolean snapshot = memory == Memory.SNAPSHOT;
+  private QemuMachine start(MachineSpec spec, Memory memory, String kept, Steps steps) {
     ProcessId process;
     try {
       process =
@@ -130,11 +156,11 @@ public final class QemuHypervisor implements Hypervisor {
                           spec.sandbox(),
                           "qemu",
                           QemuArguments.of(spec, memory),
-                          template,
+                          kept,
                           spec.image(),
                           spec.size().memoryMib(),
                           spec.size().vcpus(),
-                          snapshot)));
+                          memory == Memory.OWN)));
     } catch (HelperException e) {
       if (e.code() == HelperException.Code.UNAVAILABLE) {
         // It may have been started before the answer was lost.
@@ -143,14 +169,14 @@ public final class QemuHypervisor implements Hypervisor {
       throw new MachineException("QEMU was not started: " + e.getMessage(), e);
     }
     try {
-      return steps.time("qmp", () -> connect(spec.sandbox(), spec.slot(), process, snapshot));
+      return steps.time("qmp", () -> connect(spec.sandbox(), spec.slot(), process, spec.size()));
     } catch (RuntimeException e) {
       throw undone(spec.slot(), e);
     }
   }
 
-  private QemuMachine connect(String sandbox, int slot, ProcessId process, boolean snapshot) {
-    QemuMachine machine = machine(sandbox, slot, process, snapshot);
+  private QemuMachine connect(String sandbox, int slot, ProcessId process, MachineSize size) {
+    QemuMachine machine = machine(sandbox, slot, process, size);
     try {
       machine.connect(CONNECT);
       return machine;
@@ -159,14 +185,14 @@ public final class QemuHypervisor implements Hypervisor {
     }
   }
 
-  private QemuMachine machine(String sandbox, int slot, ProcessId process, boolean snapshot) {
+  private QemuMachine machine(String sandbox, int slot, ProcessId process, MachineSize size) {
     return new QemuMachine(
         helper,
         processes,
         sandbox,
         slot,
         process,
-        snapshot,
+        size,
         directory(sandbox).resolve("qmp.sock"),
         inJail);
   }

@@ -5,7 +5,7 @@ import dev.cofferdam.kit.client.Guard;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineException;
-import dev.cofferdam.node.machine.MachineSpec;
+import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.ProcessTable;
 import dev.cofferdam.v1.ErrorReason;
@@ -27,6 +27,10 @@ import java.util.function.UnaryOperator;
 final class QemuMachine implements Machine {
   private static final Duration COMMAND = Duration.ofSeconds(10);
   private static final Duration MIGRATION = Duration.ofSeconds(60);
+
+  /** What a slow disk takes of a snapshot in a second. */
+  private static final int MIB_A_SECOND = 32;
+
   private static final Duration RECONNECT = Duration.ofSeconds(5);
   private static final long LOOK_AGAIN_NANOS = 20_000_000;
 
@@ -35,7 +39,7 @@ final class QemuMachine implements Machine {
   private final String sandbox;
   private final int slot;
   private final ProcessId process;
-  private final boolean snapshot;
+  private final MachineSize size;
   private final Path socket;
   private final UnaryOperator<Path> inJail;
 
@@ -44,8 +48,8 @@ final class QemuMachine implements Machine {
 
   private final CompletableFuture<String> ended = new CompletableFuture<>();
 
-  /** The end of a migration in either direction: true for a good one. */
-  private final CompletableFuture<Boolean> migrated = new CompletableFuture<>();
+  /** The end of the migration under way, in either direction: true for a good one. */
+  private volatile CompletableFuture<Boolean> migrated = new CompletableFuture<>();
 
   /** Not done while there is no session. */
   private volatile CompletableFuture<QmpClient> session = new CompletableFuture<>();
@@ -58,7 +62,7 @@ final class QemuMachine implements Machine {
       String sandbox,
       int slot,
       ProcessId process,
-      boolean snapshot,
+      MachineSize size,
       Path socket,
       UnaryOperator<Path> inJail) {
     this.helper = helper;
@@ -66,7 +70,7 @@ final class QemuMachine implements Machine {
     this.sandbox = sandbox;
     this.slot = slot;
     this.process = process;
-    this.snapshot = snapshot;
+    this.size = size;
     this.socket = socket;
     this.inJail = inJail;
     this.guard = new Guard("QEMU of " + sandbox, ErrorReason.ERROR_REASON_NODE_UNAVAILABLE);
@@ -90,7 +94,7 @@ final class QemuMachine implements Machine {
     Thread.ofVirtual().name("qmp-connect").start(this::reconnect);
   }
 
-  /** Reads the template's devices from descriptor 5. */
+  /** Reads the devices from descriptor 5. */
   void load() {
     command(() -> {
       session().execute("migrate-set-capabilities", QemuHypervisor.ignoreShared(), COMMAND);
@@ -120,43 +124,80 @@ final class QemuMachine implements Machine {
     command(() -> session().execute("stop", COMMAND));
   }
 
+  /**
+   * QEMU sends nothing twice from one halt: after a snapshot the guest has to run for an instant
+   * before the next.
+   */
   @Override
-  public void snapshot() {
-    if (!snapshot) {
-      throw new MachineException(sandbox + " was not booted for a snapshot");
-    }
+  public void snapshot(Path target) {
     command(() -> {
-      JsonNode status = session().execute("query-status", COMMAND);
-      if (status.path("running").asBoolean()) {
-        throw new MachineException(sandbox + " runs; a snapshot needs it paused");
+      String status = session().execute("query-status", COMMAND).path("status").asText();
+      if (status.equals("postmigrate")) {
+        session().execute("cont", COMMAND);
+        session().execute("stop", COMMAND);
+      } else if (!status.equals("paused")) {
+        throw new QmpRefusal("it is " + status + "; a snapshot needs it paused");
       }
       session().execute("migrate-set-capabilities", QemuHypervisor.ignoreShared(), COMMAND);
-      session()
+      return session()
           .execute(
               "migrate-set-parameters",
               // Bytes a second: as fast as it goes. The default is for a network.
               QmpClient.arguments().put("max-bandwidth", 100_000_000_000L),
               COMMAND);
-      sendState();
-      return "saved";
     });
+    try {
+      send(target);
+    } catch (QmpException e) {
+      throw failed(e);
+    } catch (IOException e) {
+      throw new MachineException("no snapshot of " + sandbox + ": " + e.getMessage(), e);
+    }
   }
 
-  private void sendState() {
-    Path directory = directory();
-    try (StateReceiver receiver =
-        StateReceiver.open(directory, directory.resolve(MachineSpec.STATE))) {
+  /** Outside the circuit: what fails here is more often the disk than the VMM. */
+  private void send(Path target) throws IOException {
+    CompletableFuture<Boolean> sent = new CompletableFuture<>();
+    migrated = sent;
+    Duration patience = MIGRATION.plusSeconds(size.memoryMib() / MIB_A_SECOND);
+    try (MigrationReceiver receiver =
+        MigrationReceiver.open(directory(), target, (long) size.memoryMib() << 20)) {
+      var _ =
+          sent.thenAccept(good -> {
+            if (!good) {
+              receiver.abort("QEMU did not send all of it");
+            }
+          });
+      begin(sent, receiver);
+      receiver.await(patience);
+      awaitMigration("snapshot");
+      receiver.keep();
+    } finally {
+      // It sees that nobody listens any more. Until then it can neither go on nor send again.
+      settle(sent);
+    }
+  }
+
+  private void begin(CompletableFuture<Boolean> sent, MigrationReceiver receiver) {
+    try {
       session()
           .execute(
               "migrate",
               QmpClient.arguments().put("uri", "unix:" + inJail.apply(receiver.socket())),
               COMMAND);
-      awaitMigration("snapshot");
-      if (receiver.await(MIGRATION) == 0) {
-        throw new QmpException("the state is empty");
-      }
-    } catch (IOException e) {
-      throw new QmpException("the state was not received: " + e.getMessage(), e);
+    } catch (QmpRefusal e) {
+      sent.complete(false);
+      throw e;
+    }
+  }
+
+  private static void settle(CompletableFuture<Boolean> migration) {
+    try {
+      var _ = migration.get(COMMAND.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      // Another failure is the one to tell.
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -207,10 +248,14 @@ final class QemuMachine implements Machine {
         throw refused.get();
       }
     } catch (QmpException e) {
-      throw new MachineException("QEMU of " + sandbox + ": " + e.getMessage(), e);
+      throw failed(e);
     } catch (StatusRuntimeException e) {
       throw new MachineException(String.valueOf(e.getStatus().getDescription()), e);
     }
+  }
+
+  private MachineException failed(QmpException cause) {
+    return new MachineException("QEMU of " + sandbox + ": " + cause.getMessage(), cause);
   }
 
   /** A refusal is an answer: it says nothing against asking again. */

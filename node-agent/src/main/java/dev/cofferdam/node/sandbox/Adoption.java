@@ -113,7 +113,8 @@ final class Adoption {
                 files
                     .readToken(sandbox)
                     .orElseThrow(() -> new MachineException(sandbox + " has no token"));
-            Machine machine = hypervisor.adopt(sandbox, entry.slot(), entry.process());
+            Machine machine =
+                hypervisor.adopt(sandbox, entry.slot(), entry.size(), entry.process());
             Slot slot = slots.adopt(entry.slot());
             Guest guest = guests.connect(slot.link());
             capacity.adopt(entry.size());

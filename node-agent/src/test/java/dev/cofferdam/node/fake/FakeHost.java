@@ -6,6 +6,7 @@ import dev.cofferdam.node.disk.SparseFile;
 import dev.cofferdam.node.image.Image;
 import dev.cofferdam.node.journal.FileJournal;
 import dev.cofferdam.node.machine.MachineSize;
+import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.sandbox.Gateway;
 import dev.cofferdam.node.sandbox.SandboxMaker;
 import dev.cofferdam.node.sandbox.SandboxMetrics;
@@ -53,7 +54,8 @@ public final class FakeHost {
           new FakeHelper(
               kernel, acts, root(), start -> kernel.start(start.slot(), start.sandbox(), () -> {}));
       SandboxFiles files = new SandboxFiles(root(), directory.resolve("tokens"), helper);
-      FakeHypervisor hypervisor = new FakeHypervisor(kernel, acts, root());
+      FakeHypervisor hypervisor =
+          new FakeHypervisor(kernel, acts, root(), directory.resolve("kept"));
       // Slots are maintained when the test says so: what happens and when is then the same in each
       // run.
       slots = new SlotPool(helper, SLOTS, spare, task -> {});
@@ -134,7 +136,7 @@ public final class FakeHost {
   public FakeHost(Path directory) {
     this.directory = directory;
     Image image = new Image("0123456789abcdef", directory.resolve("image"), "quiet", List.of(), 64);
-    this.template = template(directory.resolve("template"), image);
+    this.template = template(directory.resolve("kept").resolve("feedfeedfeedfeed"), image);
   }
 
   /** A node agent on this host, recovered. The one before has to be dead. */
@@ -175,6 +177,8 @@ public final class FakeHost {
       Files.createDirectories(directory);
       Path disk = directory.resolve("disk.ext4");
       SparseFile.create(disk, 64L << 20).close();
+      Files.write(directory.resolve(MachineSpec.RAM), new byte[FakeHypervisor.RAM_BYTES]);
+      Files.writeString(directory.resolve(MachineSpec.STATE), FakeHypervisor.STATE);
       return new Template("feedfeedfeedfeed", directory, image, PREPARED, SparseFile.extents(disk));
     } catch (IOException e) {
       throw new UncheckedIOException(e);

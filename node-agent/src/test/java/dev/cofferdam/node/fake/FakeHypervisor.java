@@ -4,11 +4,11 @@ import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.Isolation;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.Steps;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
@@ -16,14 +16,25 @@ import java.util.concurrent.CompletionStage;
 
 /** Machines that only have a state. */
 public final class FakeHypervisor implements Hypervisor {
+  /** What it writes of a machine's memory. */
+  public static final int RAM_BYTES = 8192;
+
+  /** What it writes of a machine's devices. */
+  public static final String STATE = "state 1";
+
   private final Kernel kernel;
   private final Acts acts;
   private final Path sandboxRoot;
+  private final Path keptRoot;
 
-  public FakeHypervisor(Kernel kernel, Acts acts, Path sandboxRoot) {
+  /**
+   * @param keptRoot where templates and snapshots lie
+   */
+  public FakeHypervisor(Kernel kernel, Acts acts, Path sandboxRoot, Path keptRoot) {
     this.kernel = kernel;
     this.acts = acts;
     this.sandboxRoot = sandboxRoot;
+    this.keptRoot = keptRoot;
   }
 
   @Override
@@ -43,26 +54,40 @@ public final class FakeHypervisor implements Hypervisor {
 
   @Override
   public Machine boot(MachineSpec spec, Steps steps) {
-    return start(spec, false);
+    return start(spec);
   }
 
   @Override
-  public Machine bootForSnapshot(MachineSpec spec, Steps steps) {
-    return start(spec, true);
+  public Machine restore(MachineSpec spec, String kept, Steps steps) {
+    return load(spec, keptRoot.resolve(kept));
   }
 
   @Override
-  public Machine restore(MachineSpec spec, String template, Steps steps) {
-    return start(spec, false);
+  public Machine wake(MachineSpec spec, Steps steps) {
+    return load(spec, directory(spec.sandbox()));
+  }
+
+  private Machine load(MachineSpec spec, Path from) {
+    Machine machine = start(spec);
+    try {
+      if (Files.size(from.resolve(MachineSpec.RAM)) != RAM_BYTES
+          || !Files.readString(from.resolve(MachineSpec.STATE)).equals(STATE)) {
+        throw new IOException("not what this version writes");
+      }
+      return machine;
+    } catch (IOException e) {
+      kernel.kill(spec.slot());
+      throw new MachineException("not loaded: " + e.getMessage(), e);
+    }
   }
 
   @Override
-  public Machine adopt(String sandbox, int slot, ProcessId process) {
+  public Machine adopt(String sandbox, int slot, MachineSize size, ProcessId process) {
     acts.act("machine.adopt");
     if (!kernel.alive(process)) {
       throw new MachineException(process + " is gone");
     }
-    FakeMachine machine = new FakeMachine(sandbox, slot, false);
+    FakeMachine machine = new FakeMachine(sandbox, slot);
     machine.process = process;
     machine.running = true;
     kernel.listen(slot, machine::died);
@@ -74,12 +99,12 @@ public final class FakeHypervisor implements Hypervisor {
     return sandboxRoot.resolve(sandbox);
   }
 
-  private Machine start(MachineSpec spec, boolean snapshot) {
+  private Machine start(MachineSpec spec) {
     acts.act("machine.start");
     if (!Files.isRegularFile(directory(spec.sandbox()).resolve(MachineSpec.DISK))) {
       throw new MachineException("no disk");
     }
-    FakeMachine machine = new FakeMachine(spec.sandbox(), spec.slot(), snapshot);
+    FakeMachine machine = new FakeMachine(spec.sandbox(), spec.slot());
     machine.process = kernel.start(spec.slot(), spec.sandbox(), machine::died);
     return machine;
   }
@@ -87,16 +112,14 @@ public final class FakeHypervisor implements Hypervisor {
   private final class FakeMachine implements Machine {
     private final String sandbox;
     private final int slot;
-    private final boolean snapshot;
     private final CompletableFuture<String> ended = new CompletableFuture<>();
     private ProcessId process = new ProcessId(2, 0);
     private boolean running;
     private volatile boolean letGo;
 
-    FakeMachine(String sandbox, int slot, boolean snapshot) {
+    FakeMachine(String sandbox, int slot) {
       this.sandbox = sandbox;
       this.slot = slot;
-      this.snapshot = snapshot;
     }
 
     @Override
@@ -119,17 +142,28 @@ public final class FakeHypervisor implements Hypervisor {
     }
 
     @Override
-    public void snapshot() {
+    public void snapshot(Path target) {
       acts.act("machine.snapshot");
       alive();
-      if (running || !snapshot) {
-        throw new MachineException(sandbox + " cannot be snapshotted now");
+      if (running) {
+        throw new MachineException(sandbox + " runs");
+      }
+      Path ram = target.resolve(MachineSpec.RAM);
+      Path state = target.resolve(MachineSpec.STATE);
+      if (Files.exists(ram) || Files.exists(state)) {
+        throw new MachineException(target + " is taken");
       }
       try {
-        Files.write(directory(sandbox).resolve(MachineSpec.RAM), new byte[8192]);
-        Files.writeString(directory(sandbox).resolve(MachineSpec.STATE), "state");
+        Files.write(ram, new byte[RAM_BYTES]);
+        Files.writeString(state, STATE);
       } catch (IOException e) {
-        throw new UncheckedIOException(e);
+        try {
+          Files.deleteIfExists(ram);
+          Files.deleteIfExists(state);
+        } catch (IOException left) {
+          e.addSuppressed(left);
+        }
+        throw new MachineException("not kept: " + e.getMessage(), e);
       }
     }
 

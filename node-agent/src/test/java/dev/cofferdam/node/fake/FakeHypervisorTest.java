@@ -2,19 +2,27 @@ package dev.cofferdam.node.fake;
 
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.HypervisorContract;
+import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.ProcessTable;
+import dev.cofferdam.node.machine.Small;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.io.TempDir;
 
 class FakeHypervisorTest extends HypervisorContract {
   private final Kernel kernel = new Kernel();
   @TempDir Path directory;
+  @TempDir Path small;
 
   @Override
   protected Hypervisor hypervisor() {
     kernel.createSlot(1);
     kernel.createSlot(2);
-    return new FakeHypervisor(kernel, new Acts(), directory);
+    return new FakeHypervisor(kernel, new Acts(), directory.resolve("s"), directory.resolve("k"));
   }
 
   @Override
@@ -28,5 +36,27 @@ class FakeHypervisorTest extends HypervisorContract {
   }
 
   @Override
-  protected void publish(Path source, String template) {}
+  protected void publish(Path source, String name) throws IOException {
+    Path target = Files.createDirectories(directory.resolve("k").resolve(name));
+    for (String file : List.of(MachineSpec.RAM, MachineSpec.STATE)) {
+      if (Files.exists(source.resolve(file))) {
+        Files.copy(source.resolve(file), target.resolve(file));
+      }
+    }
+  }
+
+  @Override
+  protected byte[] ofAnotherVersion(byte[] state) {
+    return "state 2".getBytes(StandardCharsets.UTF_8);
+  }
+
+  @Override
+  protected Path fullDirectory() throws IOException {
+    return Small.directory(small);
+  }
+
+  @AfterEach
+  void unmount() {
+    Small.unmount(small);
+  }
 }

@@ -70,7 +70,7 @@ class HelperClientTest {
     assertThat(request())
         .contains(
             "\"args\":{\"slot\":2,\"sandbox\":\"sb-x\",\"driver\":\"qemu\",\"template\":\"t\",\"image\":\"i\","
-                + "\"memory_mib\":512,\"vcpus\":1,\"snapshot\":true,\"args\":[\"-S\"]}");
+                + "\"memory_mib\":512,\"vcpus\":1,\"own\":true,\"args\":[\"-S\"]}");
   }
 
   @Test

@@ -7,15 +7,22 @@ import dev.cofferdam.node.disk.SparseFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** What every hypervisor does alike. */
 public abstract class HypervisorContract {
   private static final String A = "sb-aaaaaaaaaaaaaaaaaaaa";
   private static final String B = "sb-bbbbbbbbbbbbbbbbbbbb";
-  private static final String TEMPLATE = "feedfeedfeedfeed";
+  protected static final MachineSize SIZE = new MachineSize(1, 128, 64);
+  private static final String KEPT = "feedfeedfeedfeed";
+  private static final String AGAIN = "beefbeefbeefbeef";
+
+  @TempDir Path work;
 
   private final Steps steps = new Steps(System::nanoTime);
 
@@ -27,8 +34,16 @@ public abstract class HypervisorContract {
   /** Ends the VMM in a slot as the kernel would. */
   protected abstract void kill(int slot);
 
-  /** Puts a snapshot's files where restores of the template find them. */
-  protected abstract void publish(Path directory, String template) throws IOException;
+  /** Puts a snapshot's files, those that are there, where restores of that name find them. */
+  protected abstract void publish(Path directory, String name) throws IOException;
+
+  /** A state as another version of the same hypervisor would have written it. */
+  protected abstract byte[] ofAnotherVersion(byte[] state);
+
+  /**
+   * A directory on a file system without room for a snapshot; skips the test where there is none.
+   */
+  protected abstract Path fullDirectory() throws IOException;
 
   @AfterEach
   void killAll() {
@@ -66,40 +81,168 @@ public abstract class HypervisorContract {
     Machine machine = hypervisor.boot(spec(hypervisor, A, 1), steps);
     machine.resume();
     machine.close();
-    Machine again = hypervisor.adopt(A, 1, machine.process());
+    Machine again = hypervisor.adopt(A, 1, SIZE, machine.process());
     again.pause();
     again.resume();
     kill(1);
     assertThat(again.ended().toCompletableFuture().get(10, TimeUnit.SECONDS)).isNotEmpty();
-    assertThatThrownBy(() -> hypervisor.adopt(A, 1, machine.process()))
+    assertThatThrownBy(() -> hypervisor.adopt(A, 1, SIZE, machine.process()))
         .isInstanceOf(MachineException.class);
   }
 
   @Test
-  void aSnapshotRestores() throws IOException {
+  void aMachineIsKeptWhileItLivesAndGoesOn() throws IOException {
     Hypervisor hypervisor = hypervisor();
-    Machine source = hypervisor.bootForSnapshot(spec(hypervisor, A, 1), steps);
+    Machine source = hypervisor.boot(spec(hypervisor, A, 1), steps);
     source.resume();
-    assertThatThrownBy(source::snapshot).isInstanceOf(MachineException.class);
+    Path first = target("first");
+    assertThatThrownBy(() -> source.snapshot(first)).isInstanceOf(MachineException.class);
+    assertThat(first).isEmptyDirectory();
     source.pause();
-    source.snapshot();
-    source.stop();
-    assertThat(hypervisor.directory(A).resolve(MachineSpec.RAM)).isNotEmptyFile();
-    assertThat(hypervisor.directory(A).resolve(MachineSpec.STATE)).isNotEmptyFile();
-    publish(hypervisor.directory(A), TEMPLATE);
+    source.snapshot(first);
+    assertKept(first);
+    // Twice from one halt, and again after it ran.
+    source.snapshot(target("second"));
+    source.resume();
+    source.pause();
+    source.snapshot(target("third"));
+    source.resume();
+    assertThat(processes().alive(source.process())).isTrue();
 
-    Machine clone = hypervisor.restore(spec(hypervisor, B, 2), TEMPLATE, steps);
-    clone.resume();
-    assertThat(processes().alive(clone.process())).isTrue();
-    clone.stop();
+    publish(first, KEPT);
+    assertRuns(hypervisor.restore(spec(hypervisor, B, 2), KEPT, steps));
   }
 
   @Test
-  void onlyAMachineMadeForItIsSnapshotted() throws IOException {
+  void manyComeOutOfOneSnapshotAndEachCanBeKept() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    publish(kept(hypervisor, A, 1), KEPT);
+
+    Machine one = hypervisor.restore(spec(hypervisor, A, 1), KEPT, steps);
+    Machine two = hypervisor.restore(spec(hypervisor, B, 2), KEPT, steps);
+    one.resume();
+    two.resume();
+    two.pause();
+    two.snapshot(target("of-a-clone"));
+    publish(work.resolve("of-a-clone"), AGAIN);
+    two.stop();
+    assertThat(processes().alive(one.process())).isTrue();
+    assertRuns(hypervisor.restore(spec(hypervisor, B, 2), AGAIN, steps));
+  }
+
+  @Test
+  void aMachineSleepsInItsOwnDirectoryAndWakesAsOftenAsItLikes() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    MachineSpec spec = spec(hypervisor, A, 1);
+    Path own = hypervisor.directory(A);
+    Machine machine = hypervisor.boot(spec, steps);
+    machine.resume();
+    for (int night = 0; night < 3; night++) {
+      machine.pause();
+      machine.snapshot(own);
+      machine.stop();
+      machine = hypervisor.wake(spec, steps);
+      machine.resume();
+      // What it is made of is its own now; nobody else needs the names.
+      Files.delete(own.resolve(MachineSpec.RAM));
+      Files.delete(own.resolve(MachineSpec.STATE));
+    }
+    assertRuns(machine);
+  }
+
+  /** Back in place: the same slot, the same directory, what was kept. */
+  @Test
+  void aMachineGoesBackToWhatWasKept() throws IOException {
     Hypervisor hypervisor = hypervisor();
     Machine machine = hypervisor.boot(spec(hypervisor, A, 1), steps);
-    assertThatThrownBy(machine::snapshot).isInstanceOf(MachineException.class);
+    machine.resume();
+    machine.pause();
+    machine.snapshot(target("kept"));
+    publish(work.resolve("kept"), KEPT);
+    machine.resume();
     machine.stop();
+    for (int again = 0; again < 2; again++) {
+      assertRuns(hypervisor.restore(spec(hypervisor, A, 1), KEPT, steps));
+    }
+  }
+
+  @Test
+  void whatIsBrokenOrOfAnotherVersionIsRefusedAndNothingRuns() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    Path good = kept(hypervisor, A, 1);
+    Path half = copy(good, "half");
+    Path state = half.resolve(MachineSpec.STATE);
+    byte[] bytes = Files.readAllBytes(state);
+    Files.write(state, Arrays.copyOf(bytes, bytes.length / 2));
+    Path rubbish = copy(good, "rubbish");
+    Files.write(rubbish.resolve(MachineSpec.STATE), new byte[bytes.length]);
+    Path alien = copy(good, "alien");
+    Files.write(alien.resolve(MachineSpec.STATE), ofAnotherVersion(bytes));
+    Path without = copy(good, "without");
+    Files.delete(without.resolve(MachineSpec.RAM));
+
+    Path shorter = copy(good, "shorter");
+    byte[] ram = Files.readAllBytes(shorter.resolve(MachineSpec.RAM));
+    Files.write(shorter.resolve(MachineSpec.RAM), Arrays.copyOf(ram, ram.length / 2));
+
+    for (Path broken : List.of(half, rubbish, alien, without, shorter)) {
+      String name = String.valueOf(broken.getFileName());
+      publish(broken, name);
+      MachineSpec spec = spec(hypervisor, B, 2);
+      assertThatThrownBy(() -> hypervisor.restore(spec, name, steps))
+          .as(name)
+          .isInstanceOf(MachineException.class);
+
+      for (String file : List.of(MachineSpec.RAM, MachineSpec.STATE)) {
+        Files.deleteIfExists(hypervisor.directory(B).resolve(file));
+        if (Files.exists(broken.resolve(file))) {
+          Files.copy(broken.resolve(file), hypervisor.directory(B).resolve(file));
+        }
+      }
+      assertThatThrownBy(() -> hypervisor.wake(spec, steps))
+          .as(name)
+          .isInstanceOf(MachineException.class);
+      assertThat(hypervisor.directory(B).resolve(MachineSpec.STATE))
+          .as("not changed by a wake that fails")
+          .hasSameBinaryContentAs(broken.resolve(MachineSpec.STATE));
+    }
+    // The slot is free.
+    publish(good, KEPT);
+    assertRuns(hypervisor.restore(spec(hypervisor, B, 2), KEPT, steps));
+  }
+
+  @Test
+  void whatDoesNotFitIsNotKeptAndTheMachineGoesOn() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    Machine machine = hypervisor.boot(spec(hypervisor, A, 1), steps);
+    machine.resume();
+    machine.pause();
+    Path full = fullDirectory();
+    assertThatThrownBy(() -> machine.snapshot(full)).isInstanceOf(MachineException.class);
+    assertThat(full.resolve(MachineSpec.RAM)).doesNotExist();
+    assertThat(full.resolve(MachineSpec.STATE)).doesNotExist();
+    machine.resume();
+    machine.pause();
+    machine.snapshot(target("roomy"));
+    assertKept(work.resolve("roomy"));
+    machine.resume();
+    assertRuns(machine);
+  }
+
+  @Test
+  void nothingIsWrittenOverAndADeadMachineIsNotKept() throws Exception {
+    Hypervisor hypervisor = hypervisor();
+    Machine machine = hypervisor.boot(spec(hypervisor, A, 1), steps);
+    Path taken = target("taken");
+    Files.writeString(taken.resolve(MachineSpec.STATE), "another's");
+    assertThatThrownBy(() -> machine.snapshot(taken)).isInstanceOf(MachineException.class);
+    assertThat(taken.resolve(MachineSpec.STATE)).hasContent("another's");
+    assertThat(taken.resolve(MachineSpec.RAM)).doesNotExist();
+
+    kill(1);
+    machine.ended().toCompletableFuture().get(10, TimeUnit.SECONDS);
+    assertThatThrownBy(() -> machine.snapshot(target("dead"))).isInstanceOf(MachineException.class);
+    assertThat(work.resolve("dead")).isEmptyDirectory();
   }
 
   @Test
@@ -112,6 +255,40 @@ public abstract class HypervisorContract {
     hypervisor.boot(spec, steps).stop();
   }
 
+  private Path kept(Hypervisor hypervisor, String sandbox, int slot) throws IOException {
+    Machine source = hypervisor.boot(spec(hypervisor, sandbox, slot), steps);
+    source.resume();
+    source.pause();
+    Path target = target("kept-of-" + sandbox);
+    source.snapshot(target);
+    source.stop();
+    return target;
+  }
+
+  private Path target(String name) throws IOException {
+    return Files.createDirectory(work.resolve(name));
+  }
+
+  private Path copy(Path source, String name) throws IOException {
+    Path target = target(name);
+    for (String file : List.of(MachineSpec.RAM, MachineSpec.STATE)) {
+      Files.copy(source.resolve(file), target.resolve(file));
+    }
+    return target;
+  }
+
+  private static void assertKept(Path target) {
+    assertThat(target.resolve(MachineSpec.RAM)).isNotEmptyFile();
+    assertThat(target.resolve(MachineSpec.STATE)).isNotEmptyFile();
+  }
+
+  private void assertRuns(Machine machine) {
+    machine.resume();
+    assertThat(processes().alive(machine.process())).isTrue();
+    machine.stop();
+    assertThat(processes().alive(machine.process())).isFalse();
+  }
+
   protected static MachineSpec spec(Hypervisor hypervisor, String sandbox, int slot)
       throws IOException {
     Path directory = Files.createDirectories(hypervisor.directory(sandbox));
@@ -119,6 +296,6 @@ public abstract class HypervisorContract {
     if (!Files.exists(disk)) {
       SparseFile.create(disk, 64L << 20).close();
     }
-    return new MachineSpec(sandbox, slot, "0123456789abcdef", new MachineSize(1, 128, 64), "quiet");
+    return new MachineSpec(sandbox, slot, "0123456789abcdef", SIZE, "quiet");
   }
 }

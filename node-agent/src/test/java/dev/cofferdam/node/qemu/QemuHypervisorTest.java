@@ -18,12 +18,15 @@ import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.ProcessTable;
+import dev.cofferdam.node.machine.Small;
 import dev.cofferdam.node.machine.Steps;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Consumer;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -32,6 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** The driver against the real QEMU. */
 class QemuHypervisorTest extends HypervisorContract {
   @TempDir Path directory;
+  @TempDir Path small;
   private RealQemu qemu;
 
   @BeforeEach
@@ -57,10 +61,33 @@ class QemuHypervisorTest extends HypervisorContract {
   }
 
   @Override
-  protected void publish(Path source, String template) throws IOException {
-    Path target = Files.createDirectories(directory.resolve("t").resolve(template));
-    Files.copy(source.resolve("ram"), target.resolve("ram"));
-    Files.copy(source.resolve("state"), target.resolve("state"));
+  protected void publish(Path source, String name) throws IOException {
+    Path target = Files.createDirectories(directory.resolve("t").resolve(name));
+    for (String file : List.of(MachineSpec.RAM, MachineSpec.STATE)) {
+      if (Files.exists(source.resolve(file))) {
+        Files.copy(source.resolve(file), target.resolve(file));
+      }
+    }
+  }
+
+  /** The machine's type comes first, after its length. */
+  @Override
+  protected byte[] ofAnotherVersion(byte[] state) {
+    String type = new String(state, 13, state[12], StandardCharsets.US_ASCII);
+    byte[] other = state.clone();
+    assertThat(type).startsWith("pc-i440fx-");
+    other[12 + state[12]]++;
+    return other;
+  }
+
+  @Override
+  protected Path fullDirectory() throws IOException {
+    return Small.directory(small);
+  }
+
+  @AfterEach
+  void unmount() {
+    Small.unmount(small);
   }
 
   @Test
@@ -69,7 +96,7 @@ class QemuHypervisorTest extends HypervisorContract {
     Machine machine = hypervisor.boot(spec(hypervisor, "sb-busy", 1), new Steps(System::nanoTime));
     machine.close();
     signal("STOP", machine);
-    Machine again = hypervisor.adopt("sb-busy", 1, machine.process());
+    Machine again = hypervisor.adopt("sb-busy", 1, SIZE, machine.process());
     assertThat(again.ended().toCompletableFuture()).isNotDone();
     signal("CONT", machine);
     again.resume();

@@ -7,6 +7,7 @@ import dev.cofferdam.node.fake.Acts;
 import dev.cofferdam.node.fake.FakeHelper;
 import dev.cofferdam.node.fake.Kernel;
 import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.ProcessTable;
 import java.io.BufferedReader;
@@ -86,7 +87,7 @@ class QemuMachineTest {
             sandbox,
             1,
             process,
-            false,
+            new MachineSize(1, 128, 64),
             directory.resolve("qmp.sock"),
             path -> path);
     machine.connect(PATIENCE);

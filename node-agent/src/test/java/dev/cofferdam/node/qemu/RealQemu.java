@@ -32,11 +32,7 @@ final class RealQemu {
   ProcessId start(VmmStart start) {
     Path directory = sandboxes.resolve(start.sandbox());
     List<String> command = new ArrayList<>(List.of("/bin/sh", "-c"));
-    Path template = templates.resolve(start.template());
-    command.add(
-        start.template().isEmpty()
-            ? "exec \"$@\""
-            : "exec 4<>\"%s/ram\" 5<\"%s/state\"; exec \"$@\"".formatted(template, template));
+    command.add(opened(start, directory) + "exec \"$@\"");
     command.add("qemu");
     command.add(BINARY.toString());
     List<String> arguments = new ArrayList<>(start.arguments());
@@ -65,6 +61,19 @@ final class RealQemu {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  private String opened(VmmStart start, Path directory) {
+    if (start.own()) {
+      return "exec 5<\"%s/state\" || exit 1; ".formatted(directory);
+    }
+    if (start.template().isEmpty()) {
+      return "";
+    }
+    Path kept = templates.resolve(start.template());
+    // Reading and writing would make the file.
+    return "exec 5<\"%s/state\" 4<\"%s/ram\" || exit 1; exec 4<>\"%s/ram\"; "
+        .formatted(kept, kept, kept);
   }
 
   /** As node-helper tells it. */

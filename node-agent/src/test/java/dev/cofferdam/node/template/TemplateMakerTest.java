@@ -48,7 +48,7 @@ class TemplateMakerTest {
     maker =
         new TemplateMaker(
             helper,
-            new FakeHypervisor(kernel, acts, sandboxes),
+            new FakeHypervisor(kernel, acts, sandboxes, directory.resolve("templates")),
             // One slot is enough: the clone follows the machine that it is of.
             new SlotPool(helper, 1, 0, task -> {}),
             new SandboxFiles(sandboxes, directory.resolve("tokens"), helper),
