@@ -1,15 +1,15 @@
 package dev.cofferdam.broker;
 
+import static dev.cofferdam.broker.Refused.assertEgressRefused;
 import static dev.cofferdam.broker.Refused.assertRefused;
+import static dev.cofferdam.broker.Refused.egressReason;
 import static dev.cofferdam.broker.TestBroker.VALUE;
 import static dev.cofferdam.broker.TestBroker.put;
 import static dev.cofferdam.broker.TestBroker.use;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import com.google.protobuf.Any;
 import com.google.protobuf.ByteString;
-import com.google.rpc.ErrorInfo;
 import dev.cofferdam.broker.TestBroker.Attached;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
 import dev.cofferdam.internal.v1.CreateGrantsResponse;
@@ -27,7 +27,6 @@ import dev.cofferdam.v1.SecretBinding;
 import dev.cofferdam.v1.Verdict;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
-import io.grpc.protobuf.StatusProto;
 import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Duration;
@@ -57,10 +56,7 @@ class MaterialiseTest extends BrokerTest {
   private void assertDenied(
       Attached attached, MaterializeRequest.Builder request, EgressReason reason) {
     int before = uses(attached).size();
-    assertThatThrownBy(() -> materialise(request))
-        .isInstanceOfSatisfying(
-            StatusRuntimeException.class,
-            e -> assertThat(egressReason(e)).isEqualTo(reason.name().substring(14)));
+    assertEgressRefused(() -> materialise(request), reason);
     List<AuditEvent> added = uses(attached).subList(before, uses(attached).size());
     assertThat(added).hasSize(request.getUsesCount());
     assertThat(added)
@@ -68,23 +64,6 @@ class MaterialiseTest extends BrokerTest {
           assertThat(event.getVerdict()).isEqualTo(Verdict.VERDICT_DENIED);
           assertThat(event.getReason()).isEqualTo(reason);
         });
-  }
-
-  private static String egressReason(StatusRuntimeException e) {
-    try {
-      com.google.rpc.Status status = StatusProto.fromThrowable(e);
-      if (status == null) {
-        throw new AssertionError("no details in " + e);
-      }
-      for (Any detail : status.getDetailsList()) {
-        if (detail.is(ErrorInfo.class)) {
-          return detail.unpack(ErrorInfo.class).getMetadataOrDefault("egress_reason", "");
-        }
-      }
-      return "";
-    } catch (com.google.protobuf.InvalidProtocolBufferException impossible) {
-      throw new AssertionError(impossible);
-    }
   }
 
   @Test

@@ -3,11 +3,16 @@ package dev.cofferdam.broker;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.google.protobuf.Any;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.rpc.ErrorInfo;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
 import java.util.Optional;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 
@@ -31,5 +36,30 @@ public final class Refused {
     assertThatThrownBy(call)
         .isInstanceOfSatisfying(
             Refusal.class, e -> assertThat(e.reason()).as(e.getMessage()).isEqualTo(reason));
+  }
+
+  /** A materialisation, with the reason that the gateway tells the guest and the audit. */
+  public static void assertEgressRefused(ThrowingCallable call, EgressReason reason) {
+    assertThatThrownBy(call)
+        .isInstanceOfSatisfying(
+            StatusRuntimeException.class,
+            e -> assertThat("EGRESS_REASON_" + egressReason(e)).isEqualTo(reason.name()));
+  }
+
+  static String egressReason(StatusRuntimeException e) {
+    try {
+      com.google.rpc.Status status = StatusProto.fromThrowable(e);
+      if (status == null) {
+        throw new AssertionError("no details in " + e);
+      }
+      for (Any detail : status.getDetailsList()) {
+        if (detail.is(ErrorInfo.class)) {
+          return detail.unpack(ErrorInfo.class).getMetadataOrDefault("egress_reason", "");
+        }
+      }
+      return "";
+    } catch (InvalidProtocolBufferException impossible) {
+      throw new AssertionError(impossible);
+    }
   }
 }

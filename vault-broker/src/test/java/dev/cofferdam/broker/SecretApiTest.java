@@ -11,6 +11,7 @@ import dev.cofferdam.kit.call.TokenHashes;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.DeleteSecretRequest;
 import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.ForkMode;
 import dev.cofferdam.v1.ListSecretsRequest;
 import dev.cofferdam.v1.ListSecretsResponse;
 import dev.cofferdam.v1.ListTokensRequest;
@@ -205,6 +206,40 @@ class SecretApiTest extends BrokerTest {
         () -> secrets.narrowSecret(NarrowSecretRequest.newBuilder().setName("api-key").build()),
         INVALID,
         ErrorReason.ERROR_REASON_BINDING_INVALID);
+  }
+
+  @Test
+  void theForkModeIsShownDropsByDefaultAndIsOnlyNarrowedWithoutTheValue() {
+    var secrets = broker.secrets(broker.secretsToken("forks"));
+    assertThat(secrets.putSecret(put("plain", VALUE).build()).getForkMode())
+        .isEqualTo(ForkMode.FORK_MODE_DROP);
+    Secret inherited =
+        secrets.putSecret(put("api-key", VALUE).setForkMode(ForkMode.FORK_MODE_INHERIT).build());
+    assertThat(inherited.getForkMode()).isEqualTo(ForkMode.FORK_MODE_INHERIT);
+    NarrowSecretRequest.Builder narrow =
+        NarrowSecretRequest.newBuilder()
+            .setName("api-key")
+            .addAllBindings(inherited.getBindingsList());
+    assertThat(secrets.narrowSecret(narrow.build()).getForkMode())
+        .isEqualTo(ForkMode.FORK_MODE_INHERIT);
+    Secret dropped =
+        secrets.narrowSecret(narrow.clearBindings().setForkMode(ForkMode.FORK_MODE_DROP).build());
+    assertThat(dropped.getBindingsList()).isEqualTo(inherited.getBindingsList());
+    assertThat(secrets.listSecrets(ListSecretsRequest.getDefaultInstance()).getSecretsList())
+        .extracting(Secret::getForkMode)
+        .containsOnly(ForkMode.FORK_MODE_DROP);
+    assertRefused(
+        () -> secrets.narrowSecret(narrow.setForkMode(ForkMode.FORK_MODE_INHERIT).build()),
+        INVALID,
+        ErrorReason.ERROR_REASON_BINDING_WIDENED);
+    assertRefused(
+        () -> secrets.narrowSecret(narrow.setForkModeValue(9).build()),
+        INVALID,
+        ErrorReason.ERROR_REASON_INVALID_ARGUMENT);
+    assertRefused(
+        () -> secrets.putSecret(put("ninth", VALUE).setForkModeValue(9).build()),
+        INVALID,
+        ErrorReason.ERROR_REASON_INVALID_ARGUMENT);
   }
 
   private static NarrowSecretRequest narrow(SecretBinding.Builder binding) {

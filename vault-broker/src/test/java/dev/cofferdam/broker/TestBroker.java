@@ -303,7 +303,8 @@ public final class TestBroker implements AutoCloseable {
   }
 
   public String nextSlot() {
-    return "100.80.1." + counter.incrementAndGet();
+    int number = counter.incrementAndGet();
+    return "100.80.%d.%d".formatted(1 + number / 256, number % 256);
   }
 
   public static PutSecretRequest.Builder put(String name, String value) {

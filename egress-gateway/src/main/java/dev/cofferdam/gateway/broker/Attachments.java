@@ -43,6 +43,9 @@ final class Attachments {
         from.getGrant(),
         from.getSecret(),
         PlaceholderHash.of(from.getPlaceholderSha256().toByteArray()),
+        from.getInheritedSha256List().stream()
+            .map(hash -> PlaceholderHash.of(hash.toByteArray()))
+            .collect(Collectors.toUnmodifiableSet()),
         from.getBindingsList().stream().map(Attachments::binding).toList(),
         from.getWeak());
   }

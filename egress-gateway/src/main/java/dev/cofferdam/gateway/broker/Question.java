@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway.broker;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.internal.v1.MaterializeRequest;
@@ -37,7 +38,8 @@ public record Question(
     for (Use use : uses) {
       request.addUses(
           PlaceholderUse.newBuilder()
-              .setPlaceholderSha256(ByteString.copyFrom(use.grant().placeholder().bytes()))
+              .setPlaceholderSha256(
+                  ByteString.copyFrom(PlaceholderHash.of(use.placeholder()).bytes()))
               .setTarget(use.target().toString())
               .setOccurrences(use.occurrences()));
     }

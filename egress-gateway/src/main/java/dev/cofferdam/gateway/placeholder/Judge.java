@@ -10,6 +10,7 @@ import dev.cofferdam.gateway.http.Header;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.policy.Host;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,25 +27,32 @@ public final class Judge {
   private final Map<PlaceholderHash, Grant> grants;
 
   public Judge(List<Grant> grants) {
-    Map<PlaceholderHash, Grant> byHash = new LinkedHashMap<>();
+    Map<PlaceholderHash, Grant> byHash = new HashMap<>();
+    grants.forEach(grant -> grant.inherited().forEach(hash -> byHash.put(hash, grant)));
     grants.forEach(grant -> byHash.put(grant.placeholder(), grant));
     this.grants = Map.copyOf(byHash);
   }
 
   private record Place(String placeholder, boolean plain, Target target) {}
 
+  /** What a cap on occurrences is for, by whatever placeholders stand for the grant. */
+  private record Capped(Grant grant, Target target) {}
+
   /** Judges all of a request but its body. */
   public Judgement judge(RequestHead head, Host.Name host, boolean tls) {
     List<Place> places = places(head);
     Map<Use, Integer> counts = new LinkedHashMap<>();
+    Map<Capped, Integer> sums = new HashMap<>();
     for (Place place : places) {
       Optional<Grant> grant = granted(place.placeholder());
       Optional<Judgement.Refuse> refusal = refuse(place, grant, host, tls);
       if (refusal.isPresent()) {
         return refusal.get();
       }
-      grant.ifPresent(
-          g -> counts.merge(new Use(g, place.placeholder(), place.target(), 1), 1, Integer::sum));
+      grant.ifPresent(g -> {
+        counts.merge(new Use(g, place.placeholder(), place.target(), 1), 1, Integer::sum);
+        sums.merge(new Capped(g, place.target()), 1, Integer::sum);
+      });
     }
     List<Use> uses = new ArrayList<>();
     for (Map.Entry<Use, Integer> entry : counts.entrySet()) {
@@ -55,11 +63,12 @@ public final class Judge {
               .mapToInt(Binding::occurrences)
               .max()
               .orElse(0);
-      if (entry.getValue() > most || counts.size() > MAX_USES) {
+      int stands = sums.getOrDefault(new Capped(use.grant(), use.target()), 0);
+      if (stands > most || counts.size() > MAX_USES) {
         return new Judgement.Refuse(
             EGRESS_REASON_PLACEHOLDER_TOO_OFTEN,
             "the placeholder of '%s' stands %d times in %s, allowed are %d"
-                .formatted(use.grant().secret(), entry.getValue(), use.target(), most),
+                .formatted(use.grant().secret(), stands, use.target(), most),
             use.grant().secret(),
             use.target());
       }

@@ -5,6 +5,7 @@ import dev.cofferdam.broker.audit.AuditTexts;
 import dev.cofferdam.broker.policy.Policies;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.ForkMode;
 import dev.cofferdam.v1.Secret;
 import dev.cofferdam.v1.Token;
 import io.grpc.stub.StreamObserver;
@@ -39,6 +40,11 @@ final class Answers {
         .setCreateTime(timestamp(secret.createTime()))
         .setUpdateTime(timestamp(secret.updateTime()))
         .setEtag(secret.etag())
+        .setForkMode(
+            switch (secret.forkMode()) {
+              case DROP -> ForkMode.FORK_MODE_DROP;
+              case INHERIT -> ForkMode.FORK_MODE_INHERIT;
+            })
         .build();
   }
 

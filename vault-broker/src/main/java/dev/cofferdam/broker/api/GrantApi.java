@@ -27,6 +27,7 @@ import dev.cofferdam.v1.ErrorReason;
 import io.grpc.stub.StreamObserver;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 
 /** {@code cofferdam.internal.v1.GrantService}, for the scheduler with its caller's token. */
 final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
@@ -54,7 +55,12 @@ final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
             request.getSandbox(),
             request.getNode(),
             request.getEpoch(),
-            request.getSecretsList().stream().map(SandboxGrants.Wish::of).toList());
+            request.getSecretsList().stream().map(SandboxGrants.Wish::of).toList(),
+            request.hasOrigin()
+                ? Optional.of(
+                    new SandboxGrants.Origin(
+                        request.getOrigin().getSandbox(), request.getOrigin().getGeneration()))
+                : Optional.empty());
     Granted granted = grants.create(tenant.tenant(), wanted, request.getPolicy());
     CreateGrantsResponse.Builder answer =
         CreateGrantsResponse.newBuilder()

@@ -3,6 +3,7 @@ package dev.cofferdam.broker.api;
 import static dev.cofferdam.broker.api.Answers.answer;
 import static dev.cofferdam.broker.api.Answers.message;
 
+import dev.cofferdam.broker.catalog.ForkMode;
 import dev.cofferdam.broker.catalog.Secret;
 import dev.cofferdam.broker.catalog.Secrets;
 import dev.cofferdam.broker.policy.Binding;
@@ -25,6 +26,7 @@ import io.grpc.stub.StreamObserver;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.List;
+import java.util.Optional;
 
 /** {@code cofferdam.v1.SecretService}: values go in and never come out. */
 final class SecretApi extends SecretServiceGrpc.SecretServiceImplBase {
@@ -59,7 +61,11 @@ final class SecretApi extends SecretServiceGrpc.SecretServiceImplBase {
     PutSecretRequest put = request.message();
     Secrets.Draft draft =
         new Secrets.Draft(
-            put.getName(), bindings(put.getBindingsList()), put.getWeak(), put.getReplace());
+            put.getName(),
+            bindings(put.getBindingsList()),
+            put.getWeak(),
+            forkMode(put.getForkMode()).orElse(ForkMode.DROP),
+            put.getReplace());
     return message(secrets.put(caller.tenant(), draft, request.value(), caller.tokenId()));
   }
 
@@ -85,7 +91,8 @@ final class SecretApi extends SecretServiceGrpc.SecretServiceImplBase {
                 caller.tenant(),
                 request.getName(),
                 request.getEtag(),
-                bindings(request.getBindingsList()),
+                new Secrets.Narrowing(
+                    bindings(request.getBindingsList()), forkMode(request.getForkMode())),
                 caller.tokenId())));
   }
 
@@ -116,6 +123,18 @@ final class SecretApi extends SecretServiceGrpc.SecretServiceImplBase {
 
   private static List<Binding> bindings(List<SecretBinding> bindings) {
     return bindings.stream().map(Policies::of).toList();
+  }
+
+  private static Optional<ForkMode> forkMode(dev.cofferdam.v1.ForkMode mode) {
+    return switch (mode) {
+      case FORK_MODE_UNSPECIFIED -> Optional.empty();
+      case FORK_MODE_DROP -> Optional.of(ForkMode.DROP);
+      case FORK_MODE_INHERIT -> Optional.of(ForkMode.INHERIT);
+      case UNRECOGNIZED ->
+          throw new Refusal(
+              ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+              "the fork mode is one that is not known here, expected drop or inherit");
+    };
   }
 
   private static String after(String pageToken) {

@@ -14,6 +14,7 @@ import java.util.UUID;
  * @param version of the value, from 1
  * @param revision rises with every change of this record
  * @param weak its value may be shorter than 16 bytes
+ * @param forkMode what becomes of its placeholders in copies of a sandbox
  */
 public record Secret(
     UUID id,
@@ -23,6 +24,7 @@ public record Secret(
     long version,
     long revision,
     boolean weak,
+    ForkMode forkMode,
     List<Binding> bindings,
     Instant createTime,
     Instant updateTime) {

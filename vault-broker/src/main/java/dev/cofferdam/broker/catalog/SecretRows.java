@@ -19,7 +19,7 @@ import java.util.UUID;
 /** The rows of secrets. */
 public final class SecretRows {
   private static final String COLUMNS =
-      "id, value, tenant, name, version, revision, weak, create_time, update_time";
+      "id, value, tenant, name, version, revision, weak, fork_mode, create_time, update_time";
 
   private SecretRows() {}
 
@@ -79,7 +79,7 @@ public final class SecretRows {
 
   static void insert(Tx tx, Secret secret) throws SQLException {
     tx.update(
-        "insert into secret (" + COLUMNS + ") values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into secret (" + COLUMNS + ") values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         secret.id(),
         secret.value(),
         secret.tenant(),
@@ -87,6 +87,7 @@ public final class SecretRows {
         secret.version(),
         secret.revision(),
         secret.weak(),
+        secret.forkMode().text(),
         secret.createTime(),
         secret.updateTime());
     insertBindings(tx, secret);
@@ -94,12 +95,13 @@ public final class SecretRows {
 
   static void update(Tx tx, Secret secret) throws SQLException {
     tx.update(
-        "update secret set value = ?, version = ?, revision = ?, weak = ?, update_time = ? where id"
-            + " = ?",
+        "update secret set value = ?, version = ?, revision = ?, weak = ?, fork_mode = ?,"
+            + " update_time = ? where id = ?",
         secret.value(),
         secret.version(),
         secret.revision(),
         secret.weak(),
+        secret.forkMode().text(),
         secret.updateTime(),
         secret.id());
     tx.update("delete from secret_binding where secret = ?", secret.id());
@@ -187,6 +189,7 @@ public final class SecretRows {
       long version,
       long revision,
       boolean weak,
+      ForkMode forkMode,
       Instant createTime,
       Instant updateTime) {
     static Head read(ResultSet row) throws SQLException {
@@ -198,13 +201,24 @@ public final class SecretRows {
           row.getLong("version"),
           row.getLong("revision"),
           row.getBoolean("weak"),
+          ForkMode.of(row.getString("fork_mode")),
           Tx.instant(row, "create_time"),
           Tx.instant(row, "update_time"));
     }
 
     Secret with(List<Binding> bindings) {
       return new Secret(
-          id, value, tenant, name, version, revision, weak, bindings, createTime, updateTime);
+          id,
+          value,
+          tenant,
+          name,
+          version,
+          revision,
+          weak,
+          forkMode,
+          bindings,
+          createTime,
+          updateTime);
     }
   }
 }

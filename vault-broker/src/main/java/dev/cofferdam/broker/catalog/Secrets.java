@@ -61,8 +61,8 @@ public final class Secrets {
      */
     void checkBindings(Tx tx, Secret wanted) throws SQLException;
 
-    /** Bindings or version changed. */
-    void changed(Tx tx, UUID secret) throws SQLException;
+    /** Bindings, fork mode or version changed. */
+    void changed(Tx tx, Secret present) throws SQLException;
 
     /** Every grant of it ends. */
     void deleted(Tx tx, UUID secret) throws SQLException;
@@ -84,7 +84,8 @@ public final class Secrets {
   }
 
   /** A secret as its owner wants it, without the value. */
-  public record Draft(String name, List<Binding> bindings, boolean weak, boolean replace) {
+  public record Draft(
+      String name, List<Binding> bindings, boolean weak, ForkMode forkMode, boolean replace) {
     public Draft {
       var _ = SecretRules.checkName(name);
       bindings = Binding.checked(bindings);
@@ -102,7 +103,7 @@ public final class Secrets {
     Instant now = clock.instant();
     Secret planned =
         present
-            .map(old -> nextValue(old, draft.bindings(), draft.weak()))
+            .map(old -> nextValue(old, draft.bindings(), draft.weak(), draft.forkMode()))
             .orElseGet(() ->
                 new Secret(
                     UUID.randomUUID(),
@@ -112,6 +113,7 @@ public final class Secrets {
                     1,
                     1,
                     draft.weak(),
+                    draft.forkMode(),
                     draft.bindings(),
                     now,
                     now));
@@ -126,21 +128,43 @@ public final class Secrets {
             .orElseThrow(() -> notFound(name));
     checkEtag(present, etag);
     SecretRules.checkValue(value, present.weak());
-    Secret planned = nextValue(present, present.bindings(), present.weak());
+    Secret planned = nextValue(present, present.bindings(), present.weak(), present.forkMode());
     return store(planned, Optional.of(present), value, "rotated", actor);
   }
 
-  /** Takes bindings away; never adds to them. */
-  public Secret narrow(
-      String tenant, String name, String etag, List<Binding> bindings, String actor) {
-    List<Binding> wanted = Binding.checked(bindings);
+  /**
+   * What is to be left of a secret's use.
+   *
+   * @param bindings empty, where a fork mode is given: as they are
+   * @param forkMode empty: as it is
+   */
+  public record Narrowing(List<Binding> bindings, Optional<ForkMode> forkMode) {
+    public Narrowing {
+      bindings = bindings.isEmpty() && forkMode.isPresent() ? List.of() : Binding.checked(bindings);
+    }
+
+    private Secret of(Secret present, Instant now) {
+      List<Binding> left = bindings.isEmpty() ? present.bindings() : bindings;
+      Bindings.checkNarrower(present.bindings(), left);
+      ForkMode mode = forkMode.orElse(present.forkMode());
+      if (mode == ForkMode.INHERIT && present.forkMode() == ForkMode.DROP) {
+        throw new Refusal(
+            ErrorReason.ERROR_REASON_BINDING_WIDENED,
+            "copies inherit no placeholder of the secret %s; widening needs the value again"
+                .formatted(present.name()));
+      }
+      return next(present, present.value(), present.version(), left, present.weak(), mode, now);
+    }
+  }
+
+  /** Takes bindings or inheritance away; never adds to them. */
+  public Secret narrow(String tenant, String name, String etag, Narrowing narrowing, String actor) {
     return change(
         tenant,
         name,
         (tx, present) -> {
           checkEtag(present, etag);
-          Bindings.checkNarrower(present.bindings(), wanted);
-          return next(present, present.value(), present.version(), wanted, present.weak());
+          return narrowing.of(present, clock.instant());
         },
         "narrowed",
         actor);
@@ -221,7 +245,7 @@ public final class Secrets {
             }
             SecretRows.update(tx, planned);
             SecretRows.garbage(tx, present.get().key(), clock.instant().plus(REPLACED));
-            dependents.changed(tx, planned.id());
+            dependents.changed(tx, planned);
           } else {
             SecretRows.insert(tx, planned);
           }
@@ -243,17 +267,25 @@ public final class Secrets {
               .orElseThrow(() -> notFound(name));
       Secret changed = next.apply(tx, present);
       SecretRows.update(tx, changed);
-      dependents.changed(tx, changed.id());
+      dependents.changed(tx, changed);
       audit.append(tx, List.of(row(changed, what, actor)));
       return changed;
     });
   }
 
-  private Secret nextValue(Secret old, List<Binding> bindings, boolean weak) {
-    return next(old, UUID.randomUUID(), old.version() + 1, bindings, weak);
+  private Secret nextValue(Secret old, List<Binding> bindings, boolean weak, ForkMode forkMode) {
+    return next(
+        old, UUID.randomUUID(), old.version() + 1, bindings, weak, forkMode, clock.instant());
   }
 
-  private Secret next(Secret old, UUID value, long version, List<Binding> bindings, boolean weak) {
+  private static Secret next(
+      Secret old,
+      UUID value,
+      long version,
+      List<Binding> bindings,
+      boolean weak,
+      ForkMode forkMode,
+      Instant now) {
     return new Secret(
         old.id(),
         value,
@@ -262,9 +294,10 @@ public final class Secrets {
         version,
         old.revision() + 1,
         weak,
+        forkMode,
         bindings,
         old.createTime(),
-        clock.instant());
+        now);
   }
 
   private AuditRow row(Secret secret, String what, String actor) {

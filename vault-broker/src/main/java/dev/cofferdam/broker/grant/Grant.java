@@ -11,6 +11,9 @@ import java.util.UUID;
  * The right of one sandbox to use one secret by one placeholder.
  *
  * @param secret may be deleted: then the grant is revoked
+ * @param env the variable that holds the placeholder
+ * @param inherited the hashes of further placeholders that stand for it, those of the sandbox that
+ *     this one is a copy of; at most {@value #MAX_INHERITED}
  */
 record Grant(
     String id,
@@ -18,22 +21,42 @@ record Grant(
     long generation,
     UUID secret,
     String secretName,
+    String env,
     ByteString placeholderHash,
+    List<ByteString> inherited,
     boolean revoked) {
-  private static final String COLUMNS =
-      "id, sandbox, generation, secret, secret_name, placeholder_sha256, revoked";
+  /** A gateway has to be told of them in one message, with those of all other secrets. */
+  static final int MAX_INHERITED = 256;
 
-  static void insert(Tx tx, Grant grant, String env) throws SQLException {
+  private static final String COLUMNS =
+      "id, sandbox, generation, secret, secret_name, env, placeholder_sha256, inherited, revoked";
+
+  Grant {
+    inherited = List.copyOf(inherited);
+  }
+
+  /** Whether a placeholder stands for it. */
+  boolean answersTo(ByteString hash) {
+    return placeholderHash.equals(hash) || inherited.contains(hash);
+  }
+
+  Grant inheriting(List<ByteString> hashes) {
+    return new Grant(
+        id, sandbox, generation, secret, secretName, env, placeholderHash, hashes, revoked);
+  }
+
+  static void insert(Tx tx, Grant grant) throws SQLException {
     tx.update(
-        "insert into secret_grant (" + COLUMNS + ", env) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into secret_grant (" + COLUMNS + ") values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         grant.id(),
         grant.sandbox(),
         grant.generation(),
         grant.secret(),
         grant.secretName(),
+        grant.env(),
         grant.placeholderHash().toByteArray(),
-        grant.revoked(),
-        env);
+        grant.inherited().stream().map(ByteString::toByteArray).toArray(byte[][]::new),
+        grant.revoked());
   }
 
   static List<Grant> live(Tx tx, Sandbox sandbox) throws SQLException {
@@ -44,6 +67,15 @@ record Grant(
         Grant::of,
         sandbox.id(),
         sandbox.generation());
+  }
+
+  /** Those of one generation, revoked ones too. */
+  static List<Grant> ofGeneration(Tx tx, String sandbox, long generation) throws SQLException {
+    return tx.list(
+        "select " + COLUMNS + " from secret_grant where sandbox = ? and generation = ? order by id",
+        Grant::of,
+        sandbox,
+        generation);
   }
 
   /** All of these sandboxes, revoked ones too, held against change until the transaction ends. */
@@ -63,6 +95,17 @@ record Grant(
     tx.update("update secret_grant set revoked = true where sandbox = ? and not revoked", sandbox);
   }
 
+  /** No grant of the secret answers to an inherited placeholder any more. */
+  static void disinherit(Tx tx, UUID secret) throws SQLException {
+    // In the order in which others lock them.
+    tx.list(
+        "select id from secret_grant where secret = ? and inherited <> '{}' order by id for update",
+        row -> row.getString(1),
+        secret);
+    tx.update(
+        "update secret_grant set inherited = '{}' where secret = ? and inherited <> '{}'", secret);
+  }
+
   private static Grant of(ResultSet row) throws SQLException {
     return new Grant(
         row.getString("id"),
@@ -70,7 +113,9 @@ record Grant(
         row.getLong("generation"),
         row.getObject("secret", UUID.class),
         row.getString("secret_name"),
+        row.getString("env"),
         ByteString.copyFrom(row.getBytes("placeholder_sha256")),
+        Tx.bytes(row, "inherited").stream().map(ByteString::copyFrom).toList(),
         row.getBoolean("revoked"));
   }
 }

@@ -4,7 +4,7 @@ import com.google.protobuf.ByteString;
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.audit.AuditRow;
 import dev.cofferdam.broker.ca.CertificateAuthority;
-import dev.cofferdam.broker.ca.LineageRoot;
+import dev.cofferdam.broker.catalog.ForkMode;
 import dev.cofferdam.broker.catalog.Secret;
 import dev.cofferdam.broker.catalog.SecretRows;
 import dev.cofferdam.broker.catalog.Secrets;
@@ -21,6 +21,7 @@ import java.security.SecureRandom;
 import java.sql.SQLException;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -67,36 +68,24 @@ public final class Grants implements Secrets.Dependents {
   }
 
   /**
-   * Grants to a new sandbox under a new lineage. For one that is known, new placeholders and a new
-   * ticket take the place of the old, which are dead from the commit on.
+   * Grants to a new sandbox, under a new lineage or, where it is a copy, its origin's. For one that
+   * is known, new placeholders and a new ticket take the place of the old, which are dead from the
+   * commit on.
    */
   public Granted create(String tenant, SandboxGrants wanted, EgressPolicy policy) {
     Policy checked = Policies.of(policy);
     return database.transact(tx -> {
+      Optional<Sandbox> origin = origin(tx, tenant, wanted);
       Optional<Sandbox> known = Sandbox.lock(tx, wanted.sandbox());
       Sandbox sandbox =
           known.isPresent()
-              ? again(tx, known.get(), tenant, wanted, policy)
-              : begin(tx, tenant, wanted, policy);
+              ? again(tx, known.get(), tenant, wanted, policy, origin)
+              : begin(tx, tenant, wanted, policy, origin);
       Map<String, String> placeholders = new LinkedHashMap<>();
       List<AuditRow> rows = new ArrayList<>();
-      for (SandboxGrants.Wish wish : wanted.wishes()) {
-        Secret secret = granted(tx, tenant, wish);
-        checked.checkAgainst(secret.bindings());
-        String placeholder = tokens.placeholder();
-        Grant.insert(
-            tx,
-            new Grant(
-                tokens.id("gr-"),
-                sandbox.id(),
-                sandbox.generation(),
-                secret.id(),
-                secret.name(),
-                ByteString.copyFrom(RandomTokens.hash(placeholder)),
-                false),
-            wish.env());
-        placeholders.put(wish.env(), placeholder);
-        rows.add(withSecret(sandbox, secret.name(), "granted as $" + wish.env()));
+      for (Grant grant : grants(tx, sandbox, wanted, checked, placeholders)) {
+        Grant.insert(tx, grant);
+        rows.add(withSecret(sandbox, grant, wanted));
       }
       rows.add(
           Records.change(
@@ -209,8 +198,11 @@ public final class Grants implements Secrets.Dependents {
   }
 
   @Override
-  public void changed(Tx tx, UUID secret) throws SQLException {
-    var _ = Places.changed(tx, Places.liveWithSecret(tx, secret));
+  public void changed(Tx tx, Secret present) throws SQLException {
+    if (present.forkMode() == ForkMode.DROP) {
+      Grant.disinherit(tx, present.id());
+    }
+    var _ = Places.changed(tx, Places.liveWithSecret(tx, present.id()));
     tx.afterCommit(news::raise);
   }
 
@@ -226,9 +218,50 @@ public final class Grants implements Secrets.Dependents {
     tx.afterCommit(news::raise);
   }
 
-  private Sandbox begin(Tx tx, String tenant, SandboxGrants wanted, EgressPolicy policy)
+  private static Optional<Sandbox> origin(Tx tx, String tenant, SandboxGrants wanted)
       throws SQLException {
-    LineageRoot root = lineages.begin(tx, tenant);
+    return wanted.origin().isPresent()
+        ? Optional.of(Copies.origin(tx, tenant, wanted.origin().get()))
+        : Optional.empty();
+  }
+
+  /** Fresh ones for all wishes. */
+  private List<Grant> grants(
+      Tx tx, Sandbox sandbox, SandboxGrants wanted, Policy policy, Map<String, String> placeholders)
+      throws SQLException {
+    Map<UUID, Secret> secrets = new HashMap<>();
+    List<Grant> own = new ArrayList<>();
+    for (SandboxGrants.Wish wish : wanted.wishes()) {
+      Secret secret = granted(tx, sandbox.tenant(), wish);
+      policy.checkAgainst(secret.bindings());
+      secrets.put(secret.id(), secret);
+      String placeholder = tokens.placeholder();
+      placeholders.put(wish.env(), placeholder);
+      own.add(
+          new Grant(
+              tokens.id("gr-"),
+              sandbox.id(),
+              sandbox.generation(),
+              secret.id(),
+              secret.name(),
+              wish.env(),
+              ByteString.copyFrom(RandomTokens.hash(placeholder)),
+              List.of(),
+              false));
+    }
+    if (wanted.origin().isEmpty()) {
+      return own;
+    }
+    SandboxGrants.Origin origin = wanted.origin().get();
+    return Copies.inherit(
+        own, secrets, Grant.ofGeneration(tx, origin.sandbox(), origin.generation()));
+  }
+
+  private Sandbox begin(
+      Tx tx, String tenant, SandboxGrants wanted, EgressPolicy policy, Optional<Sandbox> origin)
+      throws SQLException {
+    String lineage =
+        origin.isPresent() ? origin.get().lineage() : lineages.begin(tx, tenant).lineage();
     int inserted =
         tx.update(
             "insert into sandbox (id, tenant, lineage, generation, epoch, node, policy,"
@@ -236,7 +269,7 @@ public final class Grants implements Secrets.Dependents {
                 + " on conflict do nothing",
             wanted.sandbox(),
             tenant,
-            root.lineage(),
+            lineage,
             wanted.epoch(),
             wanted.node(),
             policy.toByteArray(),
@@ -249,9 +282,20 @@ public final class Grants implements Secrets.Dependents {
   }
 
   private Sandbox again(
-      Tx tx, Sandbox known, String tenant, SandboxGrants wanted, EgressPolicy policy)
+      Tx tx,
+      Sandbox known,
+      String tenant,
+      SandboxGrants wanted,
+      EgressPolicy policy,
+      Optional<Sandbox> origin)
       throws SQLException {
     live(Optional.of(known).filter(found -> found.tenant().equals(tenant)), known.id());
+    if (origin.isPresent() && !origin.get().lineage().equals(known.lineage())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+          "sandbox %s is of another lineage than %s and so no copy of it"
+              .formatted(known.id(), origin.get().id()));
+    }
     checkEpoch(known, wanted.epoch());
     Grant.revokeOf(tx, known.id());
     var _ = Places.detached(tx, Places.live(tx, known.id()));
@@ -283,9 +327,22 @@ public final class Grants implements Secrets.Dependents {
         .toList();
   }
 
-  private AuditRow withSecret(Sandbox sandbox, String secret, String message) {
-    AuditRow row = Records.change(clock.instant(), sandbox.tenant(), sandbox.id(), message);
-    return new AuditRow(row.tenant(), row.event().toBuilder().setSecret(secret).build());
+  private AuditRow withSecret(Sandbox sandbox, Grant grant, SandboxGrants wanted) {
+    String inherited =
+        grant.inherited().isEmpty()
+            ? ""
+            : ", answers to %d inherited from %s"
+                .formatted(
+                    grant.inherited().size(),
+                    wanted.origin().map(SandboxGrants.Origin::sandbox).orElse(""));
+    AuditRow row =
+        Records.change(
+            clock.instant(),
+            sandbox.tenant(),
+            sandbox.id(),
+            "granted as $" + grant.env() + inherited);
+    return new AuditRow(
+        row.tenant(), row.event().toBuilder().setSecret(grant.secretName()).build());
   }
 
   /** Another tenant's sandbox is as unknown as one that never was. */

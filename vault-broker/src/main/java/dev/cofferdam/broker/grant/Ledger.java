@@ -14,6 +14,7 @@ import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.v1.EgressReason;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -61,7 +62,7 @@ record Ledger(
       if (reason.isPresent()) {
         denials.add(new Denial(found, grant.map(Grant::secretName).orElse(""), reason.get()));
       } else {
-        releases.add(new Release(found, secret(grant).orElseThrow().key()));
+        releases.add(release(found, grant.orElseThrow()));
       }
     }
     return denials.isEmpty()
@@ -93,13 +94,34 @@ record Ledger(
     }
     return Bindings.refuse(
         secret.get().bindings(),
-        new Use(request.host(), target.get(), found.occurrences(), request.tls()));
+        new Use(
+            request.host(),
+            target.get(),
+            occurrences(request, grant.get(), target.get()),
+            request.tls()));
   }
 
+  /** In one target, by whatever placeholders stand for the grant: the cap is the value's. */
+  private static int occurrences(MaterialiseRequest request, Grant grant, Target target) {
+    long sum =
+        request.uses().stream()
+            .filter(use -> grant.answersTo(use.placeholderHash()))
+            .filter(use -> use.knownTarget().filter(target::equals).isPresent())
+            .mapToLong(Found::occurrences)
+            .sum();
+    return (int) Math.min(sum, Integer.MAX_VALUE);
+  }
+
+  /** The latest that answers to it: an older one may have inherited the same. */
   private Optional<Grant> grant(Sandbox sandbox, ByteString hash) {
     return grants.getOrDefault(sandbox.id(), List.of()).stream()
-        .filter(grant -> grant.placeholderHash().equals(hash))
-        .findFirst();
+        .filter(grant -> grant.answersTo(hash))
+        .max(Comparator.comparingLong(Grant::generation));
+  }
+
+  private Release release(Found found, Grant grant) {
+    boolean inherited = !grant.placeholderHash().equals(found.placeholderHash());
+    return new Release(found, secret(Optional.of(grant)).orElseThrow().key(), inherited);
   }
 
   private Optional<Secret> secret(Optional<Grant> grant) {

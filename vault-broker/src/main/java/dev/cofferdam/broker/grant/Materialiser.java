@@ -143,6 +143,7 @@ public final class Materialiser implements AutoCloseable {
                       released.tenant(),
                       event(request, release.found(), release.key().name(), time)
                           .setVerdict(Verdict.VERDICT_ALLOWED)
+                          .setMessage(release.inherited() ? "by an inherited placeholder" : "")
                           .build()))
               .toList();
       case Outcome.Refused refused ->

@@ -7,8 +7,12 @@ import java.util.List;
 
 /** What was decided of one materialisation: all of it or nothing. */
 sealed interface Outcome {
-  /** One use that is allowed, and where its value lies. */
-  record Release(Found found, SecretKey key) {}
+  /**
+   * One use that is allowed, and where its value lies.
+   *
+   * @param inherited by a placeholder of the sandbox that this one is a copy of
+   */
+  record Release(Found found, SecretKey key, boolean inherited) {}
 
   /**
    * One use that is refused.

@@ -7,6 +7,7 @@ import dev.cofferdam.v1.SecretReference;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
 
@@ -17,8 +18,10 @@ import java.util.regex.Pattern;
  * @param node the node's instance
  * @param epoch of the assignment to the node
  * @param wishes at most {@value #MAX_SECRETS}, each environment variable once
+ * @param origin what the sandbox is a copy of; empty for one that is none
  */
-public record SandboxGrants(String sandbox, String node, long epoch, List<Wish> wishes) {
+public record SandboxGrants(
+    String sandbox, String node, long epoch, List<Wish> wishes, Optional<Origin> origin) {
   public static final int MAX_SECRETS = 64;
 
   private static final Pattern SANDBOX = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}");
@@ -51,6 +54,22 @@ public record SandboxGrants(String sandbox, String node, long epoch, List<Wish> 
     }
   }
 
+  /**
+   * A sandbox as it was in one generation of its placeholders.
+   *
+   * @param generation at least 1
+   */
+  public record Origin(String sandbox, long generation) {
+    public Origin {
+      checkSandbox(sandbox);
+      if (generation < 1) {
+        throw invalid(
+            "the origin's generation is %s, expected 1 to 2^63-1"
+                .formatted(Long.toUnsignedString(generation)));
+      }
+    }
+  }
+
   public SandboxGrants {
     wishes = List.copyOf(wishes);
     checkSandbox(sandbox);
@@ -58,6 +77,9 @@ public record SandboxGrants(String sandbox, String node, long epoch, List<Wish> 
     checkEpoch(epoch);
     if (wishes.size() > MAX_SECRETS) {
       throw invalid("%d secrets, expected at most %d".formatted(wishes.size(), MAX_SECRETS));
+    }
+    if (origin.map(Origin::sandbox).filter(sandbox::equals).isPresent()) {
+      throw invalid("sandbox %s is given as a copy of itself".formatted(sandbox));
     }
     Set<String> variables = new HashSet<>();
     for (Wish wish : wishes) {

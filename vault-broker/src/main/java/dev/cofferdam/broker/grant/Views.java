@@ -50,6 +50,7 @@ final class Views {
         .setGrant(grant.id())
         .setSecret(secret.name())
         .setPlaceholderSha256(grant.placeholderHash())
+        .addAllInheritedSha256(grant.inherited())
         .addAllBindings(secret.bindings().stream().map(Views::binding).toList())
         .setWeak(secret.weak())
         .build();

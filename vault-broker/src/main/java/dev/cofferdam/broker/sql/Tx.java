@@ -77,6 +77,12 @@ public final class Tx {
     return List.of((String[]) array.getArray());
   }
 
+  /** A {@code bytea[]} as a list. */
+  public static List<byte[]> bytes(ResultSet row, String column) throws SQLException {
+    Array array = row.getArray(column);
+    return List.of((byte[][]) array.getArray());
+  }
+
   public static Instant instant(ResultSet row, String column) throws SQLException {
     return row.getTimestamp(column).toInstant();
   }
@@ -102,6 +108,7 @@ public final class Tx {
         case Instant instant -> statement.setObject(i + 1, instant.atOffset(ZoneOffset.UTC));
         case List<?> texts ->
             statement.setArray(i + 1, connection.createArrayOf("text", texts.toArray()));
+        case byte[][] bytes -> statement.setArray(i + 1, connection.createArrayOf("bytea", bytes));
         case Object other -> statement.setObject(i + 1, other);
       }
     }

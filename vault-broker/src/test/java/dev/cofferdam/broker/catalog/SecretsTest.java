@@ -61,7 +61,7 @@ class SecretsTest {
     public void checkBindings(Tx tx, Secret wanted) {}
 
     @Override
-    public void changed(Tx tx, UUID secret) {}
+    public void changed(Tx tx, Secret present) {}
 
     @Override
     public void deleted(Tx tx, UUID secret) {}
@@ -72,7 +72,10 @@ class SecretsTest {
         Binding.of(List.of(HostPattern.parse("api.example.com")), List.of(), 1, false);
     try (SecretValue value = value(text)) {
       return secrets.put(
-          "acme", new Secrets.Draft("api-key", List.of(binding), false, replace), value, "tk-1");
+          "acme",
+          new Secrets.Draft("api-key", List.of(binding), false, ForkMode.DROP, replace),
+          value,
+          "tk-1");
     }
   }
 
