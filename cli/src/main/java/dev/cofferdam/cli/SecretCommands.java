@@ -3,6 +3,7 @@ package dev.cofferdam.cli;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
 import dev.cofferdam.v1.DeleteSecretRequest;
+import dev.cofferdam.v1.ForkMode;
 import dev.cofferdam.v1.ListSecretsRequest;
 import dev.cofferdam.v1.ListSecretsResponse;
 import dev.cofferdam.v1.PutSecretRequest;
@@ -89,6 +90,20 @@ final class SecretCommands {
     @Option(names = "--weak", description = "Accept a value under 16 bytes.")
     private boolean weak;
 
+    /** What the options take; lower case, as all others. */
+    private enum Fork {
+      drop,
+      inherit
+    }
+
+    @Option(
+        names = "--fork",
+        paramLabel = "drop|inherit",
+        description =
+            "What becomes of its placeholder in processes of a fork, or of a sandbox made from a"
+                + " snapshot: it is dead there, or works there too. Default: drop.")
+    private Fork fork = Fork.drop;
+
     @Option(names = "--replace", description = "Replace value and bindings of one that exists.")
     private boolean replace;
 
@@ -115,6 +130,11 @@ final class SecretCommands {
                                 .setOccurrences(occurrences)
                                 .setCleartext(cleartext))
                         .setWeak(weak)
+                        .setForkMode(
+                            switch (fork) {
+                              case drop -> ForkMode.FORK_MODE_DROP;
+                              case inherit -> ForkMode.FORK_MODE_INHERIT;
+                            })
                         .setReplace(replace)
                         .build());
         context.out().printf("%s version %d%n", stored.getName(), stored.getVersion());
@@ -167,7 +187,7 @@ final class SecretCommands {
     @Override
     public Integer call() throws StatusException {
       try (Connections connections = context.connections().get()) {
-        Table table = new Table("SECRET", "VERSION", "UPDATED", "HOSTS", "TARGETS");
+        Table table = new Table("SECRET", "VERSION", "UPDATED", "FORK", "HOSTS", "TARGETS");
         String page = "";
         do {
           ListSecretsResponse answer =
@@ -188,6 +208,7 @@ final class SecretCommands {
                 secret.getName(),
                 Long.toString(secret.getVersion()),
                 SandboxCommands.time(secret.getUpdateTime()),
+                secret.getForkMode() == ForkMode.FORK_MODE_INHERIT ? "inherit" : "drop",
                 String.join(",", binding.getHostsList()),
                 String.join(",", binding.getTargetsList())));
       }

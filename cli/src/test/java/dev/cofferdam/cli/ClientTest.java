@@ -9,6 +9,7 @@ import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
+import dev.cofferdam.v1.ForkMode;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.RegisterTokenRequest;
 import dev.cofferdam.v1.SandboxEvent;
@@ -284,6 +285,22 @@ final class ClientTest {
         .as("one newline is the file's, a second would be the value's")
         .isEqualTo(ByteString.copyFromUtf8("of-a-file-1234567\n"));
     assertThat(the(mesh.secrets, "b").getValue().toStringUtf8()).isEqualTo("typed-äöü-123456");
+  }
+
+  @Test
+  void copiesInheritASecretsPlaceholderOnlyWhereItWasSaid() {
+    stdin = "sk-0123456789abcdef";
+    assertThat(type("secret", "put", "a", "--host", "h.example.com")).isZero();
+    assertThat(type("secret", "put", "b", "--host", "h.example.com", "--fork", "inherit")).isZero();
+    assertThat(type("secret", "put", "c", "--host", "h.example.com", "--fork", "always"))
+        .isEqualTo(2);
+    assertThat(the(mesh.secrets, "a").getForkMode()).isEqualTo(ForkMode.FORK_MODE_DROP);
+    assertThat(the(mesh.secrets, "b").getForkMode()).isEqualTo(ForkMode.FORK_MODE_INHERIT);
+    assertThat(mesh.secrets).containsOnlyKeys("a", "b");
+    assertThat(type("secret", "ls")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8))
+        .containsPattern("a .* drop +h.example.com")
+        .containsPattern("b .* inherit +h.example.com");
   }
 
   @Test

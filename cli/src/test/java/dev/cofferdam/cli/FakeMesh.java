@@ -14,6 +14,8 @@ import dev.cofferdam.v1.ListAuditEventsRequest;
 import dev.cofferdam.v1.ListAuditEventsResponse;
 import dev.cofferdam.v1.ListSandboxesRequest;
 import dev.cofferdam.v1.ListSandboxesResponse;
+import dev.cofferdam.v1.ListSecretsRequest;
+import dev.cofferdam.v1.ListSecretsResponse;
 import dev.cofferdam.v1.ListTokensRequest;
 import dev.cofferdam.v1.ListTokensResponse;
 import dev.cofferdam.v1.PutSecretRequest;
@@ -176,6 +178,21 @@ final class FakeMesh implements Connections {
               .setValue(ByteString.copyFrom(request.getValue().toByteArray()))
               .build());
       answer(answer, Secret.newBuilder().setName(request.getName()).setVersion(1).build());
+    }
+
+    @Override
+    public void listSecrets(
+        ListSecretsRequest request, StreamObserver<ListSecretsResponse> answer) {
+      ListSecretsResponse.Builder page = ListSecretsResponse.newBuilder();
+      for (PutSecretRequest put : secrets.values()) {
+        page.addSecrets(
+            Secret.newBuilder()
+                .setName(put.getName())
+                .setVersion(1)
+                .setForkMode(put.getForkMode())
+                .addAllBindings(put.getBindingsList()));
+      }
+      answer(answer, page.build());
     }
   }
 
