@@ -34,6 +34,7 @@ import java.net.InetSocketAddress;
 import java.security.cert.CertificateEncodingException;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -58,6 +59,10 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   private final Server server;
   private long sequence;
   volatile boolean away;
+
+  /** What values are refused with. */
+  volatile Optional<Refusal> refusal = Optional.empty();
+
   volatile boolean keepsReports = true;
 
   /** What happens while the gateway waits for the values. */
@@ -195,6 +200,10 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   public void materialize(MaterializeRequest request, StreamObserver<MaterializeResponse> out) {
     if (away) {
       out.onError(Status.UNAVAILABLE.asRuntimeException());
+      return;
+    }
+    if (refusal.isPresent()) {
+      out.onError(Refusals.toStatus(refusal.get()));
       return;
     }
     materialised.add(request);

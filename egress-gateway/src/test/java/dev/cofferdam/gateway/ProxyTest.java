@@ -2,11 +2,15 @@ package dev.cofferdam.gateway;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.EgressReason;
+import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.Verdict;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Base64;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -104,6 +108,23 @@ final class ProxyTest {
     }
     assertThat(harness.upstream.connections.get() - before).isLessThanOrEqualTo(1);
     assertThat(harness.upstream.received).hasSize(2);
+  }
+
+  @Test
+  void whileTheGrantIsSuspendedTheGuestIsToldSoAndTheRestGoesOn() throws Exception {
+    harness.broker.refusal =
+        Optional.of(new Refusal(ErrorReason.ERROR_REASON_GRANT_SUSPENDED, "the node is lost"));
+    try {
+      Answer answer = get("/held", "Authorization: Bearer " + Harness.PLACEHOLDER);
+      assertThat(answer.status()).isEqualTo(503);
+      assertThat(answer.reason()).isEqualTo("grant_suspended");
+      assertThat(harness.upstream.received).isEmpty();
+      assertThat(harness.broker.event(e -> e.getPath().equals("/held")).getReason())
+          .isEqualTo(EgressReason.EGRESS_REASON_GRANT_SUSPENDED);
+      assertThat(get("/plain").status()).isEqualTo(200);
+    } finally {
+      harness.broker.refusal = Optional.empty();
+    }
   }
 
   @Test

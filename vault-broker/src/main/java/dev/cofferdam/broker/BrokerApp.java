@@ -11,6 +11,7 @@ import dev.cofferdam.broker.catalog.Secrets;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.Grants;
 import dev.cofferdam.broker.grant.Materialiser;
+import dev.cofferdam.broker.grant.Nodes;
 import dev.cofferdam.broker.grant.Retention;
 import dev.cofferdam.broker.sealed.KeysetFile;
 import dev.cofferdam.broker.sealed.SealedStore;
@@ -101,6 +102,7 @@ public final class BrokerApp implements AutoCloseable {
     Signal news = new Signal();
     Tokens tokens = new Tokens(database, clock);
     Grants grants = new Grants(database, audit, authority, news, clock, random);
+    Nodes nodes = new Nodes(database, audit, config.slotPrefixes().keySet(), clock);
     Attachments attachments =
         new Attachments(database, audit, authority, config.slotPrefixes(), news, clock, random);
     Materialiser materialiser = parts.add(new Materialiser(database, audit, values, clock));
@@ -110,6 +112,7 @@ public final class BrokerApp implements AutoCloseable {
     MeshApi meshApi =
         new MeshApi(
             grants,
+            nodes,
             attachments,
             materialiser,
             new Reports(database, audit, clock),

@@ -15,6 +15,10 @@ final class MaterialiseFailures {
           ERROR_REASON_SECRET_NOT_FOUND,
           ERROR_REASON_ATTACHMENT_NOT_FOUND ->
           new UpstreamException(EgressReason.EGRESS_REASON_GRANT_REVOKED, "the grant was revoked");
+      case ERROR_REASON_GRANT_SUSPENDED ->
+          new UpstreamException(
+              EgressReason.EGRESS_REASON_GRANT_SUSPENDED,
+              "the grant is out of use while the node is away");
       case ERROR_REASON_BINDING_INVALID ->
           new UpstreamException(
               EgressReason.EGRESS_REASON_PLACEHOLDER_HOST_NOT_BOUND,

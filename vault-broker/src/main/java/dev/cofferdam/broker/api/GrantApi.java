@@ -5,6 +5,7 @@ import static dev.cofferdam.broker.api.Answers.answer;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.Granted;
 import dev.cofferdam.broker.grant.Grants;
+import dev.cofferdam.broker.grant.Nodes;
 import dev.cofferdam.broker.grant.SandboxGrants;
 import dev.cofferdam.broker.tenant.Token;
 import dev.cofferdam.internal.v1.CreateGrantsRequest;
@@ -17,6 +18,8 @@ import dev.cofferdam.internal.v1.IssueTicketResponse;
 import dev.cofferdam.internal.v1.Placeholder;
 import dev.cofferdam.internal.v1.RevokeGrantsRequest;
 import dev.cofferdam.internal.v1.RevokeGrantsResponse;
+import dev.cofferdam.internal.v1.SuspendGrantsRequest;
+import dev.cofferdam.internal.v1.SuspendGrantsResponse;
 import dev.cofferdam.internal.v1.UpdatePolicyRequest;
 import dev.cofferdam.internal.v1.UpdatePolicyResponse;
 import dev.cofferdam.kit.call.Caller;
@@ -34,11 +37,13 @@ final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
   private static final Duration ACKNOWLEDGE = Duration.ofSeconds(5);
 
   private final Grants grants;
+  private final Nodes nodes;
   private final Attachments attachments;
   private final TokenVerifier tokens;
 
-  GrantApi(Grants grants, Attachments attachments, TokenVerifier tokens) {
+  GrantApi(Grants grants, Nodes nodes, Attachments attachments, TokenVerifier tokens) {
     this.grants = grants;
+    this.nodes = nodes;
     this.attachments = attachments;
     this.tokens = tokens;
   }
@@ -120,6 +125,13 @@ final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
             .setAttachTicket(
                 grants.issueTicket(request.getSandbox(), request.getNode(), request.getEpoch()))
             .build());
+  }
+
+  @Override
+  public void suspendGrants(
+      SuspendGrantsRequest request, StreamObserver<SuspendGrantsResponse> observer) {
+    int sandboxes = nodes.suspend(request.getNode(), request.getSuspended());
+    answer(observer, SuspendGrantsResponse.newBuilder().setSandboxes(sandboxes).build());
   }
 
   @Override

@@ -4,6 +4,7 @@ import dev.cofferdam.broker.audit.Reports;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.Grants;
 import dev.cofferdam.broker.grant.Materialiser;
+import dev.cofferdam.broker.grant.Nodes;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
 import dev.cofferdam.internal.v1.DropReportServiceGrpc;
 import dev.cofferdam.internal.v1.GrantServiceGrpc;
@@ -33,12 +34,13 @@ public final class MeshApi implements AutoCloseable {
    */
   public MeshApi(
       Grants grants,
+      Nodes nodes,
       Attachments attachments,
       Materialiser materialiser,
       Reports reports,
       TokenVerifier tokens,
       Duration policyLease) {
-    this.grants = new GrantApi(grants, attachments, tokens);
+    this.grants = new GrantApi(grants, nodes, attachments, tokens);
     this.attachments = new AttachmentApi(attachments, materialiser, reports, policyLease, streams);
     this.drops = new DropReportApi(reports);
   }

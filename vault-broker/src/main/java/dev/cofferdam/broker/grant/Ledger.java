@@ -6,7 +6,7 @@ import dev.cofferdam.broker.catalog.SecretRows;
 import dev.cofferdam.broker.grant.MaterialiseRequest.Found;
 import dev.cofferdam.broker.grant.Outcome.Denial;
 import dev.cofferdam.broker.grant.Outcome.Release;
-import dev.cofferdam.broker.grant.Places.Place;
+import dev.cofferdam.broker.grant.Places.Held;
 import dev.cofferdam.broker.policy.Bindings;
 import dev.cofferdam.broker.policy.Target;
 import dev.cofferdam.broker.policy.Use;
@@ -28,17 +28,17 @@ import java.util.stream.Collectors;
 record Ledger(
     Map<String, Sandbox> sandboxes,
     Map<String, List<Grant>> grants,
-    Map<String, List<Place>> places,
+    Map<String, List<Held>> places,
     Map<UUID, Secret> secrets) {
   static Ledger read(Tx tx, List<String> ids) throws SQLException {
     Map<String, Sandbox> sandboxes =
         Sandbox.share(tx, ids).stream().collect(Collectors.toMap(Sandbox::id, s -> s));
     List<Grant> grants = Grant.share(tx, ids);
-    List<Place> places = Places.share(tx, ids);
+    List<Held> places = Places.share(tx, ids);
     return new Ledger(
         sandboxes,
         grants.stream().collect(Collectors.groupingBy(Grant::sandbox)),
-        places.stream().collect(Collectors.groupingBy(Place::sandbox)),
+        places.stream().collect(Collectors.groupingBy(held -> held.place().sandbox())),
         SecretRows.byId(
             tx, grants.stream().map(Grant::secret).distinct().toList(), SecretRows.Lock.NONE));
   }
@@ -51,14 +51,15 @@ record Ledger(
     if (sandbox.revoked()) {
       return refuseAll(sandbox.tenant(), request, EgressReason.EGRESS_REASON_GRANT_REVOKED);
     }
-    if (!attached(sandbox, request)) {
+    Optional<Held> place = place(sandbox, request);
+    if (place.isEmpty()) {
       return refuseAll(sandbox.tenant(), request, EgressReason.EGRESS_REASON_UNKNOWN_SLOT);
     }
     List<Release> releases = new ArrayList<>();
     List<Denial> denials = new ArrayList<>();
     for (Found found : request.uses()) {
       Optional<Grant> grant = grant(sandbox, found.placeholderHash());
-      Optional<EgressReason> reason = refuse(request, found, sandbox, grant);
+      Optional<EgressReason> reason = refuse(request, found, sandbox, place.get(), grant);
       if (reason.isPresent()) {
         denials.add(new Denial(found, grant.map(Grant::secretName).orElse(""), reason.get()));
       } else {
@@ -70,23 +71,29 @@ record Ledger(
         : allOrNone(sandbox.tenant(), releases, denials);
   }
 
-  private boolean attached(Sandbox sandbox, MaterialiseRequest request) {
-    return request.generation() == sandbox.generation()
-        && places.getOrDefault(sandbox.id(), List.of()).stream()
-            .anyMatch(place ->
-                place.gateway().equals(request.gateway())
-                    && place.slotAddress().equals(request.slotAddress())
-                    && place.generation() == request.generation());
+  private Optional<Held> place(Sandbox sandbox, MaterialiseRequest request) {
+    if (request.generation() != sandbox.generation()) {
+      return Optional.empty();
+    }
+    return places.getOrDefault(sandbox.id(), List.of()).stream()
+        .filter(held ->
+            held.place().gateway().equals(request.gateway())
+                && held.place().slotAddress().equals(request.slotAddress())
+                && held.place().generation() == request.generation())
+        .findFirst();
   }
 
   private Optional<EgressReason> refuse(
-      MaterialiseRequest request, Found found, Sandbox sandbox, Optional<Grant> grant) {
+      MaterialiseRequest request, Found found, Sandbox sandbox, Held place, Optional<Grant> grant) {
     if (grant.isEmpty() || grant.get().generation() != sandbox.generation()) {
       return Optional.of(EgressReason.EGRESS_REASON_PLACEHOLDER_FOREIGN);
     }
     Optional<Secret> secret = secret(grant);
     if (grant.get().revoked() || secret.isEmpty()) {
       return Optional.of(EgressReason.EGRESS_REASON_GRANT_REVOKED);
+    }
+    if (place.suspended()) {
+      return Optional.of(EgressReason.EGRESS_REASON_GRANT_SUSPENDED);
     }
     Optional<Target> target = found.knownTarget();
     if (target.isEmpty()) {

@@ -182,6 +182,7 @@ public final class Materialiser implements AutoCloseable {
     ErrorReason error =
         switch (reason) {
           case EGRESS_REASON_GRANT_REVOKED -> ErrorReason.ERROR_REASON_GRANT_REVOKED;
+          case EGRESS_REASON_GRANT_SUSPENDED -> ErrorReason.ERROR_REASON_GRANT_SUSPENDED;
           case EGRESS_REASON_UNKNOWN_SLOT -> ErrorReason.ERROR_REASON_ATTACHMENT_NOT_FOUND;
           case EGRESS_REASON_PLACEHOLDER_TOO_OFTEN -> ErrorReason.ERROR_REASON_CAP_EXCEEDED;
           default -> ErrorReason.ERROR_REASON_BINDING_INVALID;

@@ -53,14 +53,19 @@ final class Places {
         sandbox);
   }
 
-  /** Held against change until the transaction ends. */
-  static List<Place> share(Tx tx, List<String> sandboxes) throws SQLException {
+  /**
+   * @param suspended the place's node is lost
+   */
+  record Held(Place place, boolean suspended) {}
+
+  /** Held against change until the transaction ends, their nodes' states too. */
+  static List<Held> share(Tx tx, List<String> sandboxes) throws SQLException {
     return tx.list(
         "select "
             + COLUMNS
-            + " from attachment a where sandbox = any (?) and not detached"
-            + " order by gateway, sandbox for share",
-        Place::of,
+            + ", n.suspended from attachment a join node n on n.instance = a.node"
+            + " where sandbox = any (?) and not detached order by gateway, sandbox for share",
+        row -> new Held(Place.of(row), row.getBoolean("suspended")),
         sandboxes);
   }
 

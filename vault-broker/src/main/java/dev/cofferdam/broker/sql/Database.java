@@ -16,7 +16,7 @@ import org.slf4j.LoggerFactory;
  * The broker's own PostgreSQL database. Isolation is READ COMMITTED; what has to be exact takes row
  * locks. Safe for use by several threads.
  *
- * <p>Locks are taken in one order by all: sandbox, secret, grant, gateway, audit.
+ * <p>Locks are taken in one order by all: sandbox, secret, grant, attachment, node, gateway, audit.
  */
 public final class Database implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Database.class);
