@@ -20,6 +20,7 @@ import (
 	"runtime"
 
 	"cofferdam.dev/node-helper/internal/config"
+	"cofferdam.dev/node-helper/internal/confine"
 	"cofferdam.dev/node-helper/internal/gateway"
 	"cofferdam.dev/node-helper/internal/helper"
 	"cofferdam.dev/node-helper/internal/network"
@@ -119,7 +120,7 @@ func serve(c *config.Config, log *slog.Logger) error {
 	served := make(chan error, 1)
 	server := &wire.Server{UID: c.AgentUID, Verbs: h.Verbs(), Watches: h.Watches(), Log: log}
 	go func() { served <- server.Serve(listener) }()
-	log.Info("helper_ready", "socket", c.Socket)
+	log.Info("helper_ready", "socket", c.Socket, "landlock_abi", confine.LandlockABI())
 	select {
 	case err := <-served:
 		return err

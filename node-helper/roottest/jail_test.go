@@ -62,6 +62,10 @@ func checkIdentity(t *testing.T, w *world, pid, slot int) {
 			t.Errorf("%s: %q, expected %q", field, got, want)
 		}
 	}
+	// QEMU's own over the helper's.
+	if got := statusOf(t, pid, "Seccomp_filters"); got != "2" {
+		t.Errorf("%s filters of system calls, expected 2", got)
+	}
 	if !strings.HasSuffix(statusOf(t, pid, "NSpid"), " 1") {
 		t.Errorf("NSpid: %q, expected the VMM to be pid 1 of its own namespace", statusOf(t, pid, "NSpid"))
 	}
@@ -83,6 +87,7 @@ func checkIdentity(t *testing.T, w *world, pid, slot int) {
 	if !strings.Contains(string(groups), fmt.Sprintf("/cofferdam/%s/s%d\n", w.mesh, slot)) {
 		t.Errorf("cgroups: %s", groups)
 	}
+	checkThrottle(t, w, slot)
 	if sid, err := unix.Getsid(pid); err != nil || sid != pid {
 		t.Errorf("session %d: %v", sid, err)
 	}
@@ -95,6 +100,26 @@ func checkIdentity(t *testing.T, w *world, pid, slot int) {
 	must(t, err)
 	if got := string(environment); got != "PATH=/nonexistent\x00HOME=/tmp\x00TMPDIR=/tmp\x00LC_ALL=C\x00" {
 		t.Errorf("environment: %q", got)
+	}
+}
+
+// checkThrottle reads back what the kernel took; /tmp, where the sandboxes lie, may be in memory.
+func checkThrottle(t *testing.T, w *world, slot int) {
+	group := fmt.Sprintf("/sys/fs/cgroup/blkio/cofferdam/%s/s%d/", w.mesh, slot)
+	if _, err := os.Stat(group); err != nil {
+		return
+	}
+	var stat unix.Stat_t
+	must(t, unix.Stat(w.dir, &stat))
+	if _, err := os.Stat(fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev))); err != nil {
+		return
+	}
+	for file, want := range map[string]string{"read_bps": "268435456", "write_bps": "268435456", "read_iops": "8192", "write_iops": "8192"} {
+		text, err := os.ReadFile(group + "blkio.throttle." + file + "_device")
+		must(t, err)
+		if fields := strings.Fields(string(text)); len(fields) != 2 || fields[1] != want {
+			t.Errorf("%s: %q, expected %s", file, text, want)
+		}
 	}
 }
 

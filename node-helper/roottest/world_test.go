@@ -51,7 +51,10 @@ func needRoot(t testing.TB) {
 	}
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *world { return newWorldOf(t, "/usr/bin/qemu-system-x86_64") }
+
+// newWorldOf is a world whose VMM is that program.
+func newWorldOf(t testing.TB, vmm string) *world {
 	needRoot(t)
 	w := &world{t: t, mesh: fmt.Sprintf("nt%d%c", os.Getpid()%10000, 'a'+meshes.Add(1)-1)}
 	// Not t.TempDir: its path is made of the test's name and too long for a socket.
@@ -70,7 +73,7 @@ func newWorld(t testing.TB) *world {
 		"mesh": w.mesh, "socket": w.socket, "agent_uid": agentUID, "agent_gid": agentGID, "slot_prefix": "100.80.0.0/16",
 		"sandbox_root": filepath.Join(dir, "sandboxes"), "template_root": filepath.Join(dir, "templates"),
 		"image_root": filepath.Join(dir, "images"), "link_root": filepath.Join(dir, "run", "links"),
-		"vmm_uid_base": vmmUIDBase, "max_slots": 9, "qemu": "/usr/bin/qemu-system-x86_64", "cloud_hypervisor": "",
+		"vmm_uid_base": vmmUIDBase, "max_slots": 9, "qemu": vmm, "cloud_hypervisor": "",
 	})
 	must(t, err)
 	must(t, os.WriteFile(w.config, text, 0o600))

@@ -17,6 +17,8 @@ import (
 type Limits struct {
 	MemoryMiB int
 	VCPUs     int
+	// "major:minor" of the disk whose use is limited, or empty.
+	Disk string
 }
 
 const (
@@ -24,6 +26,10 @@ const (
 	memoryOverheadMiB = 256
 	// Beyond one thread per vCPU: main loop, RCU, up to 64 I/O workers.
 	extraTasks = 96
+
+	// Each way, of the disk that the sandboxes lie on: one VMM leaves others their share of any disk that is in use today.
+	ioBytesPerSecond = 256 << 20
+	ioPerSecond      = 8192
 
 	cgroupRoot   = "/sys/fs/cgroup"
 	cpuPeriodUs  = 100_000
@@ -79,10 +85,23 @@ func (c *Cgroups) groups(slot int, l Limits) []group {
 	quota := strconv.Itoa(l.VCPUs*cpuPeriodUs + cpuPeriodUs/2)
 	tasks := strconv.Itoa(l.VCPUs + extraTasks)
 	if c.unified() {
-		return []group{{filepath.Join(c.meshDir(""), name), []cgroupFile{
+		files := []cgroupFile{
 			{"memory.max", bytes, false}, {"memory.swap.max", "0", true}, {"memory.oom.group", "1", true},
 			{"cpu.max", quota + " " + strconv.Itoa(cpuPeriodUs), false}, {"pids.max", tasks, false},
-		}}}
+		}
+		if l.Disk != "" {
+			// Not every disk can be throttled.
+			files = append(files, cgroupFile{"io.max", fmt.Sprintf("%s rbps=%d wbps=%d riops=%d wiops=%d", l.Disk, ioBytesPerSecond, ioBytesPerSecond, ioPerSecond, ioPerSecond), true})
+		}
+		return []group{{filepath.Join(c.meshDir(""), name), files}}
+	}
+	var throttle []cgroupFile
+	if l.Disk != "" {
+		for file, most := range map[string]int{
+			"read_bps_device": ioBytesPerSecond, "write_bps_device": ioBytesPerSecond, "read_iops_device": ioPerSecond, "write_iops_device": ioPerSecond,
+		} {
+			throttle = append(throttle, cgroupFile{"blkio.throttle." + file, fmt.Sprintf("%s %d", l.Disk, most), true})
+		}
 	}
 	return []group{
 		{filepath.Join(c.meshDir("memory"), name), []cgroupFile{
@@ -94,6 +113,8 @@ func (c *Cgroups) groups(slot int, l Limits) []group {
 			{"cpu.cfs_period_us", strconv.Itoa(cpuPeriodUs), true}, {"cpu.cfs_quota_us", quota, true},
 		}},
 		{filepath.Join(c.meshDir("pids"), name), []cgroupFile{{"pids.max", tasks, false}}},
+		// Of writes v1 sees those alone that go around the page cache.
+		{filepath.Join(c.meshDir("blkio"), name), throttle},
 	}
 }
 
@@ -130,7 +151,10 @@ func (c *Cgroups) delegate() error {
 		return fmt.Errorf("cgroup: %w", err)
 	}
 	for _, dir := range []string{c.root, filepath.Dir(mesh), mesh} {
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+cpu +memory +pids"), 0); err != nil {
+		control := filepath.Join(dir, "cgroup.subtree_control")
+		// A kernel without it, or a parent that does not hand it down, costs this limit alone.
+		_ = os.WriteFile(control, []byte("+io"), 0)
+		if err := os.WriteFile(control, []byte("+cpu +memory +pids"), 0); err != nil {
 			return fmt.Errorf("cgroup: %w", err)
 		}
 	}

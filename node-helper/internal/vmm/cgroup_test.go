@@ -24,13 +24,14 @@ func TestUnifiedHierarchyIsPreferred(t *testing.T) {
 	for _, dir := range []string{root, filepath.Join(root, "cofferdam"), filepath.Join(root, "cofferdam", "cfd")} {
 		must(t, os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), nil, 0o644))
 	}
-	for _, f := range []string{"memory.max", "memory.swap.max", "memory.oom.group", "cpu.max", "pids.max", "cgroup.procs"} {
+	for _, f := range []string{"memory.max", "memory.swap.max", "memory.oom.group", "cpu.max", "pids.max", "io.max", "cgroup.procs"} {
 		must(t, os.WriteFile(filepath.Join(slot, f), nil, 0o644))
 	}
 	c := &Cgroups{root, "cfd"}
-	must(t, c.Place(3, 4711, Limits{MemoryMiB: 512, VCPUs: 2}))
+	must(t, c.Place(3, 4711, Limits{MemoryMiB: 512, VCPUs: 2, Disk: "254:0"}))
 	for f, want := range map[string]string{
 		"memory.max": "805306368", "memory.swap.max": "0", "cpu.max": "250000 100000", "pids.max": "98", "cgroup.procs": "4711",
+		"io.max": "254:0 rbps=268435456 wbps=268435456 riops=8192 wiops=8192",
 	} {
 		if got := read(t, slot, f); got != want {
 			t.Errorf("%s: %q, expected %q", f, got, want)
@@ -53,8 +54,20 @@ func TestOldHierarchiesWhereTheyAre(t *testing.T) {
 	for _, f := range []string{"memory.limit_in_bytes", "cgroup.procs"} {
 		must(t, os.WriteFile(filepath.Join(memory, f), nil, 0o644))
 	}
+	blkio := filepath.Join(root, "blkio", "cofferdam", "cfd", "s1")
+	must(t, os.MkdirAll(blkio, 0o755))
+	throttles := map[string]string{"read_bps": "8:0 268435456", "write_bps": "8:0 268435456", "read_iops": "8:0 8192", "write_iops": "8:0 8192"}
+	must(t, os.WriteFile(filepath.Join(blkio, "cgroup.procs"), nil, 0o644))
+	for name := range throttles {
+		must(t, os.WriteFile(filepath.Join(blkio, "blkio.throttle."+name+"_device"), nil, 0o644))
+	}
 	c := &Cgroups{root, "cfd"}
-	must(t, c.Place(1, 4711, Limits{MemoryMiB: 256, VCPUs: 1}))
+	must(t, c.Place(1, 4711, Limits{MemoryMiB: 256, VCPUs: 1, Disk: "8:0"}))
+	for name, want := range throttles {
+		if got := read(t, blkio, "blkio.throttle."+name+"_device"); got != want {
+			t.Errorf("%s: %q, expected %q", name, got, want)
+		}
+	}
 	if got := read(t, memory, "memory.limit_in_bytes"); got != "536870912" {
 		t.Errorf("memory.limit_in_bytes: %q", got)
 	}
@@ -70,6 +83,41 @@ func TestALimitThatCannotBeSetIsAnError(t *testing.T) {
 	must(t, os.MkdirAll(dir, 0o755))
 	if err := (&Cgroups{root, "cfd"}).Place(1, 1, Limits{MemoryMiB: 64, VCPUs: 1}); err == nil {
 		t.Error("no error")
+	}
+}
+
+func TestAPartitionIsLimitedByItsDisk(t *testing.T) {
+	// As in /sys: links to the devices' places, a partition's within its disk's.
+	sys := t.TempDir()
+	disk := filepath.Join(sys, "devices", "vda")
+	must(t, os.MkdirAll(filepath.Join(disk, "vda1"), 0o755))
+	must(t, os.WriteFile(filepath.Join(disk, "dev"), []byte("254:0\n"), 0o644))
+	must(t, os.WriteFile(filepath.Join(disk, "vda1", "partition"), []byte("1\n"), 0o644))
+	must(t, os.Symlink("devices/vda", filepath.Join(sys, "254:0")))
+	must(t, os.Symlink("devices/vda/vda1", filepath.Join(sys, "254:1")))
+	for device, want := range map[string]string{"254:0": "254:0", "254:1": "254:0", "0:31": ""} {
+		if got := wholeDisk(sys, device); got != want {
+			t.Errorf("%s: %q, expected %q", device, got, want)
+		}
+	}
+}
+
+func TestOneFileMayBecomeAsLargeAsTheDiskOrTheMemory(t *testing.T) {
+	path := t.TempDir()
+	dir, err := os.Open(path)
+	must(t, err)
+	defer dir.Close()
+	must(t, os.WriteFile(filepath.Join(path, "disk.ext4"), nil, 0o644))
+	must(t, os.Symlink("/proc/kcore", filepath.Join(path, "link")))
+	for _, c := range []struct {
+		disk   int64
+		memory int
+		want   uint64
+	}{{0, 128, 192 << 20}, {100 << 20, 128, 192 << 20}, {10 << 30, 128, 10<<30 + 64<<20}} {
+		must(t, os.Truncate(filepath.Join(path, "disk.ext4"), c.disk))
+		if got, err := fileSize(dir, c.memory); err != nil || got != c.want {
+			t.Errorf("%+v: %d, %v", c, got, err)
+		}
 	}
 }
 

@@ -52,8 +52,9 @@ type Jail struct {
 
 // mount is a detached mount that the child puts in its place.
 type mount struct {
-	Target string `json:"target"`
-	File   bool   `json:"file,omitempty"`
+	Target   string `json:"target"`
+	File     bool   `json:"file,omitempty"`
+	Writable bool   `json:"writable,omitempty"`
 }
 
 type link struct {
@@ -63,14 +64,18 @@ type link struct {
 
 // orders is all that the child is told.
 type orders struct {
-	Program string   `json:"program"`
-	Args    []string `json:"args"`
-	UID     int      `json:"uid"`
-	Mounts  []mount  `json:"mounts"`
-	Links   []link   `json:"links"`
-	KVM     bool     `json:"kvm"`
-	RAM     bool     `json:"ram"`
-	State   bool     `json:"state"`
+	Program string `json:"program"`
+	// The program's ELF interpreter, empty for a static one: these two are all that can be executed.
+	Interpreter string   `json:"interpreter"`
+	Args        []string `json:"args"`
+	UID         int      `json:"uid"`
+	Mounts      []mount  `json:"mounts"`
+	Links       []link   `json:"links"`
+	KVM         bool     `json:"kvm"`
+	RAM         bool     `json:"ram"`
+	State       bool     `json:"state"`
+	// Bytes that a file may have at most.
+	FileSize uint64 `json:"file_size"`
 }
 
 const (
@@ -90,6 +95,18 @@ func (j *Jail) Start(cgroups *Cgroups) (Process, error) {
 		}
 	}()
 	if err := j.mounts(&o, &files); err != nil {
+		return Process{}, err
+	}
+	if err := j.program(&o, &files); err != nil {
+		return Process{}, err
+	}
+	size, err := fileSize(j.Sandbox, j.Limits.MemoryMiB)
+	if err != nil {
+		return Process{}, err
+	}
+	o.FileSize = size
+	limits := j.Limits
+	if limits.Disk, err = diskOf(j.Sandbox); err != nil {
 		return Process{}, err
 	}
 	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
@@ -127,7 +144,7 @@ func (j *Jail) Start(cgroups *Cgroups) (Process, error) {
 	p := Process{PID: cmd.Process.Pid, Ended: reaped}
 	p.StartTime, err = StartTime(p.PID)
 	if err == nil {
-		err = j.command(ours, p.PID, o, cgroups)
+		err = j.command(ours, p.PID, o, cgroups, limits)
 	}
 	if err != nil {
 		_ = cmd.Process.Kill()
@@ -138,7 +155,7 @@ func (j *Jail) Start(cgroups *Cgroups) (Process, error) {
 }
 
 // command gives the child its orders, puts it under limits while it arranges its mounts, and waits for its exec.
-func (j *Jail) command(control *os.File, pid int, o orders, cgroups *Cgroups) error {
+func (j *Jail) command(control *os.File, pid int, o orders, cgroups *Cgroups, limits Limits) error {
 	if err := control.SetDeadline(time.Now().Add(startWithin)); err != nil {
 		return err
 	}
@@ -149,7 +166,7 @@ func (j *Jail) command(control *os.File, pid int, o orders, cgroups *Cgroups) er
 	if _, err := control.Write(text); err != nil {
 		return fmt.Errorf("stage: %w", err)
 	}
-	if err := cgroups.Place(j.Slot, pid, j.Limits); err != nil {
+	if err := cgroups.Place(j.Slot, pid, limits); err != nil {
 		return err
 	}
 	if _, err := control.Write([]byte("go")); err != nil && !errors.Is(err, unix.EPIPE) {
@@ -207,7 +224,7 @@ func (j *Jail) mounts(o *orders, files *[]*os.File) error {
 			return fmt.Errorf("mount for %s: %w", target, err)
 		}
 		*files = append(*files, f)
-		o.Mounts = append(o.Mounts, mount{Target: target, File: file})
+		o.Mounts = append(o.Mounts, mount{Target: target, File: file, Writable: attrs&unix.MOUNT_ATTR_RDONLY == 0})
 		return nil
 	}
 	if err := add(unix.AT_FDCWD, "/usr", "usr", attrReadOnly, false); err != nil {

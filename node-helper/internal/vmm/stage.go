@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"cofferdam.dev/node-helper/internal/confine"
 	"cofferdam.dev/node-helper/internal/privilege"
 	"golang.org/x/sys/unix"
 )
@@ -39,7 +40,7 @@ func stage() error {
 	if err := enterRoot(o); err != nil {
 		return err
 	}
-	if err := limit(); err != nil {
+	if err := limit(o); err != nil {
 		return err
 	}
 	if err := unix.Sethostname([]byte("vmm")); err != nil {
@@ -57,8 +58,33 @@ func stage() error {
 	if err := privilege.Drop(o.UID, o.UID); err != nil {
 		return err
 	}
+	if err := confineTo(o); err != nil {
+		return err
+	}
 	err = unix.Exec(o.Program, append([]string{o.Program}, o.Args...), []string{"PATH=/nonexistent", "HOME=/tmp", "TMPDIR=/tmp", "LC_ALL=C"})
 	return fmt.Errorf("exec %s: %w", o.Program, err)
+}
+
+// confineTo puts on what outlives the exec. The filter of system calls comes last: nothing of the stage's own is refused by it.
+func confineTo(o *orders) error {
+	files := confine.Files{Read: []string{"/proc"}, Write: []string{"/tmp"}, Execute: []string{o.Program}}
+	for _, m := range o.Mounts {
+		if m.Writable {
+			files.Write = append(files.Write, "/"+m.Target)
+		} else {
+			files.Read = append(files.Read, "/"+m.Target)
+		}
+	}
+	for _, d := range devices(o) {
+		files.Devices = append(files.Devices, filepath.Join("/dev", d.name))
+	}
+	if o.Interpreter != "" {
+		files.Execute = append(files.Execute, o.Interpreter)
+	}
+	if err := files.Restrict(); err != nil {
+		return err
+	}
+	return confine.SystemCalls()
 }
 
 func readOrders() (*orders, error) {
@@ -85,8 +111,12 @@ func closeRest(o *orders) error {
 	return nil
 }
 
-func limit() error {
-	for resource, value := range map[int]uint64{unix.RLIMIT_NOFILE: openFiles, unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0} {
+func limit(o *orders) error {
+	for resource, value := range map[int]uint64{
+		unix.RLIMIT_NOFILE: openFiles, unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0, unix.RLIMIT_FSIZE: o.FileSize,
+		// No thread of a VMM overtakes the host's own, nor holds signals back without end.
+		unix.RLIMIT_RTPRIO: 0, unix.RLIMIT_NICE: 0, unix.RLIMIT_SIGPENDING: 1024,
+	} {
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: value, Max: value}); err != nil {
 			return fmt.Errorf("resource limit %d: %w", resource, err)
 		}
@@ -103,6 +133,8 @@ func enterRoot(o *orders) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("private mounts: %w", err)
 	}
+	// The helper's would make /dev and /etc root's alone.
+	unix.Umask(0o022)
 	if err := unix.Mount("root", staging, "tmpfs", unix.MS_NOSUID, "size=1m,nr_inodes=64,mode=755"); err != nil {
 		return fmt.Errorf("root: %w", err)
 	}
@@ -150,16 +182,21 @@ func enterRoot(o *orders) error {
 	return nil
 }
 
-func makeDevices(o *orders) error {
-	type device struct {
-		name         string
-		major, minor uint32
-	}
+type device struct {
+	name         string
+	major, minor uint32
+}
+
+func devices(o *orders) []device {
 	devices := []device{{"null", 1, 3}, {"zero", 1, 5}, {"urandom", 1, 9}}
 	if o.KVM {
 		devices = append(devices, device{"kvm", 10, 232})
 	}
-	for _, d := range devices {
+	return devices
+}
+
+func makeDevices(o *orders) error {
+	for _, d := range devices(o) {
 		path := filepath.Join("dev", d.name)
 		if err := unix.Mknod(path, unix.S_IFCHR, int(unix.Mkdev(d.major, d.minor))); err != nil {
 			return fmt.Errorf("mknod %s: %w", d.name, err)
