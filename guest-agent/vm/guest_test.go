@@ -73,7 +73,7 @@ func (g *guest) context() context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+g.token)
 }
 
-func (g *guest) configure(hostname, ca string, env map[string]string) string {
+func (g *guest) configure(hostname, ca string, env map[string]string, volumes ...string) string {
 	g.t.Helper()
 	entropy, id := make([]byte, 64), make([]byte, 16)
 	_, _ = rand.Read(entropy)
@@ -81,7 +81,7 @@ func (g *guest) configure(hostname, ca string, env map[string]string) string {
 	token := rand.Text() + rand.Text()
 	response, err := guestv1.NewGuestServiceClient(g.connection).Configure(g.context(), &guestv1.ConfigureRequest{
 		Entropy: entropy, TimeNs: time.Now().UnixNano(), Hostname: hostname, MachineId: hex.EncodeToString(id),
-		Token: token, Env: env, CaCertificate: ca,
+		Token: token, Env: env, CaCertificate: ca, Volumes: volumes,
 	})
 	if err != nil {
 		g.t.Fatal(err)

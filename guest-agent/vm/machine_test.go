@@ -29,7 +29,7 @@ type hypervisor struct {
 }
 
 // launch starts QEMU in a slot, with a disk of its own. A template writes its memory into the file that clones map.
-func launch(t *testing.T, s *slot, image, directory, ram, disk string, template bool) *hypervisor {
+func launch(t *testing.T, s *slot, image, directory, ram, disk string, template bool, volumes ...string) *hypervisor {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(image, "manifest.json"))
 	if err != nil {
@@ -57,6 +57,10 @@ func launch(t *testing.T, s *slot, image, directory, ram, disk string, template 
 		"-device", "virtio-net-pci,netdev=n0,mac=02:cf:00:00:00:15,romfile=",
 		"-serial", "file:" + directory + "/serial", "-qmp", "unix:" + socket + ",server=on,wait=off",
 	}, extra...)
+	for n, file := range volumes {
+		arguments = append(arguments, "-drive", fmt.Sprintf("if=none,id=volume%d,format=raw,file=%s", n, file),
+			"-device", fmt.Sprintf("virtio-blk-pci,drive=volume%d,serial=volume-%d", n, n))
+	}
 	h := &hypervisor{t: t, started: time.Now(), process: exec.Command("qemu-system-x86_64", arguments...)}
 	h.process.Stderr = os.Stderr
 	s.do(func() { err = h.process.Start() })

@@ -65,11 +65,11 @@ func template(t *testing.T, image string) (directory string) {
 }
 
 // clone restores a template into a slot of its own.
-func clone(t *testing.T, image, template string) (*hypervisor, *guest) {
+func clone(t *testing.T, image, template string, volumes ...string) (*hypervisor, *guest) {
 	directory := t.TempDir()
 	copyDisk(t, template+"/disk", directory+"/disk")
 	s := newSlot(t)
-	h := launch(t, s, image, directory, template+"/ram", directory+"/disk", false)
+	h := launch(t, s, image, directory, template+"/ram", directory+"/disk", false, volumes...)
 	monitor := time.Since(h.started)
 	h.restore(template + "/state")
 	restored := time.Since(h.started)
@@ -156,5 +156,6 @@ func TestClonesOfOneTemplate(t *testing.T) {
 			t.Errorf("guest's clock %v, host's %v", guestTime, now)
 		}
 	})
+	t.Run("volumes are mounted and outlive their guest", func(t *testing.T) { keepsVolumes(t, image, made) })
 	t.Run("clients trust the sandbox's root with no step by the user", func(t *testing.T) { trusts(t, a, b, authority) })
 }

@@ -19,6 +19,8 @@ type Machine interface {
 	BootID() (string, error)
 	// GrowDisk lets the file system of the sandbox's own disk fill it. The disk has grown, or is about to.
 	GrowDisk() error
+	// MountVolumes mounts the disk of each volume, by number, at its directory. May be repeated.
+	MountVolumes(directories []string) error
 }
 
 // Kernel is the real Machine.

@@ -41,6 +41,9 @@ func check(request *guestv1.ConfigureRequest) error {
 	if err := process.CheckEnvironment(request.GetEnv()); err != nil {
 		return err
 	}
+	if err := checkVolumes(request.GetVolumes()); err != nil {
+		return err
+	}
 	return checkCertificates(request.GetCaCertificate())
 }
 

@@ -85,6 +85,7 @@ func (s *Service) Configure(_ context.Context, request *guestv1.ConfigureRequest
 		{"entropy", func() error { return s.machine.AddEntropy(request.GetEntropy()) }},
 		{"clock", func() error { return s.machine.SetClock(time.Unix(0, request.GetTimeNs())) }},
 		{"hostname", func() error { return s.machine.SetHostname(request.GetHostname()) }},
+		{"volumes", func() error { return s.machine.MountVolumes(request.GetVolumes()) }},
 		{"names", func() error { return s.files.writeNames(request.GetHostname(), request.GetMachineId()) }},
 		{"trust", func() error { return s.files.trust(request.GetCaCertificate()) }},
 		{"disk", func() error {

@@ -3,6 +3,7 @@ package guest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,8 +34,9 @@ const (
 
 // machine writes down what it was told.
 type machine struct {
-	told []string
-	fail error
+	told     []string
+	fail     error
+	onVolume func()
 }
 
 func (m *machine) AddEntropy(entropy []byte) error {
@@ -49,6 +51,14 @@ func (m *machine) SetClock(now time.Time) error {
 
 func (m *machine) SetHostname(name string) error {
 	m.told = append(m.told, "hostname "+name)
+	return nil
+}
+
+func (m *machine) MountVolumes(directories []string) error {
+	for number, directory := range directories {
+		m.onVolume()
+		m.told = append(m.told, fmt.Sprintf("volume %d at %s", number, directory))
+	}
 	return nil
 }
 
@@ -152,6 +162,24 @@ func TestOnlyADiskThatHasGrownIsGrownInto(t *testing.T) {
 	}
 }
 
+func TestConfigureMountsVolumesByNumberBeforeItWritesFiles(t *testing.T) {
+	f := newFixture(t)
+	r := request()
+	r.Volumes = []string{"/data", "/data/cache"}
+	f.machine.onVolume = func() {
+		if _, err := os.Stat(filepath.Join(f.root, "/etc/hostname")); err == nil {
+			t.Error("files were written that a volume may come to hide")
+		}
+	}
+	if _, err := f.guest.Configure(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	expected := "hostname sb-abc, volume 0 at /data, volume 1 at /data/cache"
+	if got := strings.Join(f.machine.told, ", "); !strings.HasSuffix(got, expected) {
+		t.Errorf("the machine was told %s", got)
+	}
+}
+
 func TestConfigureIsRepeatedWithItsTokenOnly(t *testing.T) {
 	f := newFixture(t)
 	if _, err := f.guest.Configure(t.Context(), request()); err != nil {
@@ -198,8 +226,14 @@ func TestConfigureRefusesNonsense(t *testing.T) {
 		"a key": func(r *guestv1.ConfigureRequest) {
 			r.CaCertificate = strings.ReplaceAll(certificate, "CERTIFICATE", "PRIVATE KEY")
 		},
-		"text between":       func(r *guestv1.ConfigureRequest) { r.CaCertificate = certificate + "text\n" + certificate },
-		"half a certificate": func(r *guestv1.ConfigureRequest) { r.CaCertificate = certificate[:len(certificate)-9] },
+		"text between":                func(r *guestv1.ConfigureRequest) { r.CaCertificate = certificate + "text\n" + certificate },
+		"half a certificate":          func(r *guestv1.ConfigureRequest) { r.CaCertificate = certificate[:len(certificate)-9] },
+		"a volume at the root":        func(r *guestv1.ConfigureRequest) { r.Volumes = []string{"/"} },
+		"a volume at no path":         func(r *guestv1.ConfigureRequest) { r.Volumes = []string{"data"} },
+		"a volume on a way up":        func(r *guestv1.ConfigureRequest) { r.Volumes = []string{"/data/../proc"} },
+		"a volume over the kernel's":  func(r *guestv1.ConfigureRequest) { r.Volumes = []string{"/proc/1"} },
+		"two volumes at one place":    func(r *guestv1.ConfigureRequest) { r.Volumes = []string{"/data", "/data"} },
+		"more volumes than are given": func(r *guestv1.ConfigureRequest) { r.Volumes = strings.Split(strings.Repeat(" /v", 9), " ")[1:] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := proto.CloneOf(request())
