@@ -29,6 +29,7 @@ import (
 	"cofferdam.dev/guest-agent/internal/process"
 	"cofferdam.dev/guest-agent/internal/reaper"
 	"cofferdam.dev/guest-agent/internal/server"
+	"cofferdam.dev/guest-agent/internal/tenant"
 )
 
 const (
@@ -61,15 +62,21 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	group, err := tenant.Open("/sys/fs/cgroup")
+	if err != nil {
+		return err
+	}
 	slog.Info("listening", "address", listener.Addr().String())
-	return newServer(listener).Serve(context.Background())
+	return newServer(listener, group).Serve(context.Background())
 }
 
-func newServer(listener net.Listener) *server.Server {
+func newServer(listener net.Listener, group *tenant.Group) *server.Server {
 	var s *server.Server
-	children := reaper.New()
-	gate := guest.NewService(guest.Kernel{}, "/", children, func() { s.DropConnections() })
-	processes := process.NewService(process.NewTable(children, gate.Environment))
+	children := reaper.NewIn(group)
+	gate := guest.NewService(guest.Kernel{}, "/", children, group, func() { s.DropConnections() })
+	table := process.NewTable(children, gate.Environment)
+	gate.Counting(table.Running)
+	processes := process.NewService(table)
 	s = server.New(listener, boot.Gateway, func() *grpc.Server {
 		g := grpc.NewServer(
 			grpc.UnaryInterceptor(gate.Unary),

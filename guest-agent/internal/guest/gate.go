@@ -22,10 +22,13 @@ const scheme = "Bearer "
 // maxStreams of all connections. The transport's own bound, which clients wait at without a word, is higher.
 const maxStreams = 512
 
-// admit is the uniqueness gate, and after Configure the lock: the host's token opens it, the guest's own users have none.
+// admit is the uniqueness gate, shut while the guest is stopped, and after Configure the lock: the host's token opens it, the guest's own users have none.
 func (s *Service) admit(ctx context.Context, method string) error {
 	if method == guestv1.GuestService_Configure_FullMethodName {
 		return nil // Carries the token in its body; see Configure.
+	}
+	if s.frozen.Load() && method != guestv1.GuestService_Freeze_FullMethodName && method != guestv1.GuestService_Thaw_FullMethodName {
+		return refusal.New(v1.ErrorReason_ERROR_REASON_SANDBOX_NOT_RUNNING, "the guest is stopped")
 	}
 	identity := s.identity.Load()
 	if identity == nil {
@@ -39,10 +42,16 @@ func (s *Service) admit(ctx context.Context, method string) error {
 		return refusal.New(v1.ErrorReason_ERROR_REASON_TOKEN_MISSING, "the call has no authorization")
 	}
 	token, isBearer := strings.CutPrefix(values[0], scheme)
-	if len(values) != 1 || !isBearer || !identity.hasToken(token) {
+	if len(values) != 1 || !isBearer || !identity.hasToken(token) && !s.mayRepeat(method, token) {
 		return refusal.New(v1.ErrorReason_ERROR_REASON_TOKEN_INVALID, "the token is not the guest's")
 	}
 	return nil
+}
+
+// mayRepeat lets who the guest was before its Thaw ask for the answer once more.
+func (s *Service) mayRepeat(method, token string) bool {
+	before := s.before.Load()
+	return method == guestv1.GuestService_Thaw_FullMethodName && before != nil && before.hasToken(token)
 }
 
 // hasToken compares digests, so that neither content nor length shows in the time.
@@ -71,8 +80,18 @@ func (s *Service) Stream(server any, stream grpc.ServerStream, info *grpc.Stream
 		return refusal.New(v1.ErrorReason_ERROR_REASON_QUOTA_EXCEEDED, "%d streams are open: no more are allowed", maxStreams)
 	}
 	defer s.streams.Add(-1)
-	return handler(server, stream)
+	ctx, release := s.awake.hold(stream.Context())
+	defer release()
+	return handler(server, &heldStream{stream, ctx})
 }
+
+// heldStream ends with the guest's being awake.
+type heldStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *heldStream) Context() context.Context { return s.ctx }
 
 // recovered keeps a defect in one call from ending PID 1, and the guest with it.
 func recovered(method string, err *error) {

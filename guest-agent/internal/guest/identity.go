@@ -63,6 +63,9 @@ func (f files) trust(certificates string) error {
 		return nil
 	}
 	added := strings.TrimRight(certificates, "\n") + "\n"
+	if known, err := os.ReadFile(f.at(rootPath)); err == nil && string(known) == added {
+		return nil // A copy of a sandbox has its lineage's root already.
+	}
 	if err := f.fill(rootPath, added); err != nil {
 		return err
 	}

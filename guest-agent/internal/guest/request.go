@@ -26,11 +26,40 @@ var (
 
 // check refuses a request before any of it is done.
 func check(request *guestv1.ConfigureRequest) error {
+	if err := checkFresh(request); err != nil {
+		return err
+	}
+	return checkIdentity(request)
+}
+
+// checkThaw wants of a copy's identity no entropy and no time: those come beside it.
+func checkThaw(request *guestv1.ThawRequest) error {
+	if err := checkFresh(request); err != nil {
+		return err
+	}
+	if request.GetIdentity() == nil {
+		return nil
+	}
+	return checkIdentity(request.GetIdentity())
+}
+
+type fresh interface {
+	GetEntropy() []byte
+	GetTimeNs() int64
+}
+
+func checkFresh(request fresh) error {
 	switch {
 	case len(request.GetEntropy()) < minEntropy || len(request.GetEntropy()) > maxEntropy:
 		return refusal.Invalid("entropy of %d bytes: expected %d to %d", len(request.GetEntropy()), minEntropy, maxEntropy)
 	case time.Unix(0, request.GetTimeNs()).Before(earliest):
 		return refusal.Invalid("time_ns %d lies before 2024", request.GetTimeNs())
+	}
+	return nil
+}
+
+func checkIdentity(request *guestv1.ConfigureRequest) error {
+	switch {
 	case !hostname.MatchString(request.GetHostname()):
 		return refusal.Invalid("hostname %q: expected [a-z0-9-]{1,63}", request.GetHostname())
 	case !machineID.MatchString(request.GetMachineId()):

@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -37,11 +36,17 @@ type Service struct {
 	files    files
 	reaper   *reaper.Reaper
 	prepared func()
+	tenant   Tenant
+	running  func() int
 	streams  atomic.Int32
+	awake    awake
 
-	// One Configure or PrepareSnapshot at a time.
+	// One call of this service at a time, but for GetActivity.
 	turn     sync.Mutex
 	identity atomic.Pointer[identity]
+	// Who the guest was before its last Thaw made it another.
+	before atomic.Pointer[identity]
+	frozen atomic.Bool
 }
 
 // identity is what Configure gave. Its presence is what opens the gate.
@@ -53,9 +58,14 @@ type identity struct {
 
 // NewService serves the guest whose files lie below root. The prepared function is called after a guest was made ready
 // for its snapshot; it must not wait for the call that is being answered.
-func NewService(machine Machine, root string, r *reaper.Reaper, prepared func()) *Service {
-	return &Service{machine: machine, files: files{root}, reaper: r, prepared: prepared}
+func NewService(machine Machine, root string, r *reaper.Reaper, tenant Tenant, prepared func()) *Service {
+	s := &Service{machine: machine, files: files{root}, reaper: r, tenant: tenant, prepared: prepared, running: func() int { return 0 }}
+	s.awake.begin()
+	return s
 }
+
+// Counting sets what tells how many processes run that were started through the API. Before the first call.
+func (s *Service) Counting(running func() int) { s.running = running }
 
 // Environment is what every process starts with: the agent's defaults and, above them, the sandbox's.
 func (s *Service) Environment() (defaults, sandbox map[string]string) {
@@ -78,12 +88,24 @@ func (s *Service) Configure(_ context.Context, request *guestv1.ConfigureRequest
 	if err := check(request); err != nil {
 		return nil, err
 	}
-	steps := []struct {
-		name string
-		do   func() error
-	}{
+	steps := append([]step{
 		{"entropy", func() error { return s.machine.AddEntropy(request.GetEntropy()) }},
 		{"clock", func() error { return s.machine.SetClock(time.Unix(0, request.GetTimeNs())) }},
+	}, s.naming(request)...)
+	if err := run(steps); err != nil {
+		return nil, err
+	}
+	response, err := s.answer()
+	if err != nil {
+		return nil, err
+	}
+	s.assume(request)
+	return response, nil
+}
+
+// naming is what a guest is told of itself.
+func (s *Service) naming(request *guestv1.ConfigureRequest) []step {
+	return []step{
 		{"hostname", func() error { return s.machine.SetHostname(request.GetHostname()) }},
 		{"volumes", func() error { return s.machine.MountVolumes(request.GetVolumes()) }},
 		{"names", func() error { return s.files.writeNames(request.GetHostname(), request.GetMachineId()) }},
@@ -95,21 +117,6 @@ func (s *Service) Configure(_ context.Context, request *guestv1.ConfigureRequest
 			return s.machine.GrowDisk()
 		}},
 	}
-	for _, step := range steps {
-		if err := step.do(); err != nil {
-			return nil, refusal.New(v1.ErrorReason_ERROR_REASON_INTERNAL, "%s: %v", step.name, err)
-		}
-	}
-	response, err := s.answer()
-	if err != nil {
-		return nil, err
-	}
-	opened := &identity{tokenDigest: sha256.Sum256([]byte(request.GetToken())), env: maps.Clone(request.GetEnv())}
-	if request.GetCaCertificate() != "" {
-		opened.defaults = trustEnvironment
-	}
-	s.identity.Store(opened)
-	return response, nil
 }
 
 func (s *Service) answer() (*guestv1.ConfigureResponse, error) {

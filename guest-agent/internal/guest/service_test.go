@@ -72,6 +72,7 @@ func (m *machine) GrowDisk() error {
 type fixture struct {
 	service   *Service
 	machine   *machine
+	tenant    *group
 	root      string
 	prepared  chan struct{}
 	guest     guestv1.GuestServiceClient
@@ -83,11 +84,14 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{machine: &machine{}, root: t.TempDir(), prepared: make(chan struct{}, 1)}
-	gate := NewService(f.machine, f.root, children, func() { f.prepared <- struct{}{} })
+	f.tenant = &group{told: &f.machine.told}
+	gate := NewService(f.machine, f.root, children, f.tenant, func() { f.prepared <- struct{}{} })
 	f.service = gate
+	table := process.NewTable(children, gate.Environment)
+	gate.Counting(table.Running)
 	server := grpc.NewServer(grpc.UnaryInterceptor(gate.Unary), grpc.StreamInterceptor(gate.Stream))
 	guestv1.RegisterGuestServiceServer(server, gate)
-	v1.RegisterProcessServiceServer(server, process.NewService(process.NewTable(children, gate.Environment)))
+	v1.RegisterProcessServiceServer(server, process.NewService(table))
 	v1.RegisterFileServiceServer(server, file.Service{})
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
 	connection := apitest.Serve(t, server)
@@ -371,7 +375,7 @@ func TestPrepareSnapshotWarmsUpSweepsAndTells(t *testing.T) {
 }
 
 func TestPanicInOneCallIsAnErrorOfThatCall(t *testing.T) {
-	s := NewService(&machine{}, t.TempDir(), children, func() {})
+	s := NewService(&machine{}, t.TempDir(), children, &group{}, func() {})
 	_, err := s.Unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/x"}, func(context.Context, any) (any, error) { panic("defect") })
 	apitest.Refused(t, err, codes.Internal, "INTERNAL")
 }

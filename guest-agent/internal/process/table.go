@@ -114,6 +114,13 @@ func (t *Table) run(id string, spec *v1.ProcessSpec) (*attachment, error) {
 	return &attachment{process: p, stdout: readers[0], stderr: readers[1]}, nil
 }
 
+// Running is how many have not ended.
+func (t *Table) Running() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.byID) - len(t.ended)
+}
+
 func (t *Table) find(id string) (*Process, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -7,6 +7,7 @@ package reaper
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -24,6 +25,13 @@ type Reaper struct {
 	mu       sync.Mutex
 	children map[int]*Child
 	started  chan struct{}
+	home     Home
+}
+
+// Home is where processes are born.
+type Home interface {
+	// Directory opens the cgroup, for the caller to close.
+	Directory() (*os.File, error)
 }
 
 // Child is a process that was started here.
@@ -35,14 +43,25 @@ type Child struct {
 }
 
 // New starts reaping every child of this program, for good.
-func New() *Reaper {
-	r := &Reaper{children: make(map[int]*Child), started: make(chan struct{}, 1)}
+func New() *Reaper { return NewIn(nil) }
+
+// NewIn is New with a cgroup for all that is started; nil is the agent's own.
+func NewIn(home Home) *Reaper {
+	r := &Reaper{children: make(map[int]*Child), started: make(chan struct{}, 1), home: home}
 	go r.reap()
 	return r
 }
 
 // Start runs a program. Its session and process group must be its own (attr.Sys.Setsid), for SignalGroup to mean it.
 func (r *Reaper) Start(program string, argv []string, attr *syscall.ProcAttr) (*Child, error) {
+	if r.home != nil {
+		directory, err := r.home.Directory()
+		if err != nil {
+			return nil, err
+		}
+		defer directory.Close()
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(directory.Fd())
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	pid, err := syscall.ForkExec(program, argv, attr)

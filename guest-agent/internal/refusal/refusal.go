@@ -100,6 +100,7 @@ func code(reason v1.ErrorReason) codes.Code {
 		v1.ErrorReason_ERROR_REASON_IS_A_DIRECTORY,
 		v1.ErrorReason_ERROR_REASON_DIRECTORY_NOT_EMPTY,
 		v1.ErrorReason_ERROR_REASON_GUEST_NOT_CONFIGURED,
+		v1.ErrorReason_ERROR_REASON_SANDBOX_NOT_RUNNING,
 		v1.ErrorReason_ERROR_REASON_PORT_CLOSED:
 		return codes.FailedPrecondition
 	case v1.ErrorReason_ERROR_REASON_CONNECTION_RESET:
