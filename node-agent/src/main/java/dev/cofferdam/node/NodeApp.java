@@ -23,6 +23,8 @@ import dev.cofferdam.node.journal.FileJournal;
 import dev.cofferdam.node.journal.JournalException;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.LinuxProcessTable;
+import dev.cofferdam.node.pressure.HostPressure;
+import dev.cofferdam.node.pressure.LinuxHost;
 import dev.cofferdam.node.qemu.QemuHypervisor;
 import dev.cofferdam.node.qemu.QemuVersion;
 import dev.cofferdam.node.registry.NodeFacts;
@@ -185,6 +187,9 @@ public final class NodeApp implements AutoCloseable {
                 System::nanoTime,
                 executor,
                 config.parallelStarts()));
+    HostPressure pressure =
+        new HostPressure(new LinuxHost(config.sandboxRoot()), config.pressure());
+    sandboxes.admitBy(pressure);
     gauges(meters, sandboxes, slots);
     helper.ensureGate();
     sandboxes.recover(processes);
@@ -195,7 +200,7 @@ public final class NodeApp implements AutoCloseable {
                 toScheduler,
                 new Guard("scheduler-svc", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters),
                 facts(config, hypervisor),
-                view(sandboxes, slots, templates),
+                view(sandboxes, slots, templates, pressure),
                 scheduler,
                 executor,
                 random));
@@ -310,7 +315,8 @@ public final class NodeApp implements AutoCloseable {
         config.slotPrefix().toString());
   }
 
-  private static NodeView view(Sandboxes sandboxes, SlotPool slots, Templates templates) {
+  private static NodeView view(
+      Sandboxes sandboxes, SlotPool slots, Templates templates, HostPressure pressure) {
     return new NodeView() {
       @Override
       public List<RunningSandbox> running() {
@@ -333,6 +339,7 @@ public final class NodeApp implements AutoCloseable {
         return NodeHeartbeat.newBuilder()
             .setFreeSlots(slots.available())
             .setFreeMemoryMib(sandboxes.freeMemoryMib())
+            .setPressure(pressure.now().orElse(""))
             .build();
       }
 

@@ -2,6 +2,7 @@ package dev.cofferdam.node;
 
 import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.node.pressure.PressureLimits;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
 import java.net.InetSocketAddress;
@@ -45,6 +46,7 @@ import java.util.TreeMap;
  * @param slotPrefix {@code slot.prefix}, default 100.80.0.0/16
  * @param qemu {@code qemu.binary}, default /usr/bin/qemu-system-x86_64: asked for its version; the
  *     helper starts its own
+ * @param pressure {@code pressure.*}, see {@link PressureLimits}
  */
 public record NodeConfig(
     InetSocketAddress listen,
@@ -67,7 +69,8 @@ public record NodeConfig(
     int parallelStarts,
     SizeLimits limits,
     SlotPrefix slotPrefix,
-    Path qemu) {
+    Path qemu,
+    PressureLimits pressure) {
   private static final String TEMPLATE = "template.";
   private static final String ROOT = "root";
 
@@ -105,7 +108,8 @@ public record NodeConfig(
                 settings.integer("memory.limit-mib", 4096, 128, 1 << 20),
                 settings.integer("disk.limit-mib", 65_536, 64, 1 << 24)),
             prefix(settings),
-            settings.path("qemu.binary", Path.of("/usr/bin/qemu-system-x86_64")));
+            settings.path("qemu.binary", Path.of("/usr/bin/qemu-system-x86_64")),
+            PressureLimits.read(settings));
     if (config.slotsSpare() > config.slotsMax()) {
       settings.problem(
           "slots.spare",

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.cofferdam.kit.config.ConfigException;
 import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.node.pressure.PressureLimits;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
 import java.net.InetSocketAddress;
@@ -47,7 +48,8 @@ class NodeConfigTest {
                 4,
                 new SizeLimits(4, 4096, 65_536),
                 SlotPrefix.parse("100.80.0.0/16"),
-                Path.of("/usr/bin/qemu-system-x86_64")));
+                Path.of("/usr/bin/qemu-system-x86_64"),
+                new PressureLimits(512, 40, 1024, 1024, 256)));
   }
 
   @Test
@@ -75,6 +77,11 @@ class NodeConfigTest {
     keys.put("disk.limit-mib", "2000");
     keys.put("slot.prefix", "10.1.2.0/24");
     keys.put("qemu.binary", "/q");
+    keys.put("pressure.memory-mib", "1");
+    keys.put("pressure.memory-stall-percent", "2");
+    keys.put("pressure.disk-mib", "3");
+    keys.put("pressure.pids", "4");
+    keys.put("pressure.descriptors", "5");
     assertThat(read(keys))
         .isEqualTo(
             new NodeConfig(
@@ -98,7 +105,8 @@ class NodeConfigTest {
                 7,
                 new SizeLimits(5, 1000, 2000),
                 SlotPrefix.parse("10.1.2.0/24"),
-                Path.of("/q")));
+                Path.of("/q"),
+                new PressureLimits(1, 2, 3, 4, 5)));
   }
 
   @Test

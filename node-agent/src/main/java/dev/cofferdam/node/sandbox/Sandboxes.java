@@ -59,6 +59,7 @@ public final class Sandboxes implements AutoCloseable {
   private final Cells cells = new Cells();
   private final Ending ending;
   private final Adoption adoption;
+  private volatile Admission admission = () -> {};
   private volatile LossListener listener = (sandbox, epoch, message) -> {};
   private volatile boolean closed;
 
@@ -108,6 +109,11 @@ public final class Sandboxes implements AutoCloseable {
 
   public void onLoss(LossListener listener) {
     this.listener = listener;
+  }
+
+  /** From now on nobody is let in but by it. */
+  public void admitBy(Admission admission) {
+    this.admission = admission;
   }
 
   /** Takes up what an earlier process left: once, before anything else. */
@@ -241,6 +247,8 @@ public final class Sandboxes implements AutoCloseable {
     limits.require(order.size());
     starts.acquireUninterruptibly();
     try {
+      // Not before its turn has come: those before it have taken what they need by now.
+      admission.admit();
       capacity.reserve(order.size());
       Slot slot = claim(order, steps);
       cell.state = new Starting(order.epoch());

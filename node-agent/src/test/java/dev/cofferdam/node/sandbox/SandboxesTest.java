@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -93,6 +94,26 @@ class SandboxesTest {
     assertThat(node.sandboxes.start(order(A, 1)).stepsMs()).isEmpty();
     assertThat(host.kernel.running()).containsExactly(A);
     assertThat(node.guests.configured()).hasSize(1);
+  }
+
+  @Test
+  void aHostUnderPressureTakesNoMoreAndKeepsWhatItHas() {
+    node.sandboxes.start(order(A, 1));
+    Set<String> onDisk = host.onDisk();
+    int acts = node.acts.done().size();
+    node.sandboxes.admitBy(() -> {
+      throw new Refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "short of disk");
+    });
+    assertReason(ErrorReason.ERROR_REASON_NO_CAPACITY, () -> node.sandboxes.start(order(B, 1)));
+
+    assertThat(node.acts.done()).hasSize(acts);
+    assertThat(host.onDisk()).isEqualTo(onDisk);
+    assertThat(node.sandboxes.start(order(A, 1)).stepsMs()).isEmpty();
+    assertThat(node.sandboxes.relay(A).token()).hasSize(64);
+    node.sandboxes.admitBy(() -> {});
+    node.sandboxes.start(order(B, 1));
+    node.sandboxes.remove(A, 1);
+    assertThat(host.kernel.running()).containsExactly(B);
   }
 
   @Test
