@@ -21,6 +21,7 @@ import dev.cofferdam.scheduler.store.DatabaseConfig;
 import dev.cofferdam.scheduler.store.EventStore;
 import dev.cofferdam.scheduler.store.NodeStore;
 import dev.cofferdam.scheduler.store.PolicyUpdateStore;
+import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.store.TokenStore;
 import dev.cofferdam.v1.FileServiceGrpc;
@@ -86,6 +87,7 @@ public final class SchedulerApp implements AutoCloseable {
           opened(
               new Lifecycle(
                   sandboxes,
+                  new RequestStore(database),
                   new PolicyUpdateStore(database),
                   events,
                   broker,

@@ -4,10 +4,14 @@ import com.google.protobuf.ByteString;
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSandboxResponse;
+import dev.cofferdam.internal.v1.SetSandboxStateRequest;
+import dev.cofferdam.internal.v1.SetSandboxStateResponse;
 import dev.cofferdam.internal.v1.StartSandboxRequest;
 import dev.cofferdam.internal.v1.StartSandboxResponse;
 import dev.cofferdam.kit.call.CallRules;
 import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.FileInfo;
 import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.OutputChunk;
@@ -16,7 +20,9 @@ import dev.cofferdam.v1.ProcessExited;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.ReadFileRequest;
 import dev.cofferdam.v1.ReadFileResponse;
+import dev.cofferdam.v1.SandboxState;
 import dev.cofferdam.v1.StartProcessRequest;
+import dev.cofferdam.v1.StartWay;
 import dev.cofferdam.v1.StatFileRequest;
 import io.grpc.Context;
 import io.grpc.Deadline;
@@ -24,6 +30,7 @@ import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -36,6 +43,13 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
 
   volatile FakeBroker.Hook hook = _ -> {};
   final Map<String, Long> running = new ConcurrentHashMap<>();
+
+  /** Of those in {@link #running} that do something else. */
+  final Map<String, SandboxState> states = new ConcurrentHashMap<>();
+
+  /** How often it changed a sandbox's state. */
+  final AtomicLong changes = new AtomicLong();
+
   final List<StartSandboxRequest> started = new CopyOnWriteArrayList<>();
   final List<String> calls = new CopyOnWriteArrayList<>();
 
@@ -67,7 +81,12 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
     hook.before("StartSandbox");
     started.add(request);
     running.put(request.getSandbox(), request.getEpoch());
-    observer.onNext(StartSandboxResponse.newBuilder().setIsolation("emulated").build());
+    observer.onNext(
+        StartSandboxResponse.newBuilder()
+            .setIsolation("emulated")
+            .setWay(StartWay.START_WAY_POOLED)
+            .putStepsMs("claim", 1.5)
+            .build());
     observer.onCompleted();
   }
 
@@ -77,8 +96,37 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
     calls.add("RemoveSandbox");
     hook.before("RemoveSandbox");
     running.remove(request.getSandbox());
+    states.remove(request.getSandbox());
     observer.onNext(RemoveSandboxResponse.getDefaultInstance());
     observer.onCompleted();
+  }
+
+  @Override
+  public void setSandboxState(
+      SetSandboxStateRequest request, StreamObserver<SetSandboxStateResponse> observer) {
+    calls.add("SetSandboxState");
+    hook.before("SetSandboxState");
+    if (!Objects.equals(running.get(request.getSandbox()), request.getEpoch())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_STALE_EPOCH, "no such assignment of " + request.getSandbox());
+    }
+    SandboxState before = put(request.getSandbox(), request.getState());
+    if (before != request.getState()) {
+      changes.incrementAndGet();
+    }
+    hook.before("SetSandboxState, done");
+    observer.onNext(SetSandboxStateResponse.newBuilder().setChange(changes.get()).build());
+    observer.onCompleted();
+  }
+
+  SandboxState state(String sandbox) {
+    return states.getOrDefault(sandbox, SandboxState.SANDBOX_STATE_RUNNING);
+  }
+
+  private SandboxState put(String sandbox, SandboxState state) {
+    SandboxState before = state(sandbox);
+    states.put(sandbox, state);
+    return before;
   }
 
   /** Says back on stdout what it reads on stdin, then exits with 7. */

@@ -274,7 +274,12 @@ final class Mesh implements AutoCloseable {
             .setHypervisor("qemu")
             .setSlotPrefix("100.80.0.0/16");
     node.running.forEach((id, epoch) ->
-        registration.addSandboxes(RunningSandbox.newBuilder().setSandbox(id).setEpoch(epoch)));
+        registration.addSandboxes(
+            RunningSandbox.newBuilder()
+                .setSandbox(id)
+                .setEpoch(epoch)
+                .setState(node.state(id))
+                .setChange(node.changes.get())));
     return registration;
   }
 

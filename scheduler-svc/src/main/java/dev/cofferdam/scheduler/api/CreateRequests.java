@@ -7,8 +7,9 @@ import dev.cofferdam.scheduler.lifecycle.CreateSpec;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
 import dev.cofferdam.scheduler.sandbox.Texts;
+import dev.cofferdam.scheduler.sandbox.TimeoutAction;
 import dev.cofferdam.scheduler.store.Fingerprint;
-import dev.cofferdam.scheduler.store.SandboxStore.RequestKey;
+import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.ErrorReason;
@@ -69,23 +70,39 @@ final class CreateRequests {
         secrets,
         policy(request.getEgressPolicy()),
         lifetime(request.hasLifetime(), request.getLifetime()),
+        timeoutAction(request.getTimeoutAction()),
+        duration("idle_timeout", request.hasIdleTimeout(), request.getIdleTimeout()),
         request.getLabelsMap());
   }
 
   /** At least 1 s; empty when absent. */
   static Optional<java.time.Duration> lifetime(boolean present, Duration lifetime) {
+    return duration("lifetime", present, lifetime);
+  }
+
+  static TimeoutAction timeoutAction(dev.cofferdam.v1.TimeoutAction action) {
+    return switch (action) {
+      case TIMEOUT_ACTION_UNSPECIFIED, TIMEOUT_ACTION_DELETE -> TimeoutAction.DELETE;
+      case TIMEOUT_ACTION_SUSPEND -> TimeoutAction.SUSPEND;
+      case TIMEOUT_ACTION_NONE -> TimeoutAction.NONE;
+      case UNRECOGNIZED -> throw invalid("timeout_action is not one of this service");
+    };
+  }
+
+  private static Optional<java.time.Duration> duration(
+      String name, boolean present, Duration value) {
     if (!present) {
       return Optional.empty();
     }
-    if (lifetime.getSeconds() < 1
-        || lifetime.getSeconds() > MAX_SECONDS
-        || lifetime.getNanos() < 0
-        || lifetime.getNanos() > MAX_NANOS) {
+    if (value.getSeconds() < 1
+        || value.getSeconds() > MAX_SECONDS
+        || value.getNanos() < 0
+        || value.getNanos() > MAX_NANOS) {
       throw invalid(
-          "lifetime is %d s %d ns, expected a valid duration of at least 1 s"
-              .formatted(lifetime.getSeconds(), lifetime.getNanos()));
+          "%s is %d s %d ns, expected a valid duration of at least 1 s"
+              .formatted(name, value.getSeconds(), value.getNanos()));
     }
-    return Optional.of(java.time.Duration.ofSeconds(lifetime.getSeconds(), lifetime.getNanos()));
+    return Optional.of(java.time.Duration.ofSeconds(value.getSeconds(), value.getNanos()));
   }
 
   /** Labels of a sandbox and of a filter alike. */

@@ -5,6 +5,7 @@ import dev.cofferdam.internal.v1.ConnectResponse;
 import dev.cofferdam.internal.v1.NodeHeartbeat;
 import dev.cofferdam.internal.v1.NodeRegistryServiceGrpc;
 import dev.cofferdam.internal.v1.RunningSandbox;
+import dev.cofferdam.internal.v1.SandboxChanged;
 import dev.cofferdam.kit.call.Callers;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
@@ -13,9 +14,12 @@ import dev.cofferdam.scheduler.cluster.NodeConnection;
 import dev.cofferdam.scheduler.cluster.NodeRegistration;
 import dev.cofferdam.scheduler.lifecycle.NodeReconciler;
 import dev.cofferdam.scheduler.placement.NodeView;
+import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.sandbox.Isolation;
+import dev.cofferdam.scheduler.sandbox.Reconciliation;
 import dev.cofferdam.scheduler.sandbox.Texts;
 import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.SandboxState;
 import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
@@ -83,7 +87,7 @@ public final class NodeRegistryApi extends NodeRegistryServiceGrpc.NodeRegistryS
                 request.getSandboxLost().getEpoch(),
                 Texts.message(request.getSandboxLost().getMessage()));
           }
-          case SANDBOX_CHANGED -> requireRegistered(true);
+          case SANDBOX_CHANGED -> changed(request.getSandboxChanged());
           case MESSAGE_NOT_SET -> throw invalid("a message without content");
         }
       } catch (RuntimeException e) {
@@ -115,9 +119,12 @@ public final class NodeRegistryApi extends NodeRegistryServiceGrpc.NodeRegistryS
     private void register(dev.cofferdam.internal.v1.NodeRegistration message) {
       requireRegistered(false);
       NodeRegistration registration = registration(message);
-      Map<String, Long> sandboxes = new HashMap<>();
+      Map<String, Reconciliation.Report> sandboxes = new HashMap<>();
       for (RunningSandbox sandbox : message.getSandboxesList()) {
-        sandboxes.put(sandbox.getSandbox(), sandbox.getEpoch());
+        sandboxes.put(
+            sandbox.getSandbox(),
+            new Reconciliation.Report(
+                sandbox.getEpoch(), activity(sandbox.getState()), sandbox.getChange()));
       }
       registered = true;
       List<String> remove = nodes.register(registration, sandboxes, this, opened);
@@ -126,6 +133,16 @@ public final class NodeRegistryApi extends NodeRegistryServiceGrpc.NodeRegistryS
               .setHeartbeatIntervalMs(Math.toIntExact(heartbeat.toMillis()))
               .build());
       remove.forEach(id -> send(ConnectResponse.newBuilder().setRemoveSandbox(id).build()));
+    }
+
+    private void changed(SandboxChanged message) {
+      requireRegistered(true);
+      nodes.changed(
+          node,
+          message.getSandbox(),
+          new Reconciliation.Report(
+              message.getEpoch(), activity(message.getState()), message.getChange()),
+          Texts.message(message.getMessage()));
     }
 
     private void heartbeat(NodeHeartbeat message) {
@@ -183,6 +200,16 @@ public final class NodeRegistryApi extends NodeRegistryServiceGrpc.NodeRegistryS
         }
       }
     }
+  }
+
+  private static Activity activity(SandboxState state) {
+    return switch (state) {
+      case SANDBOX_STATE_UNSPECIFIED, SANDBOX_STATE_RUNNING -> Activity.RUNNING;
+      case SANDBOX_STATE_PAUSED -> Activity.PAUSED;
+      case SANDBOX_STATE_SUSPENDED -> Activity.SUSPENDED;
+      case SANDBOX_STATE_STARTING, SANDBOX_STATE_STOPPING, SANDBOX_STATE_ENDED, UNRECOGNIZED ->
+          throw invalid("state is " + state + ", expected RUNNING, PAUSED or SUSPENDED");
+    };
   }
 
   private static Refusal invalid(String message) {

@@ -5,6 +5,7 @@ import dev.cofferdam.kit.call.Callers;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.scheduler.lifecycle.CreateSpec;
 import dev.cofferdam.scheduler.lifecycle.Lifecycle;
+import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.store.SandboxStore.Position;
 import dev.cofferdam.scheduler.tenant.Scope;
@@ -16,9 +17,12 @@ import dev.cofferdam.v1.ExtendSandboxRequest;
 import dev.cofferdam.v1.GetSandboxRequest;
 import dev.cofferdam.v1.ListSandboxesRequest;
 import dev.cofferdam.v1.ListSandboxesResponse;
+import dev.cofferdam.v1.PauseSandboxRequest;
+import dev.cofferdam.v1.ResumeSandboxRequest;
 import dev.cofferdam.v1.Sandbox;
 import dev.cofferdam.v1.SandboxEvent;
 import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.SuspendSandboxRequest;
 import dev.cofferdam.v1.UpdateSandboxPolicyRequest;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
 import io.grpc.stub.ServerCallStreamObserver;
@@ -121,6 +125,25 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
                     request.getSandbox(),
                     CreateRequests.policy(request.getEgressPolicy()),
                     request.getEtag())));
+  }
+
+  @Override
+  public void pauseSandbox(PauseSandboxRequest request, StreamObserver<Sandbox> observer) {
+    change(request.getSandbox(), Activity.PAUSED, observer);
+  }
+
+  @Override
+  public void resumeSandbox(ResumeSandboxRequest request, StreamObserver<Sandbox> observer) {
+    change(request.getSandbox(), Activity.RUNNING, observer);
+  }
+
+  @Override
+  public void suspendSandbox(SuspendSandboxRequest request, StreamObserver<Sandbox> observer) {
+    change(request.getSandbox(), Activity.SUSPENDED, observer);
+  }
+
+  private void change(String id, Activity wanted, StreamObserver<Sandbox> observer) {
+    answer(observer, Wire.sandbox(lifecycle.states().set(Callers.tenant().tenant(), id, wanted)));
   }
 
   @Override

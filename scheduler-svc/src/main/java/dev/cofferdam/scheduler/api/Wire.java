@@ -1,18 +1,22 @@
 package dev.cofferdam.scheduler.api;
 
+import com.google.protobuf.Duration;
 import com.google.protobuf.Timestamp;
 import dev.cofferdam.scheduler.sandbox.EventDraft;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Paused;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Suspended;
 import dev.cofferdam.scheduler.store.SandboxEvent;
 import dev.cofferdam.scheduler.tenant.TokenRecord;
 import dev.cofferdam.v1.SandboxEventType;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.SandboxState;
 import dev.cofferdam.v1.SecretReference;
+import dev.cofferdam.v1.TimeoutAction;
 import dev.cofferdam.v1.Token;
 import java.time.Instant;
 
@@ -38,7 +42,21 @@ final class Wire {
             .setPolicyRevision(sandbox.policyRevision())
             .setIsolation(sandbox.isolation().wireName())
             .setEtag(sandbox.etag());
-    sandbox.expireTime().map(Wire::timestamp).ifPresent(message::setExpireTime);
+    sandbox.lifetime().expireTime().map(Wire::timestamp).ifPresent(message::setExpireTime);
+    sandbox.lifetime().idleTimeout().map(Wire::duration).ifPresent(message::setIdleTimeout);
+    message.setTimeoutAction(
+        switch (sandbox.lifetime().action()) {
+          case DELETE -> TimeoutAction.TIMEOUT_ACTION_DELETE;
+          case SUSPEND -> TimeoutAction.TIMEOUT_ACTION_SUSPEND;
+          case NONE -> TimeoutAction.TIMEOUT_ACTION_NONE;
+        });
+    sandbox
+        .origin()
+        .ifPresent(origin -> {
+          message.setForkedFrom(origin.sandbox());
+          origin.snapshot().ifPresent(message::setSnapshot);
+        });
+    sandbox.start().ifPresent(message::setStart);
     sandbox
         .secrets()
         .forEach(use ->
@@ -47,6 +65,8 @@ final class Wire {
     switch (sandbox.state()) {
       case Starting _ -> message.setState(SandboxState.SANDBOX_STATE_STARTING);
       case Running _ -> message.setState(SandboxState.SANDBOX_STATE_RUNNING);
+      case Paused _ -> message.setState(SandboxState.SANDBOX_STATE_PAUSED);
+      case Suspended _ -> message.setState(SandboxState.SANDBOX_STATE_SUSPENDED);
       case Stopping stopping ->
           message.setState(SandboxState.SANDBOX_STATE_STOPPING).setEndMessage(stopping.message());
       case Ended ended ->
@@ -85,7 +105,22 @@ final class Wire {
       case POLICY_UPDATED -> SandboxEventType.SANDBOX_EVENT_TYPE_POLICY_UPDATED;
       case START_FAILED -> SandboxEventType.SANDBOX_EVENT_TYPE_START_FAILED;
       case ENDED -> SandboxEventType.SANDBOX_EVENT_TYPE_ENDED;
+      case PAUSED -> SandboxEventType.SANDBOX_EVENT_TYPE_PAUSED;
+      case RESUMED -> SandboxEventType.SANDBOX_EVENT_TYPE_RESUMED;
+      case SUSPENDED -> SandboxEventType.SANDBOX_EVENT_TYPE_SUSPENDED;
+      case ROLLED_BACK -> SandboxEventType.SANDBOX_EVENT_TYPE_ROLLED_BACK;
+      case SNAPSHOT_CREATED -> SandboxEventType.SANDBOX_EVENT_TYPE_SNAPSHOT_CREATED;
+      case EXPIRED -> SandboxEventType.SANDBOX_EVENT_TYPE_EXPIRED;
+      case NODE_LOST -> SandboxEventType.SANDBOX_EVENT_TYPE_NODE_LOST;
+      case NODE_BACK -> SandboxEventType.SANDBOX_EVENT_TYPE_NODE_BACK;
     };
+  }
+
+  private static Duration duration(java.time.Duration duration) {
+    return Duration.newBuilder()
+        .setSeconds(duration.getSeconds())
+        .setNanos(duration.getNano())
+        .build();
   }
 
   private static Timestamp timestamp(Instant instant) {

@@ -79,7 +79,8 @@ public final class BrokerClient {
         placeholders,
         response.getAttachTicket(),
         response.getCaCertificate(),
-        response.getPolicyRevision());
+        response.getPolicyRevision(),
+        response.getGeneration());
   }
 
   /** Returns the revision once the gateways enforce it. */

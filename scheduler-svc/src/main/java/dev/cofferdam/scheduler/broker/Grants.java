@@ -8,12 +8,14 @@ import java.util.Map;
  * @param placeholders variable to placeholder
  * @param attachTicket opaque, single use, 60 s
  * @param caCertificate PEM
+ * @param generation of the placeholders
  */
 public record Grants(
     Map<String, String> placeholders,
     String attachTicket,
     String caCertificate,
-    long policyRevision) {
+    long policyRevision,
+    long generation) {
   public Grants {
     placeholders = Map.copyOf(placeholders);
   }

@@ -71,6 +71,7 @@ public final class Cluster implements AutoCloseable {
         Member member = members.get(sandbox.node());
         if (member != null) {
           member.reserve(sandbox.id(), sandbox.size());
+          member.hold(sandbox);
         }
       }
       return true;
@@ -169,6 +170,17 @@ public final class Cluster implements AutoCloseable {
         return false;
       }
       member.reserve(sandbox, size);
+      return true;
+    });
+  }
+
+  /** It holds at its node what its state needs from now on. */
+  public void hold(Sandbox sandbox) {
+    locked(() -> {
+      Member member = members.get(sandbox.node());
+      if (member != null) {
+        member.hold(sandbox);
+      }
       return true;
     });
   }

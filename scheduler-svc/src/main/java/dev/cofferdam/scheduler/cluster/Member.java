@@ -1,7 +1,9 @@
 package dev.cofferdam.scheduler.cluster;
 
 import dev.cofferdam.scheduler.placement.NodeView;
+import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
+import dev.cofferdam.scheduler.sandbox.SandboxState;
 import java.util.HashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -10,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 final class Member {
   private NodeRegistration registration;
   private Presence presence = new Presence.Unseen();
-  private final Map<String, SandboxSize> reserved = new HashMap<>();
+  private final Map<String, Held> reserved = new HashMap<>();
   private long reservedMemoryMib;
   private long reservedDiskMib;
 
@@ -22,6 +24,9 @@ final class Member {
 
   private @Nullable NodeView view;
   private @Nullable NodeLink link;
+
+  /** One slot and so much. A suspended sandbox has no memory. */
+  private record Held(int memoryMib, int diskMib) {}
 
   Member(NodeRegistration registration) {
     this.registration = registration;
@@ -52,21 +57,43 @@ final class Member {
   }
 
   void reserve(String sandbox, SandboxSize size) {
-    release(sandbox);
-    reserved.put(sandbox, size);
-    reservedMemoryMib += size.memoryMib();
-    reservedDiskMib += size.diskMib();
-    view = null;
+    put(sandbox, new Held(size.memoryMib(), size.diskMib()));
+  }
+
+  /** From now on it holds so much. Nothing for one that has no reservation. */
+  void hold(Sandbox sandbox) {
+    if (reserved.containsKey(sandbox.id())) {
+      put(
+          sandbox.id(),
+          new Held(
+              sandbox.state() instanceof SandboxState.Suspended ? 0 : sandbox.size().memoryMib(),
+              sandbox.size().diskMib()));
+    }
   }
 
   void release(String sandbox) {
-    SandboxSize size = reserved.remove(sandbox);
-    if (size != null) {
-      reservedMemoryMib -= size.memoryMib();
-      reservedDiskMib -= size.diskMib();
-      freed = freed.plus(new Presence.Free(1, size.memoryMib()));
-      view = null;
+    Held held = reserved.remove(sandbox);
+    if (held != null) {
+      give(held, 1);
     }
+  }
+
+  private void put(String sandbox, Held now) {
+    Held before = reserved.put(sandbox, now);
+    if (before != null) {
+      give(before, 0);
+    }
+    reservedMemoryMib += now.memoryMib();
+    reservedDiskMib += now.diskMib();
+    freed = freed.minus(new Presence.Free(0, before == null ? 0 : now.memoryMib()));
+    view = null;
+  }
+
+  private void give(Held held, int slots) {
+    reservedMemoryMib -= held.memoryMib();
+    reservedDiskMib -= held.diskMib();
+    freed = freed.plus(new Presence.Free(slots, held.memoryMib()));
+    view = null;
   }
 
   /** Kept until something changes: a view of thousands of nodes is taken for every placement. */

@@ -2,14 +2,19 @@ package dev.cofferdam.scheduler.cluster;
 
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
+import dev.cofferdam.internal.v1.SetSandboxStateRequest;
 import dev.cofferdam.internal.v1.StartSandboxRequest;
+import dev.cofferdam.internal.v1.StartSandboxResponse;
 import dev.cofferdam.kit.client.Guard;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.sandbox.Isolation;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SandboxSize;
+import dev.cofferdam.v1.SandboxState;
+import dev.cofferdam.v1.StartReport;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
 import io.grpc.Context;
@@ -41,7 +46,13 @@ public final class NodeLink implements AutoCloseable {
           ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
           ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE,
           ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE,
-          ErrorReason.ERROR_REASON_SANDBOX_START_FAILED);
+          ErrorReason.ERROR_REASON_SANDBOX_START_FAILED,
+          ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING,
+          ErrorReason.ERROR_REASON_DISK_FULL,
+          ErrorReason.ERROR_REASON_MACHINE_FAILED);
+
+  /** Of a pause, a suspension or a resumption: memory of many GiB may have to go through a disk. */
+  public static final Duration CHANGE_TIMEOUT = Duration.ofMinutes(2);
 
   private static final Duration REMOVE_TIMEOUT = Duration.ofSeconds(20);
 
@@ -52,6 +63,7 @@ public final class NodeLink implements AutoCloseable {
   /** Of its own: starts that fail must not keep what they left behind from being removed. */
   private final Guard removals;
 
+  private final Guard changes;
   private final Channel relayed;
 
   NodeLink(String name, ManagedChannel channel, MeterRegistry meters) {
@@ -60,6 +72,8 @@ public final class NodeLink implements AutoCloseable {
     this.starts = new Guard("node-" + name, ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters);
     this.removals =
         new Guard("node-" + name + "-removal", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters);
+    this.changes =
+        new Guard("node-" + name + "-change", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters);
     Guard relays =
         new Guard("node-" + name + "-relay", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters);
     this.relayed = ClientInterceptors.intercept(channel, relays.openings());
@@ -71,12 +85,19 @@ public final class NodeLink implements AutoCloseable {
   }
 
   /**
+   * What came of a start.
+   *
+   * @param report its duration is that of the call
+   */
+  public record Answer(Isolation isolation, StartReport report) {}
+
+  /**
    * Returns when the guest accepts processes. Safe to repeat for one epoch.
    *
    * @param env placeholders included; kept nowhere
    * @throws Refusal or StatusRuntimeException with the reason
    */
-  public Isolation start(
+  public Answer start(
       Sandbox sandbox,
       Map<String, String> env,
       String attachTicket,
@@ -93,20 +114,33 @@ public final class NodeLink implements AutoCloseable {
                     .setMemoryMib(sandbox.size().memoryMib())
                     .setDiskMib(sandbox.size().diskMib()))
             .putAllEnv(env)
+            .setIdleTimeoutMs(sandbox.lifetime().idleTimeout().map(Duration::toMillis).orElse(0L))
             .setAttachTicket(attachTicket)
             .setCaCertificate(caCertificate)
             .build();
     try {
-      String isolation =
+      long begin = System.nanoTime();
+      StartSandboxResponse response =
           detached(() ->
               starts.idempotent(() ->
                   NodeServiceGrpc.newBlockingStub(channel)
                       .withDeadline(deadline)
-                      .startSandbox(request)
-                      .getIsolation()));
-      return isolation.isEmpty() ? sandbox.isolation() : Isolation.parse(isolation);
+                      .startSandbox(request)));
+      Duration took = Duration.ofNanos(System.nanoTime() - begin);
+      return new Answer(
+          response.getIsolation().isEmpty()
+              ? sandbox.isolation()
+              : Isolation.parse(response.getIsolation()),
+          StartReport.newBuilder()
+              .setWay(response.getWay())
+              .setDuration(
+                  com.google.protobuf.Duration.newBuilder()
+                      .setSeconds(took.toSeconds())
+                      .setNanos(took.toNanosPart()))
+              .putAllStepsMs(response.getStepsMsMap())
+              .build());
     } catch (StatusRuntimeException e) {
-      throw failure(e);
+      throw failure(e, ErrorReason.ERROR_REASON_SANDBOX_START_FAILED);
     } catch (IllegalArgumentException e) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_SANDBOX_START_FAILED, "node " + name + ": " + e.getMessage());
@@ -125,7 +159,38 @@ public final class NodeLink implements AutoCloseable {
                       .withDeadlineAfter(REMOVE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
                       .removeSandbox(request)));
     } catch (StatusRuntimeException e) {
-      throw failure(e);
+      throw failure(e, ErrorReason.ERROR_REASON_MACHINE_FAILED);
+    }
+  }
+
+  /**
+   * Returns when it is so. Safe to repeat.
+   *
+   * @return the node's count of the sandbox's changes; 0 where it does not count
+   * @throws Refusal NODE_UNAVAILABLE when there was no answer: it may have come about, or still do;
+   *     else Refusal or StatusRuntimeException with the reason
+   */
+  public long setState(Sandbox sandbox, Activity activity) {
+    SetSandboxStateRequest request =
+        SetSandboxStateRequest.newBuilder()
+            .setSandbox(sandbox.id())
+            .setEpoch(sandbox.epoch())
+            .setState(
+                switch (activity) {
+                  case RUNNING -> SandboxState.SANDBOX_STATE_RUNNING;
+                  case PAUSED -> SandboxState.SANDBOX_STATE_PAUSED;
+                  case SUSPENDED -> SandboxState.SANDBOX_STATE_SUSPENDED;
+                })
+            .build();
+    try {
+      return detached(() ->
+          changes.idempotent(() ->
+              NodeServiceGrpc.newBlockingStub(channel)
+                  .withDeadlineAfter(CHANGE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
+                  .setSandboxState(request)
+                  .getChange()));
+    } catch (StatusRuntimeException e) {
+      throw failure(e, ErrorReason.ERROR_REASON_MACHINE_FAILED);
     }
   }
 
@@ -134,7 +199,10 @@ public final class NodeLink implements AutoCloseable {
     channel.shutdownNow();
   }
 
-  private RuntimeException failure(StatusRuntimeException e) {
+  /**
+   * @param otherwise of what is neither passed on nor says that the node is away
+   */
+  private RuntimeException failure(StatusRuntimeException e, ErrorReason otherwise) {
     Optional<ErrorReason> reason = Refusals.reason(e);
     if (reason.filter(PASSED_ON::contains).isPresent()) {
       return e;
@@ -142,9 +210,7 @@ public final class NodeLink implements AutoCloseable {
     Status.Code code = e.getStatus().getCode();
     boolean away = code == Status.Code.UNAVAILABLE || code == Status.Code.DEADLINE_EXCEEDED;
     return new Refusal(
-        away
-            ? ErrorReason.ERROR_REASON_NODE_UNAVAILABLE
-            : ErrorReason.ERROR_REASON_SANDBOX_START_FAILED,
+        away ? ErrorReason.ERROR_REASON_NODE_UNAVAILABLE : otherwise,
         "node %s: %s".formatted(name, e.getMessage()));
   }
 

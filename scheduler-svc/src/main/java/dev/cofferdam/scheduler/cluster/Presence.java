@@ -29,5 +29,9 @@ sealed interface Presence {
     Free plus(Free more) {
       return new Free(slots + more.slots, memoryMib + more.memoryMib);
     }
+
+    Free minus(Free less) {
+      return new Free(slots - less.slots, memoryMib - less.memoryMib);
+    }
   }
 }

@@ -2,7 +2,8 @@ package dev.cofferdam.scheduler.lifecycle;
 
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
-import dev.cofferdam.scheduler.store.SandboxStore.RequestKey;
+import dev.cofferdam.scheduler.sandbox.TimeoutAction;
+import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
 import dev.cofferdam.v1.EgressPolicy;
 import java.time.Duration;
 import java.util.List;
@@ -15,6 +16,8 @@ import java.util.Optional;
  * @param request empty: not idempotent
  * @param env without placeholders; handed to the node and kept nowhere
  * @param lifetime at least 1 s; empty: no end
+ * @param timeoutAction at its end
+ * @param idleTimeout at least 1 s; empty: never
  */
 public record CreateSpec(
     Optional<RequestKey> request,
@@ -24,6 +27,8 @@ public record CreateSpec(
     List<SecretUse> secrets,
     EgressPolicy policy,
     Optional<Duration> lifetime,
+    TimeoutAction timeoutAction,
+    Optional<Duration> idleTimeout,
     Map<String, String> labels) {
   public CreateSpec {
     env = Map.copyOf(env);

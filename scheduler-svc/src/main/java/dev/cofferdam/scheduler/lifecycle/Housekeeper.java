@@ -4,14 +4,16 @@ import dev.cofferdam.scheduler.cluster.Cluster;
 import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
-import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Live;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.store.EventStore;
+import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -21,8 +23,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * What time brings about, read from the database in each pass, so that a restart forgets nothing:
- * lifetimes that are over, creates whose process died, ends that are not yet complete, policies
- * whose update was left without an answer, nodes that fell silent, records that are old.
+ * lifetimes that are over, creates whose process died, ends that are not yet complete, policies and
+ * states whose change was left without an answer, nodes that fell silent, records that are old.
  */
 public final class Housekeeper implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Housekeeper.class);
@@ -34,11 +36,13 @@ public final class Housekeeper implements AutoCloseable {
   private static final int DUE_AT_ONCE = 500;
 
   private final SandboxStore store;
+  private final RequestStore requests;
   private final EventStore events;
   private final Cluster cluster;
   private final Creations creations;
   private final SandboxEnder ender;
   private final PolicyUpdates policies;
+  private final StateChanges states;
   private final Duration retention;
   private final InstantSource clock;
   private final ScheduledExecutorService timer =
@@ -48,19 +52,23 @@ public final class Housekeeper implements AutoCloseable {
 
   Housekeeper(
       SandboxStore store,
+      RequestStore requests,
       EventStore events,
       Cluster cluster,
       Creations creations,
       SandboxEnder ender,
       PolicyUpdates policies,
+      StateChanges states,
       Duration retention,
       InstantSource clock) {
     this.store = store;
+    this.requests = requests;
     this.events = events;
     this.cluster = cluster;
     this.creations = creations;
     this.ender = ender;
     this.policies = policies;
+    this.states = states;
     this.retention = retention;
     this.clock = clock;
   }
@@ -77,6 +85,7 @@ public final class Housekeeper implements AutoCloseable {
     part("expiry", this::expire);
     part("unsettled", this::settle);
     part("policies", policies::settle);
+    part("states", states::settle);
     part("prune", this::prune);
   }
 
@@ -87,9 +96,18 @@ public final class Housekeeper implements AutoCloseable {
 
   private void expire() {
     for (Sandbox sandbox : store.due(clock.instant(), DUE_AT_ONCE)) {
-      // Exactly this version: one that is extended at this moment has not expired.
-      if (ender.stopExactly(sandbox, EndCause.EXPIRED, "its lifetime is over")) {
-        ender.finishLater(sandbox.id());
+      switch (sandbox.lifetime().action()) {
+        case DELETE -> {
+          // Exactly this version: one that is extended at this moment has not expired.
+          if (ender.stopExactly(sandbox, EndCause.EXPIRED, "its lifetime is over")) {
+            ender.finishLater(sandbox.id());
+          }
+        }
+        case SUSPEND -> states.suspendExpired(sandbox);
+        case NONE -> {
+          // Where it has changed since, the next pass looks again.
+          var _ = store.apply(sandbox.outlived(now()));
+        }
       }
     }
   }
@@ -106,7 +124,7 @@ public final class Housekeeper implements AutoCloseable {
           }
         }
         case Stopping _ -> ender.retry(sandbox);
-        case Running _, Ended _ -> {}
+        case Live _, Ended _ -> {}
       }
     }
   }
@@ -116,9 +134,13 @@ public final class Housekeeper implements AutoCloseable {
     if (pruned.isBefore(now.minus(PRUNE_PERIOD))) {
       pruned = now;
       Instant before = now.minus(retention);
-      int rows = store.prune(before, now) + events.prune(before);
+      int rows = store.prune(before) + requests.prune(now) + events.prune(before);
       log.atDebug().setMessage("pruned").addKeyValue("rows", rows).log();
     }
+  }
+
+  private Instant now() {
+    return clock.instant().truncatedTo(ChronoUnit.MICROS);
   }
 
   private static void part(String name, Runnable work) {

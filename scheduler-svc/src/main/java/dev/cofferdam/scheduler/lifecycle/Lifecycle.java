@@ -4,6 +4,7 @@ import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.cluster.Cluster;
 import dev.cofferdam.scheduler.store.EventStore;
 import dev.cofferdam.scheduler.store.PolicyUpdateStore;
+import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import java.time.InstantSource;
 import java.util.UUID;
@@ -11,9 +12,11 @@ import java.util.random.RandomGenerator;
 
 /** This package, wired. */
 public final class Lifecycle implements AutoCloseable {
-  private final IdempotentCreates creates;
+  private final Idempotency idempotency;
+  private final Creates creates;
   private final Sandboxes sandboxes;
   private final PolicyUpdates policies;
+  private final StateChanges states;
   private final NodeReconciler nodes;
   private final SandboxEnder ender;
   private final Housekeeper housekeeper;
@@ -24,6 +27,7 @@ public final class Lifecycle implements AutoCloseable {
    */
   public Lifecycle(
       SandboxStore store,
+      RequestStore requests,
       PolicyUpdateStore policyUpdates,
       EventStore events,
       BrokerClient broker,
@@ -36,16 +40,27 @@ public final class Lifecycle implements AutoCloseable {
     ender = new SandboxEnder(store, broker, cluster, creations, config.createTimeout(), clock);
     SandboxCreator creator =
         new SandboxCreator(store, broker, cluster, creations, ender, config, clock, random);
-    creates = new IdempotentCreates(store, creator, ender, config.createTimeout(), clock);
+    idempotency = new Idempotency(requests, config.createTimeout(), clock);
+    creates = new Creates(store, creator, ender, idempotency);
     sandboxes = new Sandboxes(store, ender, clock);
     policies = new PolicyUpdates(store, policyUpdates, sandboxes, broker, clock);
-    nodes = new NodeReconciler(store, cluster, ender);
+    states = new StateChanges(store, sandboxes, cluster, clock);
+    nodes = new NodeReconciler(store, cluster, ender, states);
     housekeeper =
         new Housekeeper(
-            store, events, cluster, creations, ender, policies, config.retention(), clock);
+            store,
+            requests,
+            events,
+            cluster,
+            creations,
+            ender,
+            policies,
+            states,
+            config.retention(),
+            clock);
   }
 
-  public IdempotentCreates creates() {
+  public Creates creates() {
     return creates;
   }
 
@@ -55,6 +70,10 @@ public final class Lifecycle implements AutoCloseable {
 
   public PolicyUpdates policies() {
     return policies;
+  }
+
+  public StateChanges states() {
+    return states;
   }
 
   public NodeReconciler nodes() {
@@ -69,7 +88,8 @@ public final class Lifecycle implements AutoCloseable {
   @Override
   public void close() {
     housekeeper.close();
-    creates.close();
+    idempotency.close();
+    states.close();
     policies.close();
     ender.close();
   }

@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,22 +28,24 @@ public final class NodeReconciler {
   private final SandboxStore store;
   private final Cluster cluster;
   private final SandboxEnder ender;
+  private final StateChanges states;
 
-  NodeReconciler(SandboxStore store, Cluster cluster, SandboxEnder ender) {
+  NodeReconciler(SandboxStore store, Cluster cluster, SandboxEnder ender, StateChanges states) {
     this.store = store;
     this.cluster = cluster;
     this.ender = ender;
+    this.states = states;
   }
 
   /**
-   * @param sandboxes id to epoch, as the node says
+   * @param sandboxes by id, as the node says
    * @param opened when its stream was opened
    * @return what the node has to remove
    * @throws Refusal NODE_UNAVAILABLE when its list may be too old to judge by; it connects again
    */
   public List<String> register(
       NodeRegistration node,
-      Map<String, Long> sandboxes,
+      Map<String, Reconciliation.Report> sandboxes,
       NodeConnection connection,
       Instant opened) {
     List<Sandbox> records =
@@ -52,7 +55,7 @@ public final class NodeReconciler {
     if (!outcome.unsure().isEmpty()) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
-          "%s began about when the list of sandboxes was made; register again"
+          "%s began or changed about when the list of sandboxes was made; register again"
               .formatted(outcome.unsure().getFirst().id()));
     }
     outcome
@@ -67,6 +70,10 @@ public final class NodeReconciler {
     for (Sandbox lost : outcome.lost()) {
       end(lost.id(), "node " + node.name() + " came back without it");
     }
+    for (Sandbox changed : outcome.changed()) {
+      Reconciliation.Report report = Objects.requireNonNull(sandboxes.get(changed.id()));
+      states.observed(node.name(), changed.id(), report, "as its node found it");
+    }
     ender.retryAllNow();
     return outcome.remove();
   }
@@ -79,6 +86,11 @@ public final class NodeReconciler {
         && sandbox.get().epoch() == epoch) {
       end(id, message.isEmpty() ? "its VM ended" : message);
     }
+  }
+
+  /** It changed without being asked to, or the answer to whoever asked was lost. */
+  public void changed(String node, String id, Reconciliation.Report report, String message) {
+    states.observed(node, id, report, message);
   }
 
   private void end(String id, String message) {

@@ -5,7 +5,7 @@ import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.broker.BrokerClient.PolicyInForce;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
-import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Live;
 import dev.cofferdam.scheduler.sandbox.Transition;
 import dev.cofferdam.scheduler.store.PolicyUpdateStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
@@ -62,7 +62,7 @@ public final class PolicyUpdates implements AutoCloseable {
    */
   public Sandbox update(String tenant, String token, String id, EgressPolicy policy, String etag) {
     // Also for another tenant's: nobody takes turns on what is not his own.
-    var _ = tenants.running(tenant, id, etag);
+    var _ = tenants.live(tenant, id, etag);
     try {
       return turns
           .take(id, TURN, () -> updated(tenant, token, id, policy, etag))
@@ -97,7 +97,7 @@ public final class PolicyUpdates implements AutoCloseable {
 
   private Sandbox updated(
       String tenant, String token, String id, EgressPolicy policy, String etag) {
-    Sandbox sandbox = tenants.running(tenant, id, etag);
+    Sandbox sandbox = tenants.live(tenant, id, etag);
     Instant now = now();
     begun.begin(id, now);
     long revision;
@@ -113,7 +113,7 @@ public final class PolicyUpdates implements AutoCloseable {
       }
       throw e;
     }
-    Sandbox kept = keep(tenants.running(tenant, id, ""), new PolicyInForce(policy, revision));
+    Sandbox kept = keep(tenants.live(tenant, id, ""), new PolicyInForce(policy, revision));
     begun.end(id, now);
     return kept;
   }
@@ -121,7 +121,7 @@ public final class PolicyUpdates implements AutoCloseable {
   /** False where the broker could not be asked. Never throws. */
   private boolean readBack(String id) {
     try {
-      Optional<Sandbox> sandbox = sandboxes.find(id).filter(PolicyUpdates::isRunning);
+      Optional<Sandbox> sandbox = sandboxes.find(id).filter(PolicyUpdates::isLive);
       if (sandbox.isPresent()) {
         var _ = keep(sandbox.get(), broker.policy(id));
       }
@@ -143,7 +143,7 @@ public final class PolicyUpdates implements AutoCloseable {
   /** What is on record may be newer already. */
   private Sandbox keep(Sandbox sandbox, PolicyInForce inForce) {
     Sandbox current = sandbox;
-    while (isRunning(current) && current.policyRevision() < inForce.revision()) {
+    while (isLive(current) && current.policyRevision() < inForce.revision()) {
       Transition transition = current.policyUpdated(inForce.policy(), inForce.revision(), now());
       if (sandboxes.apply(transition)) {
         return transition.after();
@@ -159,8 +159,8 @@ public final class PolicyUpdates implements AutoCloseable {
         && status.getStatus().getCode() != Status.Code.UNAVAILABLE;
   }
 
-  private static boolean isRunning(Sandbox sandbox) {
-    return sandbox.state() instanceof Running;
+  private static boolean isLive(Sandbox sandbox) {
+    return sandbox.state() instanceof Live;
   }
 
   private Instant now() {

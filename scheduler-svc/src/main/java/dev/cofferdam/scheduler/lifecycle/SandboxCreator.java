@@ -5,9 +5,11 @@ import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.broker.Grants;
 import dev.cofferdam.scheduler.cluster.Cluster;
+import dev.cofferdam.scheduler.cluster.NodeLink;
+import dev.cofferdam.scheduler.lifecycle.Idempotency.Outcome;
 import dev.cofferdam.scheduler.placement.NodeView;
 import dev.cofferdam.scheduler.sandbox.EndCause;
-import dev.cofferdam.scheduler.sandbox.Isolation;
+import dev.cofferdam.scheduler.sandbox.Lifetime;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.Transition;
@@ -23,6 +25,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -80,14 +83,6 @@ final class SandboxCreator {
     this.reservations = new Reservations(cluster, random);
   }
 
-  /** What came of a create. */
-  sealed interface Outcome {
-    record Made(Sandbox sandbox) implements Outcome {}
-
-    /** Its request id was taken by another create just before; nothing was made. */
-    record Known(SandboxStore.KnownRequest request) implements Outcome {}
-  }
-
   /** What the steps of one create share. */
   private record Order(String token, CreateSpec spec, Deadline deadline, BooleanSupplier wanted) {}
 
@@ -96,7 +91,7 @@ final class SandboxCreator {
    * @param wanted false once nobody would learn of the sandbox: then it never counts as running,
    *     and whoever finds its record undoes it, be it a later process
    */
-  Outcome create(String tenant, String token, CreateSpec spec, BooleanSupplier wanted) {
+  Outcome<Sandbox> create(String tenant, String token, CreateSpec spec, BooleanSupplier wanted) {
     Order order =
         new Order(
             token,
@@ -109,10 +104,10 @@ final class SandboxCreator {
     creations.begin(id);
     try {
       Sandbox sandbox = record(id, tenant, spec, node);
-      switch (store.create(sandbox, spec.request(), config.quota())) {
+      switch (store.create(List.of(sandbox), spec.request(), config.quota())) {
         case CreateOutcome.Created _ -> recorded = true;
         case CreateOutcome.Duplicate duplicate -> {
-          return new Outcome.Known(duplicate.known());
+          return new Outcome.Known<>(duplicate.known());
         }
         case CreateOutcome.OverQuota over ->
             throw new Refusal(
@@ -120,7 +115,7 @@ final class SandboxCreator {
                 "tenant %s has %d sandboxes, allowed are %d"
                     .formatted(tenant, over.inUse(), config.quota()));
       }
-      return new Outcome.Made(startSomewhere(sandbox, order));
+      return new Outcome.Made<>(startSomewhere(sandbox, order));
     } catch (RuntimeException e) {
       if (recorded) {
         undo(id, e);
@@ -144,14 +139,20 @@ final class SandboxCreator {
         spec.size(),
         spec.labels(),
         now,
-        spec.lifetime().map(lifetime -> Sandboxes.end(now, lifetime)),
+        new Lifetime(
+            spec.lifetime().map(lifetime -> Sandboxes.end(now, lifetime)),
+            spec.timeoutAction(),
+            spec.idleTimeout()),
+        Optional.empty(),
         node.name(),
         1,
         1,
         spec.policy(),
         0,
+        0,
         spec.secrets(),
         node.isolation(),
+        Optional.empty(),
         new Starting(creations.process()));
   }
 
@@ -212,7 +213,7 @@ final class SandboxCreator {
     Grants grants = broker.createGrants(order.token(), sandbox, soon.minimum(order.deadline()));
     Map<String, String> env = new HashMap<>(order.spec().env());
     env.putAll(grants.placeholders());
-    Isolation isolation =
+    NodeLink.Answer answer =
         cluster
             .link(sandbox.node())
             .start(sandbox, env, grants.attachTicket(), grants.caCertificate(), order.deadline());
@@ -222,7 +223,9 @@ final class SandboxCreator {
     }
     Transition started =
         sandbox.started(
-            isolation, grants.policyRevision(), clock.instant().truncatedTo(ChronoUnit.MICROS));
+            new Sandbox.Started(
+                answer.isolation(), grants.policyRevision(), grants.generation(), answer.report()),
+            clock.instant().truncatedTo(ChronoUnit.MICROS));
     if (!store.apply(started)) {
       throw endedMeanwhile(sandbox);
     }

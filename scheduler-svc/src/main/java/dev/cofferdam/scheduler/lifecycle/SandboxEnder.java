@@ -5,7 +5,7 @@ import dev.cofferdam.scheduler.cluster.Cluster;
 import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
-import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Live;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.store.SandboxStore;
@@ -69,7 +69,7 @@ public final class SandboxEnder implements AutoCloseable {
       }
       Sandbox sandbox = found.get();
       switch (sandbox.state()) {
-        case Starting _, Running _ -> {
+        case Starting _, Live _ -> {
           var transition = sandbox.stopping(cause, message);
           if (store.apply(transition)) {
             log.atInfo()
@@ -180,7 +180,7 @@ public final class SandboxEnder implements AutoCloseable {
         yield ended;
       }
       case Ended _ -> true;
-      case Starting _, Running _ -> false;
+      case Starting _, Live _ -> false;
     };
   }
 

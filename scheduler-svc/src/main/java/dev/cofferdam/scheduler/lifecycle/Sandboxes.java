@@ -4,7 +4,9 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
-import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Live;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.sandbox.Texts;
 import dev.cofferdam.scheduler.sandbox.Transition;
 import dev.cofferdam.scheduler.store.SandboxStore;
@@ -45,7 +47,7 @@ public final class Sandboxes {
   /** An empty lifetime removes the end, an empty etag stands for any. */
   public Sandbox extend(String tenant, String id, Optional<Duration> lifetime, String etag) {
     while (true) {
-      Sandbox sandbox = running(tenant, id, etag);
+      Sandbox sandbox = live(tenant, id, etag);
       Instant now = now();
       Transition transition = sandbox.extended(lifetime.map(time -> end(now, time)), now);
       if (store.apply(transition)) {
@@ -77,18 +79,28 @@ public final class Sandboxes {
     var _ = ender.finish(id);
   }
 
-  /** An empty etag stands for any. */
-  Sandbox running(String tenant, String id, String etag) {
+  /**
+   * An empty etag stands for any.
+   *
+   * @throws Refusal SANDBOX_NOT_RUNNING when it is not there yet or no longer
+   */
+  Sandbox live(String tenant, String id, String etag) {
     Sandbox sandbox = get(tenant, id);
     if (!etag.isEmpty() && !etag.equals(sandbox.etag())) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_ETAG_MISMATCH,
           "etag of %s is %s, got %s".formatted(id, sandbox.etag(), Texts.quoted(etag)));
     }
-    if (!(sandbox.state() instanceof Running)) {
-      throw new Refusal(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, id + " is not running");
-    }
-    return sandbox;
+    return switch (sandbox.state()) {
+      case Live _ -> sandbox;
+      case Starting _ -> throw notThere(id, "is starting");
+      case Stopping _ -> throw notThere(id, "is being removed");
+      case Ended ended -> throw notThere(id, "has ended at " + ended.at());
+    };
+  }
+
+  private static Refusal notThere(String id, String why) {
+    return new Refusal(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, id + " " + why);
   }
 
   private Instant now() {

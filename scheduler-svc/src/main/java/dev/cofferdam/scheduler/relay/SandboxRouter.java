@@ -7,9 +7,11 @@ import dev.cofferdam.kit.relay.OpaqueRelay;
 import dev.cofferdam.scheduler.cluster.Cluster;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Paused;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Suspended;
 import dev.cofferdam.scheduler.sandbox.Texts;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.v1.ErrorReason;
@@ -47,7 +49,9 @@ public final class SandboxRouter implements OpaqueRelay.Router {
                     "no sandbox " + Texts.quoted(id) + " of tenant " + caller.tenant()));
     String state =
         switch (sandbox.state()) {
-          case Running _ -> "";
+          // Its node wakes it, and the call waits so long.
+          case Running _, Suspended _ -> "";
+          case Paused _ -> "is paused";
           case Starting _ -> "is starting";
           case Stopping _ -> "is being removed";
           case Ended ended -> "has ended at " + ended.at();

@@ -15,6 +15,14 @@ public record EventDraft(Kind kind, Instant time, String message) {
     EXTENDED,
     POLICY_UPDATED,
     START_FAILED,
-    ENDED
+    ENDED,
+    PAUSED,
+    RESUMED,
+    SUSPENDED,
+    ROLLED_BACK,
+    SNAPSHOT_CREATED,
+    EXPIRED,
+    NODE_LOST,
+    NODE_BACK
   }
 }

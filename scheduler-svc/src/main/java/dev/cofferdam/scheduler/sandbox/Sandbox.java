@@ -1,10 +1,11 @@
 package dev.cofferdam.scheduler.sandbox;
 
 import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
-import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Live;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.v1.EgressPolicy;
+import dev.cofferdam.v1.StartReport;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -16,12 +17,14 @@ import java.util.regex.Pattern;
  * once and are kept by nobody here.
  *
  * @param id {@code sb-} and 20 characters of {@code [a-z2-7]}
- * @param expireTime empty: no end of its own
+ * @param origin empty: made from its template
  * @param node that it was assigned to
  * @param epoch of the assignment, from 1
  * @param version of this record, from 1, one more with every change
  * @param policy as the broker accepted it; only the broker judges it
  * @param policyRevision 0 until the broker accepted the first
+ * @param generation of its placeholders; 0 until the broker granted the first
+ * @param start how it was started; empty until it was
  */
 public record Sandbox(
     String id,
@@ -30,14 +33,17 @@ public record Sandbox(
     SandboxSize size,
     Map<String, String> labels,
     Instant createTime,
-    Optional<Instant> expireTime,
+    Lifetime lifetime,
+    Optional<Origin> origin,
     String node,
     long epoch,
     long version,
     EgressPolicy policy,
     long policyRevision,
+    long generation,
     List<SecretUse> secrets,
     Isolation isolation,
+    Optional<StartReport> start,
     SandboxState state) {
   private static final Pattern ID = Pattern.compile("sb-[a-z2-7]{20}");
 
@@ -45,10 +51,10 @@ public record Sandbox(
     if (!isId(id)) {
       throw new IllegalArgumentException("id is '" + id + "', expected " + ID);
     }
-    if (epoch < 1 || version < 1 || policyRevision < 0) {
+    if (epoch < 1 || version < 1 || policyRevision < 0 || generation < 0) {
       throw new IllegalArgumentException(
-          "%s has epoch %d, version %d, policy revision %d; expected at least 1, 1, 0"
-              .formatted(id, epoch, version, policyRevision));
+          "%s has epoch %d, version %d, policy revision %d, generation %d; expected at least 1, 1, 0, 0"
+              .formatted(id, epoch, version, policyRevision, generation));
     }
     labels = Map.copyOf(labels);
     secrets = List.copyOf(secrets);
@@ -82,62 +88,128 @@ public record Sandbox(
             size,
             labels,
             createTime,
-            expireTime,
+            lifetime,
+            origin,
             newNode,
             epoch + 1,
             version + 1,
             policy,
             policyRevision,
+            generation,
             secrets,
             itsIsolation,
+            start,
             state),
         Optional.empty());
   }
 
-  /** The node and the broker did their part. Only from {@link Starting}. */
-  public Transition started(Isolation actual, long revision, Instant now) {
-    return switch (state) {
-      case Starting _ ->
-          new Transition(
-              this,
-              with(expireTime, policy, revision, actual, new Running(now)),
-              event(EventDraft.Kind.RUNNING, now, ""));
-      case Running _ -> throw cannot("start");
-      case Stopping _ -> throw cannot("start");
-      case Ended _ -> throw cannot("start");
-    };
-  }
+  /** What broker and node gave for it to run. */
+  public record Started(
+      Isolation isolation, long policyRevision, long generation, StartReport report) {}
 
-  /** Only from {@link Running}. */
-  public Transition extended(Optional<Instant> expire, Instant now) {
-    requireRunning("be extended");
+  /** The node and the broker did their part. Only from {@link Starting}. */
+  public Transition started(Started by, Instant now) {
+    if (!(state instanceof Starting)) {
+      throw cannot("start");
+    }
     return new Transition(
         this,
-        with(expire, policy, policyRevision, isolation, state),
+        with(
+            lifetime,
+            policy,
+            by.policyRevision(),
+            by.generation(),
+            by.isolation(),
+            Optional.of(by.report()),
+            Live.of(Activity.RUNNING, now, 0)),
+        event(EventDraft.Kind.RUNNING, now, ""));
+  }
+
+  /**
+   * Its node says what it does. Only while it is live. Empty when that is no news, or old.
+   *
+   * @param change the node's count of its changes; 0: not counted
+   * @param message why, for people
+   */
+  public Optional<Transition> observed(
+      Activity activity, long change, Instant now, String message) {
+    Live live = requireLive("change");
+    if (change > 0 && change <= live.change()) {
+      return Optional.empty();
+    }
+    if (activity == live.activity()) {
+      // A newer count of the same is kept: it tells that what comes late is old.
+      return change == 0
+          ? Optional.empty()
+          : Optional.of(
+              new Transition(
+                  this, with(Live.of(activity, live.since(), change)), Optional.empty()));
+    }
+    long counted = Math.max(change, live.change());
+    return Optional.of(
+        new Transition(
+            this,
+            with(Live.of(activity, now, counted)),
+            event(
+                switch (activity) {
+                  case RUNNING -> EventDraft.Kind.RESUMED;
+                  case PAUSED -> EventDraft.Kind.PAUSED;
+                  case SUSPENDED -> EventDraft.Kind.SUSPENDED;
+                },
+                now,
+                Texts.message(message))));
+  }
+
+  /** It is as it was in a snapshot of it, and runs. Only while it is live. */
+  public Transition rolledBack(String snapshot, long change, Instant now) {
+    Live live = requireLive("be rolled back");
+    return new Transition(
+        this,
+        with(Live.of(Activity.RUNNING, now, Math.max(change, live.change()))),
+        event(EventDraft.Kind.ROLLED_BACK, now, "to " + snapshot));
+  }
+
+  /** Only while it is live. */
+  public Transition extended(Optional<Instant> expire, Instant now) {
+    var _ = requireLive("be extended");
+    return new Transition(
+        this,
+        with(lifetime.until(expire)),
         event(
             EventDraft.Kind.EXTENDED,
             now,
             expire.map(time -> "ends at " + time).orElse("has no end of its own")));
   }
 
-  /** Only from {@link Running}, and only upwards. */
+  /** Its lifetime is over and it stays. Only while it is live. */
+  public Transition outlived(Instant now) {
+    var _ = requireLive("outlive its time");
+    return new Transition(
+        this,
+        with(lifetime.until(Optional.empty())),
+        lifetime.action() == TimeoutAction.NONE
+            ? event(EventDraft.Kind.EXPIRED, now, "its lifetime is over")
+            : Optional.empty());
+  }
+
+  /** Only while it is live, and only upwards. */
   public Transition policyUpdated(EgressPolicy newPolicy, long revision, Instant now) {
-    requireRunning("change its policy");
+    var _ = requireLive("change its policy");
     if (revision <= policyRevision) {
       throw new IllegalArgumentException(
           "policy revision of %s is %d, got %d".formatted(id, policyRevision, revision));
     }
     return new Transition(
         this,
-        with(expireTime, newPolicy, revision, isolation, state),
+        with(lifetime, newPolicy, revision, generation, isolation, start, state),
         event(EventDraft.Kind.POLICY_UPDATED, now, "policy revision " + revision));
   }
 
-  /** The point of no return. Only from {@link Starting} and {@link Running}. */
+  /** The point of no return. Only from {@link Starting} and while it is live. */
   public Transition stopping(EndCause cause, String message) {
     return switch (state) {
       case Starting _ -> stop(cause, message);
-      case Running _ -> stop(cause, message);
+      case Live _ -> stop(cause, message);
       case Stopping _ -> throw cannot("stop");
       case Ended _ -> throw cannot("stop");
     };
@@ -149,12 +221,7 @@ public record Sandbox(
       case Stopping stopping ->
           new Transition(
               this,
-              with(
-                  expireTime,
-                  policy,
-                  policyRevision,
-                  isolation,
-                  new Ended(stopping.cause(), stopping.message(), now)),
+              with(new Ended(stopping.cause(), stopping.message(), now)),
               event(
                   stopping.cause() == EndCause.START_FAILED
                       ? EventDraft.Kind.START_FAILED
@@ -162,42 +229,46 @@ public record Sandbox(
                   now,
                   stopping.message()));
       case Starting _ -> throw cannot("end");
-      case Running _ -> throw cannot("end");
+      case Live _ -> throw cannot("end");
       case Ended _ -> throw cannot("end");
     };
   }
 
   private Transition stop(EndCause cause, String message) {
     return new Transition(
-        this,
-        with(
-            expireTime,
-            policy,
-            policyRevision,
-            isolation,
-            new Stopping(cause, Texts.message(message))),
-        Optional.empty());
+        this, with(new Stopping(cause, Texts.message(message))), Optional.empty());
   }
 
   private static Optional<EventDraft> event(EventDraft.Kind kind, Instant now, String message) {
     return Optional.of(new EventDraft(kind, now, message));
   }
 
-  private void requireRunning(String what) {
-    if (!(state instanceof Running)) {
-      throw cannot(what);
+  private Live requireLive(String what) {
+    if (state instanceof Live live) {
+      return live;
     }
+    throw cannot(what);
   }
 
   private IllegalStateException cannot(String what) {
     return new IllegalStateException(id + " is " + state + " and cannot " + what);
   }
 
+  private Sandbox with(SandboxState newState) {
+    return with(lifetime, policy, policyRevision, generation, isolation, start, newState);
+  }
+
+  private Sandbox with(Lifetime newLifetime) {
+    return with(newLifetime, policy, policyRevision, generation, isolation, start, state);
+  }
+
   private Sandbox with(
-      Optional<Instant> expire,
+      Lifetime newLifetime,
       EgressPolicy newPolicy,
-      long revision,
+      long newRevision,
+      long newGeneration,
       Isolation newIsolation,
+      Optional<StartReport> newStart,
       SandboxState newState) {
     return new Sandbox(
         id,
@@ -206,14 +277,17 @@ public record Sandbox(
         size,
         labels,
         createTime,
-        expire,
+        newLifetime,
+        origin,
         node,
         epoch,
         version + 1,
         newPolicy,
-        revision,
+        newRevision,
+        newGeneration,
         secrets,
         newIsolation,
+        newStart,
         newState);
   }
 }

@@ -1,23 +1,29 @@
 package dev.cofferdam.scheduler.store;
 
 import com.google.protobuf.InvalidProtocolBufferException;
+import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Isolation;
+import dev.cofferdam.scheduler.sandbox.Lifetime;
+import dev.cofferdam.scheduler.sandbox.Origin;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.sandbox.SandboxState;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
-import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Live;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
+import dev.cofferdam.scheduler.sandbox.TimeoutAction;
 import dev.cofferdam.v1.EgressPolicy;
+import dev.cofferdam.v1.StartReport;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Types;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
@@ -37,8 +43,10 @@ final class SandboxRows {
       id, tenant, template, vcpus, memory_mib, disk_mib,
       array(select key from jsonb_each_text(labels) order by key) as label_keys,
       array(select value from jsonb_each_text(labels) order by key) as label_values,
-      create_time, expire_time, node, epoch, version, policy, policy_revision,
-      secret_names, secret_envs, isolation, state, process, running_time,
+      create_time, expire_time, timeout_action, idle_timeout_ms,
+      origin_sandbox, origin_generation, origin_snapshot,
+      node, epoch, version, policy, policy_revision, generation,
+      secret_names, secret_envs, isolation, start_report, state, process, state_time, state_change,
       end_cause, end_message, end_time
       """;
 
@@ -52,14 +60,17 @@ final class SandboxRows {
         new SandboxSize(row.getInt("vcpus"), row.getInt("memory_mib"), row.getInt("disk_mib")),
         labels(row),
         instant(row, "create_time"),
-        optionalInstant(row, "expire_time"),
+        lifetime(row),
+        origin(row),
         row.getString("node"),
         row.getLong("epoch"),
         row.getLong("version"),
         policy(row),
         row.getLong("policy_revision"),
+        row.getLong("generation"),
         secrets(row),
         Isolation.parse(row.getString("isolation")),
+        startReport(row),
         state(row));
   }
 
@@ -79,11 +90,12 @@ final class SandboxRows {
     }
   }
 
-  /** Sets the five columns that carry a state's own facts, and the state, from {@code index} on. */
+  /** Sets the six columns that carry a state's own facts, and the state, from {@code index} on. */
   static void setState(PreparedStatement statement, int index, SandboxState state)
       throws SQLException {
     @Nullable UUID process = null;
-    @Nullable Instant running = null;
+    @Nullable Instant since = null;
+    long change = 0;
     @Nullable EndCause cause = null;
     @Nullable String message = null;
     @Nullable Instant end = null;
@@ -93,9 +105,10 @@ final class SandboxRows {
         name = "STARTING";
         process = starting.process();
       }
-      case Running run -> {
-        name = "RUNNING";
-        running = run.since();
+      case Live live -> {
+        name = live.activity().name();
+        since = live.since();
+        change = live.change();
       }
       case Stopping stopping -> {
         name = "STOPPING";
@@ -111,10 +124,11 @@ final class SandboxRows {
     }
     statement.setString(index, name);
     statement.setObject(index + 1, process, Types.OTHER);
-    setInstant(statement, index + 2, running);
-    statement.setString(index + 3, cause == null ? null : cause.name());
-    statement.setString(index + 4, message);
-    setInstant(statement, index + 5, end);
+    setInstant(statement, index + 2, since);
+    statement.setLong(index + 3, change);
+    statement.setString(index + 4, cause == null ? null : cause.name());
+    statement.setString(index + 5, message);
+    setInstant(statement, index + 6, end);
   }
 
   static void setInstant(PreparedStatement statement, int index, @Nullable Instant instant)
@@ -142,6 +156,35 @@ final class SandboxRows {
       throws SQLException {
     return Optional.ofNullable(row.getObject(column, OffsetDateTime.class))
         .map(OffsetDateTime::toInstant);
+  }
+
+  private static Lifetime lifetime(ResultSet row) throws SQLException {
+    long idle = row.getLong("idle_timeout_ms");
+    return new Lifetime(
+        optionalInstant(row, "expire_time"),
+        TimeoutAction.valueOf(row.getString("timeout_action")),
+        idle == 0 ? Optional.empty() : Optional.of(Duration.ofMillis(idle)));
+  }
+
+  private static Optional<Origin> origin(ResultSet row) throws SQLException {
+    @Nullable String sandbox = row.getString("origin_sandbox");
+    return sandbox == null
+        ? Optional.empty()
+        : Optional.of(
+            new Origin(
+                sandbox,
+                row.getLong("origin_generation"),
+                Optional.ofNullable(row.getString("origin_snapshot"))));
+  }
+
+  private static Optional<StartReport> startReport(ResultSet row) throws SQLException {
+    byte @Nullable [] report = row.getBytes("start_report");
+    try {
+      return report == null ? Optional.empty() : Optional.of(StartReport.parseFrom(report));
+    } catch (InvalidProtocolBufferException e) {
+      throw new SQLException(
+          "the start report of " + row.getString("id") + " cannot be read", "XX001", e);
+    }
   }
 
   private static Map<String, String> labels(ResultSet row) throws SQLException {
@@ -177,7 +220,8 @@ final class SandboxRows {
     String state = row.getString("state");
     return switch (state) {
       case "STARTING" -> new Starting(row.getObject("process", UUID.class));
-      case "RUNNING" -> new Running(instant(row, "running_time"));
+      case "RUNNING", "PAUSED", "SUSPENDED" ->
+          Live.of(Activity.valueOf(state), instant(row, "state_time"), row.getLong("state_change"));
       case "STOPPING" ->
           new Stopping(EndCause.valueOf(row.getString("end_cause")), row.getString("end_message"));
       case "ENDED" ->

@@ -1,15 +1,20 @@
 package dev.cofferdam.scheduler.store;
 
 import dev.cofferdam.scheduler.sandbox.EndCause;
+import dev.cofferdam.scheduler.sandbox.Origin;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
 import dev.cofferdam.scheduler.sandbox.Transition;
+import dev.cofferdam.scheduler.store.RequestStore.KnownRequest;
+import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
+import dev.cofferdam.v1.StartReport;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Types;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -17,6 +22,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The records of sandboxes. A change is stored only if the record is still at the version that the
@@ -24,16 +30,6 @@ import java.util.Optional;
  * throw the Refusal of {@link Database}.
  */
 public final class SandboxStore {
-  /** How long a request id is remembered. */
-  public static final Duration REQUEST_MEMORY = Duration.ofHours(24);
-
-  /**
-   * What makes a create idempotent.
-   *
-   * @param fingerprint SHA-256 of the request without its id
-   */
-  public record RequestKey(String id, Fingerprint fingerprint) {}
-
   /** What came of {@link #create}. */
   public sealed interface CreateOutcome {
     record Created() implements CreateOutcome {}
@@ -44,9 +40,6 @@ public final class SandboxStore {
     /** Nothing was stored. */
     record OverQuota(int inUse) implements CreateOutcome {}
   }
-
-  /** A create that was taken before. */
-  public record KnownRequest(Fingerprint fingerprint, String sandbox) {}
 
   /**
    * Where a page ends.
@@ -64,60 +57,92 @@ public final class SandboxStore {
   }
 
   /**
-   * Stores the record of a create that begins, its event and its request id, unless the tenant has
-   * {@code quota} sandboxes that start or run.
+   * Stores the records of a create that begins, their events and its request id, unless the tenant
+   * would have more than {@code quota} sandboxes that have not begun to stop. All or nothing.
+   *
+   * @param sandboxes of one tenant, begun at one time; at least one
    */
-  public CreateOutcome create(Sandbox sandbox, Optional<RequestKey> request, int quota) {
+  public CreateOutcome create(List<Sandbox> sandboxes, Optional<RequestKey> request, int quota) {
+    String tenant = sandboxes.getFirst().tenant();
     CreateOutcome outcome =
         database.transact(connection -> {
-          EventStore.lock(connection, sandbox.tenant());
+          EventStore.lock(connection, tenant);
           if (request.isPresent()) {
-            Optional<KnownRequest> known = remember(connection, sandbox, request.get());
+            Optional<KnownRequest> known =
+                RequestStore.remember(
+                    connection,
+                    tenant,
+                    request.get(),
+                    sandboxes.stream().map(Sandbox::id).toList(),
+                    sandboxes.getFirst().createTime());
             if (known.isPresent()) {
               return new CreateOutcome.Duplicate(known.get());
             }
           }
-          int inUse = inUse(connection, sandbox.tenant());
-          if (inUse >= quota) {
+          int inUse = inUse(connection, tenant);
+          if (inUse + sandboxes.size() > quota) {
             connection.rollback();
             return new CreateOutcome.OverQuota(inUse);
           }
-          insert(connection, sandbox);
-          EventStore.insert(connection, sandbox, sandbox.createdEvent());
+          for (Sandbox sandbox : sandboxes) {
+            insert(connection, sandbox);
+            EventStore.insert(connection, sandbox, sandbox.createdEvent());
+          }
           return new CreateOutcome.Created();
         });
     if (outcome instanceof CreateOutcome.Created) {
-      events.announce(sandbox.tenant());
+      events.announce(tenant);
     }
     return outcome;
   }
 
   /** False when the record is no longer what the transition was made from; nothing was stored. */
   public boolean apply(Transition transition) {
-    Sandbox after = transition.after();
+    return applyAll(List.of(transition));
+  }
+
+  /**
+   * All or nothing: false when one of the records is no longer what its transition was made from.
+   *
+   * @param transitions of sandboxes of one tenant, each of another one; at least one
+   */
+  public boolean applyAll(List<Transition> transitions) {
+    String tenant = transitions.getFirst().after().tenant();
+    boolean told = transitions.stream().anyMatch(transition -> transition.event().isPresent());
     boolean stored =
         database.transact(connection -> {
-          if (transition.event().isPresent()) {
-            EventStore.lock(connection, after.tenant());
+          if (told) {
+            EventStore.lock(connection, tenant);
           }
-          if (!update(connection, transition)) {
-            return false;
-          }
-          if (after.state() instanceof Stopping stopping
-              && (stopping.cause() == EndCause.START_FAILED
-                  || transition.before().state() instanceof Starting)) {
-            // Whatever ended it, its create failed and may be tried again under its id.
-            forget(connection, after.id());
-          }
-          if (transition.event().isPresent()) {
-            EventStore.insert(connection, after, transition.event().get());
+          for (Transition transition : transitions) {
+            if (!store(connection, transition)) {
+              connection.rollback();
+              return false;
+            }
           }
           return true;
         });
-    if (stored && transition.event().isPresent()) {
-      events.announce(after.tenant());
+    if (stored && told) {
+      events.announce(tenant);
     }
     return stored;
+  }
+
+  private static boolean store(Connection connection, Transition transition) throws SQLException {
+    Sandbox after = transition.after();
+    if (!update(connection, transition)) {
+      return false;
+    }
+    if (after.state() instanceof Stopping stopping
+        && (stopping.cause() == EndCause.START_FAILED
+            || transition.before().state() instanceof Starting)) {
+      // Whatever ended it, its create failed and may be tried again under its id.
+      RequestStore.forget(connection, after.id());
+    }
+    if (transition.event().isPresent()) {
+      EventStore.insert(connection, after, transition.event().get());
+    }
+    return true;
   }
 
   /** Empty also for what cannot be an id. */
@@ -138,10 +163,6 @@ public final class SandboxStore {
   /** Empty also for another tenant's. */
   public Optional<Sandbox> find(String tenant, String id) {
     return find(id).filter(sandbox -> sandbox.tenant().equals(tenant));
-  }
-
-  public Optional<KnownRequest> findRequest(String tenant, String requestId, Instant now) {
-    return database.read(connection -> findRequest(connection, tenant, requestId, now));
   }
 
   /** Newest first. */
@@ -176,14 +197,15 @@ public final class SandboxStore {
     });
   }
 
-  /** Running ones whose end has come. */
+  /** Live ones whose end has come. */
   public List<Sandbox> due(Instant now, int limit) {
     return database.read(connection -> {
       try (PreparedStatement statement =
           connection.prepareStatement(
               "select "
                   + SandboxRows.COLUMNS
-                  + " from sandboxes where state = 'RUNNING' and expire_time <= ?"
+                  + " from sandboxes where state in ('RUNNING', 'PAUSED', 'SUSPENDED')"
+                  + " and expire_time <= ?"
                   + " order by expire_time limit ?")) {
         SandboxRows.setInstant(statement, 1, now);
         statement.setInt(2, limit);
@@ -231,85 +253,22 @@ public final class SandboxStore {
     });
   }
 
-  /** Forgets sandboxes that ended before {@code ended} and request ids older than a day. */
-  public int prune(Instant ended, Instant now) {
+  /** Forgets sandboxes that ended before a time. */
+  public int prune(Instant ended) {
     return database.transact(connection -> {
-      int rows = 0;
       try (PreparedStatement statement =
           connection.prepareStatement("delete from sandboxes where end_time < ?")) {
         SandboxRows.setInstant(statement, 1, ended);
-        rows += statement.executeUpdate();
+        return statement.executeUpdate();
       }
-      try (PreparedStatement statement =
-          connection.prepareStatement("delete from create_requests where create_time < ?")) {
-        SandboxRows.setInstant(statement, 1, now.minus(REQUEST_MEMORY));
-        rows += statement.executeUpdate();
-      }
-      return rows;
     });
-  }
-
-  /** Empty when the id is now this create's; otherwise whose it is. The tenant is locked. */
-  private static Optional<KnownRequest> remember(
-      Connection connection, Sandbox sandbox, RequestKey request) throws SQLException {
-    Optional<KnownRequest> known =
-        findRequest(connection, sandbox.tenant(), request.id(), sandbox.createTime());
-    if (known.isPresent()) {
-      return known;
-    }
-    try (PreparedStatement statement =
-        connection.prepareStatement(
-            """
-            insert into create_requests (tenant, request_id, fingerprint, sandbox, create_time)
-            values (?, ?, ?, ?, ?)
-            on conflict (tenant, request_id) do update
-            set fingerprint = excluded.fingerprint, sandbox = excluded.sandbox,
-                create_time = excluded.create_time
-            """)) {
-      statement.setString(1, sandbox.tenant());
-      statement.setString(2, request.id());
-      statement.setBytes(3, request.fingerprint().bytes());
-      statement.setString(4, sandbox.id());
-      SandboxRows.setInstant(statement, 5, sandbox.createTime());
-      statement.executeUpdate();
-      return Optional.empty();
-    }
-  }
-
-  private static Optional<KnownRequest> findRequest(
-      Connection connection, String tenant, String requestId, Instant now) throws SQLException {
-    try (PreparedStatement statement =
-        connection.prepareStatement(
-            """
-            select fingerprint, sandbox from create_requests
-            where tenant = ? and request_id = ? and create_time > ?
-            """)) {
-      statement.setString(1, tenant);
-      statement.setString(2, requestId);
-      SandboxRows.setInstant(statement, 3, now.minus(REQUEST_MEMORY));
-      try (ResultSet rows = statement.executeQuery()) {
-        return rows.next()
-            ? Optional.of(
-                new KnownRequest(
-                    Fingerprint.of(rows.getBytes("fingerprint")), rows.getString("sandbox")))
-            : Optional.empty();
-      }
-    }
-  }
-
-  private static void forget(Connection connection, String sandbox) throws SQLException {
-    try (PreparedStatement statement =
-        connection.prepareStatement("delete from create_requests where sandbox = ?")) {
-      statement.setString(1, sandbox);
-      statement.executeUpdate();
-    }
   }
 
   private static int inUse(Connection connection, String tenant) throws SQLException {
     try (PreparedStatement statement =
         connection.prepareStatement(
             "select count(*) from sandboxes where tenant = ? and state in ('STARTING',"
-                + " 'RUNNING')")) {
+                + " 'RUNNING', 'PAUSED', 'SUSPENDED')")) {
       statement.setString(1, tenant);
       try (ResultSet rows = statement.executeQuery()) {
         rows.next();
@@ -323,11 +282,13 @@ public final class SandboxStore {
         connection.prepareStatement(
             """
             insert into sandboxes (id, tenant, template, vcpus, memory_mib, disk_mib, labels,
-              create_time, expire_time, node, epoch, version, policy, policy_revision,
-              secret_names, secret_envs, isolation,
-              state, process, running_time, end_cause, end_message, end_time)
+              create_time, expire_time, timeout_action, idle_timeout_ms,
+              origin_sandbox, origin_generation, origin_snapshot,
+              node, epoch, version, policy, policy_revision, generation,
+              secret_names, secret_envs, isolation, start_report,
+              state, process, state_time, state_change, end_cause, end_message, end_time)
             values (?, ?, ?, ?, ?, ?, jsonb_object(?, ?),
-              ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+              ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """)) {
       int index = 1;
       statement.setString(index++, sandbox.id());
@@ -338,17 +299,25 @@ public final class SandboxStore {
       statement.setInt(index++, sandbox.size().diskMib());
       index = setLabels(connection, statement, index, sandbox.labels());
       SandboxRows.setInstant(statement, index++, sandbox.createTime());
-      SandboxRows.setInstant(statement, index++, sandbox.expireTime().orElse(null));
+      SandboxRows.setInstant(statement, index++, sandbox.lifetime().expireTime().orElse(null));
+      statement.setString(index++, sandbox.lifetime().action().name());
+      statement.setObject(
+          index++,
+          sandbox.lifetime().idleTimeout().map(Duration::toMillis).orElse(null),
+          Types.BIGINT);
+      index = setOrigin(statement, index, sandbox.origin());
       statement.setString(index++, sandbox.node());
       statement.setLong(index++, sandbox.epoch());
       statement.setLong(index++, sandbox.version());
       statement.setBytes(index++, sandbox.policy().toByteArray());
       statement.setLong(index++, sandbox.policyRevision());
+      statement.setLong(index++, sandbox.generation());
       List<String> names = sandbox.secrets().stream().map(SecretUse::secret).toList();
       List<String> envs = sandbox.secrets().stream().map(SecretUse::env).toList();
       statement.setArray(index++, SandboxRows.texts(connection, names));
       statement.setArray(index++, SandboxRows.texts(connection, envs));
       statement.setString(index++, sandbox.isolation().wireName());
+      statement.setBytes(index++, startReport(sandbox));
       SandboxRows.setState(statement, index, sandbox.state());
       statement.executeUpdate();
     }
@@ -360,24 +329,39 @@ public final class SandboxStore {
         connection.prepareStatement(
             """
             update sandboxes set expire_time = ?, node = ?, epoch = ?, version = ?, policy = ?,
-              policy_revision = ?, isolation = ?, state = ?, process = ?, running_time = ?,
+              policy_revision = ?, generation = ?, isolation = ?, start_report = ?, state = ?,
+              process = ?, state_time = ?, state_change = ?,
               end_cause = ?, end_message = ?, end_time = ?
             where id = ? and version = ?
             """)) {
       int index = 1;
-      SandboxRows.setInstant(statement, index++, after.expireTime().orElse(null));
+      SandboxRows.setInstant(statement, index++, after.lifetime().expireTime().orElse(null));
       statement.setString(index++, after.node());
       statement.setLong(index++, after.epoch());
       statement.setLong(index++, after.version());
       statement.setBytes(index++, after.policy().toByteArray());
       statement.setLong(index++, after.policyRevision());
+      statement.setLong(index++, after.generation());
       statement.setString(index++, after.isolation().wireName());
+      statement.setBytes(index++, startReport(after));
       SandboxRows.setState(statement, index, after.state());
-      index += 6;
+      index += 7;
       statement.setString(index++, after.id());
       statement.setLong(index, transition.before().version());
       return statement.executeUpdate() == 1;
     }
+  }
+
+  private static byte @Nullable [] startReport(Sandbox sandbox) {
+    return sandbox.start().map(StartReport::toByteArray).orElse(null);
+  }
+
+  private static int setOrigin(PreparedStatement statement, int index, Optional<Origin> origin)
+      throws SQLException {
+    statement.setString(index, origin.map(Origin::sandbox).orElse(null));
+    statement.setObject(index + 1, origin.map(Origin::generation).orElse(null), Types.BIGINT);
+    statement.setString(index + 2, origin.flatMap(Origin::snapshot).orElse(null));
+    return index + 3;
   }
 
   private static int setLabels(

@@ -139,10 +139,12 @@ class CreateRequestsTest {
           Duration.newBuilder().setSeconds(Long.MAX_VALUE).build()
         }) {
       assertRefused(reason, "lifetime is", request -> request.setLifetime(wrong));
+      assertRefused(reason, "idle_timeout is", request -> request.setIdleTimeout(wrong));
     }
     assertThat(
             check(request -> request.setLifetime(Duration.newBuilder().setSeconds(1))).lifetime())
         .isEqualTo(Optional.of(java.time.Duration.ofSeconds(1)));
+    assertRefused(reason, "timeout_action", request -> request.setTimeoutActionValue(77));
   }
 
   @Test

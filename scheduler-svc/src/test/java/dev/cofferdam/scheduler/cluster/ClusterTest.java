@@ -3,7 +3,10 @@ package dev.cofferdam.scheduler.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.scheduler.placement.NodeView;
+import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.sandbox.Isolation;
+import dev.cofferdam.scheduler.sandbox.Samples;
+import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.testkit.SettableClock;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -80,6 +83,31 @@ class ClusterTest {
     cluster.heartbeat("n1", connection, 0, 0);
     cluster.heartbeat("n1", connection, 0, 0);
     assertThat(cluster.reserve("n1", "c", SIZE)).isFalse();
+  }
+
+  @Test
+  void oneThatSleepsKeepsItsSlotAndItsDiskAndGivesItsMemory() {
+    Sandbox starting = Samples.starting(1, "acme", "n1");
+    assertThat(cluster.reserve("n1", starting.id(), starting.size())).isTrue();
+    Sandbox running = starting.started(Samples.started(Isolation.EMULATED, 1), Samples.NOW).after();
+    Sandbox asleep = running.observed(Activity.SUSPENDED, 1, Samples.NOW, "").orElseThrow().after();
+    SandboxSize whole = new SandboxSize(1, 1024, 64);
+    cluster.heartbeat("n1", connection, 1, 512);
+    assertThat(cluster.reserve("n1", "b", whole)).isFalse();
+    cluster.hold(asleep);
+    assertThat(cluster.reserve("n1", "b", new SandboxSize(1, 512, 65536))).as("disk").isFalse();
+    assertThat(cluster.reserve("n1", "b", whole)).isTrue();
+    assertThat(cluster.reserve("n1", "c", new SandboxSize(1, 128, 64))).as("slot").isFalse();
+    cluster.release("n1", "b");
+    cluster.hold(running);
+    assertThat(cluster.reserve("n1", "b", whole)).as("memory").isFalse();
+  }
+
+  @Test
+  void oneThatIsNoLongerThereHoldsNothing() {
+    Sandbox gone = Samples.starting(1, "acme", "n1");
+    cluster.hold(gone.started(Samples.started(Isolation.EMULATED, 1), Samples.NOW).after());
+    assertThat(cluster.reserve("n1", "a", new SandboxSize(1, 1024, 64))).isTrue();
   }
 
   private void full() {

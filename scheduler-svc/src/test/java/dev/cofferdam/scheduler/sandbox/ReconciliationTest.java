@@ -10,6 +10,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -17,8 +19,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ReconciliationTest {
   private static final Instant LATER = Samples.NOW.plus(Duration.ofMinutes(1));
 
+  private static final Reconciliation.Report RUNNING = report(1, Activity.RUNNING, 0);
+
+  private static Reconciliation.Report report(long epoch, Activity activity, long change) {
+    return new Reconciliation.Report(epoch, activity, change);
+  }
+
   private static Sandbox running(int number, String node, Instant since) {
-    return Samples.starting(number, "acme", node).started(Isolation.EMULATED, 1, since).after();
+    return Samples.starting(number, "acme", node)
+        .started(Samples.started(Isolation.EMULATED, 1), since)
+        .after();
   }
 
   @Test
@@ -37,30 +47,28 @@ class ReconciliationTest {
         Reconciliation.decide(
             "n1",
             List.of(here, elsewhere, ended, stopping, starting),
-            Map.of(
-                here.id(),
-                1L,
-                elsewhere.id(),
-                1L,
-                ended.id(),
-                1L,
-                stopping.id(),
-                1L,
-                starting.id(),
-                1L,
-                "unknown",
-                1L),
+            Stream.of(here, elsewhere, ended, stopping, starting)
+                .map(Sandbox::id)
+                .collect(Collectors.toMap(id -> id, _ -> RUNNING)),
             LATER);
-    assertThat(outcome.remove()).containsExactlyInAnyOrder(elsewhere.id(), ended.id(), "unknown");
+    assertThat(outcome.remove()).containsExactlyInAnyOrder(elsewhere.id(), ended.id());
+    assertThat(Reconciliation.decide("n1", List.of(), Map.of("unknown", RUNNING), LATER).remove())
+        .containsExactly("unknown");
     assertThat(outcome.lost()).isEmpty();
   }
 
   @Test
   void epochsDecide() {
     Sandbox here = running(1, "n1", Samples.NOW);
-    assertThat(Reconciliation.decide("n1", List.of(here), Map.of(here.id(), 2L), LATER).ahead())
+    assertThat(
+            Reconciliation.decide(
+                    "n1", List.of(here), Map.of(here.id(), report(2, Activity.RUNNING, 0)), LATER)
+                .ahead())
         .containsExactly(here.id());
-    assertThat(Reconciliation.decide("n1", List.of(here), Map.of(here.id(), 0L), LATER).remove())
+    assertThat(
+            Reconciliation.decide(
+                    "n1", List.of(here), Map.of(here.id(), report(0, Activity.RUNNING, 0)), LATER)
+                .remove())
         .containsExactly(here.id());
   }
 
@@ -73,13 +81,52 @@ class ReconciliationTest {
     assertThat(outcome.unsure()).containsExactly(after);
   }
 
+  @Test
+  void theNodeKnowsWhatASandboxDoes() {
+    Sandbox before = running(1, "n1", LATER.minusNanos(1));
+    Sandbox after = running(2, "n1", LATER);
+    Outcome uncounted =
+        Reconciliation.decide(
+            "n1",
+            List.of(before, after),
+            Map.of(
+                before.id(), report(1, Activity.SUSPENDED, 0),
+                after.id(), report(1, Activity.SUSPENDED, 0)),
+            LATER);
+    assertThat(uncounted.changed()).containsExactly(before);
+    assertThat(uncounted.unsure()).containsExactly(after);
+    Sandbox paused = after.observed(Activity.PAUSED, 7, LATER, "").orElseThrow().after();
+    assertThat(changed(paused, report(1, Activity.RUNNING, 8))).containsExactly(paused);
+    assertThat(changed(paused, report(1, Activity.RUNNING, 6))).isEmpty();
+    assertThat(changed(paused, report(1, Activity.PAUSED, 8))).isEmpty();
+  }
+
+  private static List<Sandbox> changed(Sandbox record, Reconciliation.Report report) {
+    Outcome outcome =
+        Reconciliation.decide("n1", List.of(record), Map.of(record.id(), report), LATER);
+    assertThat(outcome.unsure()).isEmpty();
+    assertThat(outcome.lost()).isEmpty();
+    return outcome.changed();
+  }
+
+  @Test
+  void oneThatSleepsIsMissedAsOneThatRuns() {
+    Sandbox asleep =
+        running(1, "n1", Samples.NOW)
+            .observed(Activity.SUSPENDED, 1, Samples.NOW, "")
+            .orElseThrow()
+            .after();
+    assertThat(Reconciliation.decide("n1", List.of(asleep), Map.of(), LATER).lost())
+        .containsExactly(asleep);
+  }
+
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3})
   void whatBothAgreeOnIsNeverTouched(long seed) {
     Random random = new Random(seed);
     for (int i = 0; i < 500; i++) {
       List<Sandbox> records = new ArrayList<>();
-      Map<String, Long> reported = new HashMap<>();
+      Map<String, Reconciliation.Report> reported = new HashMap<>();
       List<String> agreed = new ArrayList<>();
       for (int n = 0; n < 20; n++) {
         Sandbox sandbox = running(n, random.nextBoolean() ? "n1" : "n2", Samples.NOW);
@@ -91,7 +138,7 @@ class ReconciliationTest {
           }
         }
         if (says) {
-          reported.put(sandbox.id(), 1L);
+          reported.put(sandbox.id(), RUNNING);
         }
       }
       Outcome outcome = Reconciliation.decide("n1", records, reported, LATER);

@@ -1,6 +1,8 @@
 package dev.cofferdam.scheduler.sandbox;
 
 import dev.cofferdam.v1.EgressPolicy;
+import dev.cofferdam.v1.StartReport;
+import dev.cofferdam.v1.StartWay;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -31,14 +33,29 @@ public final class Samples {
         new SandboxSize(1, 512, 1024),
         Map.of("team", "blue"),
         NOW.plusMillis(number),
+        new Lifetime(Optional.empty(), TimeoutAction.DELETE, Optional.empty()),
         Optional.empty(),
         node,
         1,
         1,
         EgressPolicy.getDefaultInstance(),
         0,
+        0,
         List.of(new SecretUse("api-key", "API_KEY")),
         Isolation.EMULATED,
+        Optional.empty(),
         new SandboxState.Starting(PROCESS));
+  }
+
+  /** What node and broker gave, under generation 1. */
+  public static Sandbox.Started started(Isolation isolation, long policyRevision) {
+    return new Sandbox.Started(
+        isolation,
+        policyRevision,
+        1,
+        StartReport.newBuilder()
+            .setWay(StartWay.START_WAY_POOLED)
+            .putStepsMs("claim", 1.5)
+            .build());
   }
 }

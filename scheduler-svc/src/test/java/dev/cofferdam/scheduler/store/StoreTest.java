@@ -2,15 +2,19 @@ package dev.cofferdam.scheduler.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.EventDraft;
 import dev.cofferdam.scheduler.sandbox.Isolation;
+import dev.cofferdam.scheduler.sandbox.Lifetime;
+import dev.cofferdam.scheduler.sandbox.Origin;
 import dev.cofferdam.scheduler.sandbox.Samples;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.sandbox.TimeoutAction;
 import dev.cofferdam.scheduler.sandbox.Transition;
+import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
 import dev.cofferdam.scheduler.store.SandboxStore.CreateOutcome;
 import dev.cofferdam.scheduler.store.SandboxStore.Position;
-import dev.cofferdam.scheduler.store.SandboxStore.RequestKey;
 import dev.cofferdam.testkit.TestPostgres;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
@@ -44,6 +48,7 @@ class StoreTest {
   private Database database;
   private EventStore events;
   private SandboxStore store;
+  private RequestStore requests;
 
   @BeforeAll
   static void startDatabase() {
@@ -64,6 +69,7 @@ class StoreTest {
             new DatabaseConfig(own.url(), own.user(), password, 8), new SimpleMeterRegistry());
     events = new EventStore(database);
     store = new SandboxStore(database, events);
+    requests = new RequestStore(database);
   }
 
   @AfterEach
@@ -75,15 +81,19 @@ class StoreTest {
   void everyStateIsReadAsItWasWritten() {
     Sandbox starting = create(1);
     assertThat(store.find(starting.id())).contains(starting);
-    Transition started = starting.started(Isolation.HARDWARE, 4, Samples.NOW);
+    Transition started = starting.started(Samples.started(Isolation.HARDWARE, 4), Samples.NOW);
     Transition extended =
         started.after().extended(Optional.of(Samples.NOW.plusSeconds(9)), Samples.NOW);
     EgressPolicy policy =
         EgressPolicy.newBuilder().addRules(EgressRule.newBuilder().setHost("a.example")).build();
     Transition widened = extended.after().policyUpdated(policy, 5, Samples.NOW);
-    Transition stopping = widened.after().stopping(EndCause.LOST, "gone");
+    Transition paused = widened.after().observed(Activity.PAUSED, 7, Samples.NOW, "").orElseThrow();
+    Transition suspended =
+        paused.after().observed(Activity.SUSPENDED, 8, Samples.NOW, "idle").orElseThrow();
+    Transition stopping = suspended.after().stopping(EndCause.LOST, "gone");
     Transition ended = stopping.after().ended(Samples.NOW);
-    for (Transition transition : List.of(started, extended, widened, stopping, ended)) {
+    for (Transition transition :
+        List.of(started, extended, widened, paused, suspended, stopping, ended)) {
       assertThat(store.apply(transition)).isTrue();
       assertThat(store.find(starting.id())).contains(transition.after());
     }
@@ -94,7 +104,74 @@ class StoreTest {
             EventDraft.Kind.RUNNING,
             EventDraft.Kind.EXTENDED,
             EventDraft.Kind.POLICY_UPDATED,
+            EventDraft.Kind.PAUSED,
+            EventDraft.Kind.SUSPENDED,
             EventDraft.Kind.ENDED);
+  }
+
+  @Test
+  void whatWasAskedForAtTheCreateIsKept() {
+    Sandbox plain = Samples.starting(1, "acme", "n1");
+    Sandbox copy =
+        new Sandbox(
+            plain.id(),
+            plain.tenant(),
+            plain.template(),
+            plain.size(),
+            plain.labels(),
+            plain.createTime(),
+            new Lifetime(
+                Optional.of(Samples.NOW), TimeoutAction.NONE, Optional.of(Duration.ofMillis(1500))),
+            Optional.of(new Origin(Samples.id(9), 3, Optional.of("sn-1"))),
+            plain.node(),
+            plain.epoch(),
+            plain.version(),
+            plain.policy(),
+            plain.policyRevision(),
+            plain.generation(),
+            plain.secrets(),
+            plain.isolation(),
+            plain.start(),
+            plain.state());
+    assertThat(store.create(List.of(copy), Optional.empty(), MANY))
+        .isInstanceOf(CreateOutcome.Created.class);
+    assertThat(store.find(copy.id())).contains(copy);
+  }
+
+  @Test
+  void severalAreMadeAndChangedAllOrNone() {
+    RequestKey key = new RequestKey("r", Fingerprint.ofContent(new byte[] {1}));
+    Sandbox one = Samples.starting(1, "acme", "n1");
+    Sandbox two = Samples.starting(2, "acme", "n1");
+    assertThat(store.create(List.of(one, two), Optional.of(key), 1))
+        .isEqualTo(new CreateOutcome.OverQuota(0));
+    assertThat(store.live()).isEmpty();
+    assertThat(store.create(List.of(one, two), Optional.of(key), 2))
+        .isInstanceOf(CreateOutcome.Created.class);
+    assertThat(requests.find("acme", "r", Samples.NOW).orElseThrow().made())
+        .containsExactly(one.id(), two.id());
+    Transition first = one.started(Samples.started(Isolation.EMULATED, 1), Samples.NOW);
+    Transition second = two.started(Samples.started(Isolation.EMULATED, 1), Samples.NOW);
+    assertThat(store.apply(two.stopping(EndCause.DELETED, "deleted"))).isTrue();
+    assertThat(store.applyAll(List.of(first, second))).isFalse();
+    assertThat(store.find(one.id())).contains(one);
+    assertThat(events.after("acme", one.id(), 0, MANY)).hasSize(1);
+    assertThat(requests.find("acme", "r", Samples.NOW)).as("one of it was given up").isEmpty();
+  }
+
+  @Test
+  void whoeverSleepsCountsAndExpiresAsWhoeverRuns() {
+    Sandbox starting = create(1);
+    Transition started = starting.started(Samples.started(Isolation.EMULATED, 1), Samples.NOW);
+    Transition due = started.after().extended(Optional.of(Samples.NOW), Samples.NOW);
+    Transition asleep = due.after().observed(Activity.SUSPENDED, 1, Samples.NOW, "").orElseThrow();
+    for (Transition transition : List.of(started, due, asleep)) {
+      assertThat(store.apply(transition)).isTrue();
+    }
+    assertThat(store.due(Samples.NOW, 10)).containsExactly(asleep.after());
+    assertThat(store.due(Samples.NOW.minusSeconds(1), 10)).isEmpty();
+    assertThat(store.create(List.of(Samples.starting(2, "acme", "n1")), Optional.empty(), 1))
+        .isEqualTo(new CreateOutcome.OverQuota(1));
   }
 
   @Test
@@ -103,7 +180,9 @@ class StoreTest {
     List<Boolean> stored =
         together(
             List.of(
-                () -> store.apply(starting.started(Isolation.EMULATED, 1, Samples.NOW)),
+                () ->
+                    store.apply(
+                        starting.started(Samples.started(Isolation.EMULATED, 1), Samples.NOW)),
                 () -> store.apply(starting.stopping(EndCause.DELETED, "deleted"))));
     assertThat(stored).containsExactlyInAnyOrder(true, false);
     assertThat(store.find(starting.id()).orElseThrow().version()).isEqualTo(2);
@@ -115,11 +194,11 @@ class StoreTest {
     List<Callable<CreateOutcome>> creates = new ArrayList<>();
     for (int i = 0; i < 8; i++) {
       Sandbox sandbox = Samples.starting(i, "acme", "n1");
-      creates.add(() -> store.create(sandbox, Optional.empty(), 3));
+      creates.add(() -> store.create(List.of(sandbox), Optional.empty(), 3));
     }
     assertThat(together(creates)).filteredOn(CreateOutcome.Created.class::isInstance).hasSize(3);
     assertThat(store.live()).hasSize(3);
-    assertThat(store.create(Samples.starting(20, "other", "n1"), Optional.empty(), 3))
+    assertThat(store.create(List.of(Samples.starting(20, "other", "n1")), Optional.empty(), 3))
         .isInstanceOf(CreateOutcome.Created.class);
   }
 
@@ -129,7 +208,7 @@ class StoreTest {
     List<Callable<CreateOutcome>> creates = new ArrayList<>();
     for (int i = 0; i < 6; i++) {
       Sandbox sandbox = Samples.starting(i, "acme", "n1");
-      creates.add(() -> store.create(sandbox, Optional.of(key), MANY));
+      creates.add(() -> store.create(List.of(sandbox), Optional.of(key), MANY));
     }
     List<CreateOutcome> outcomes = together(creates);
     Sandbox winner = store.live().getFirst();
@@ -137,22 +216,22 @@ class StoreTest {
     assertThat(outcomes)
         .filteredOn(CreateOutcome.Duplicate.class::isInstance)
         .hasSize(5)
-        .allMatch(
-            outcome -> ((CreateOutcome.Duplicate) outcome).known().sandbox().equals(winner.id()));
-    assertThat(store.findRequest("other", "r", Samples.NOW)).isEmpty();
-    assertThat(store.findRequest("acme", "r", Samples.NOW.plus(Duration.ofHours(23)))).isPresent();
-    assertThat(store.findRequest("acme", "r", Samples.NOW.plus(Duration.ofHours(25)))).isEmpty();
+        .allMatch(outcome ->
+            ((CreateOutcome.Duplicate) outcome).known().made().equals(List.of(winner.id())));
+    assertThat(requests.find("other", "r", Samples.NOW)).isEmpty();
+    assertThat(requests.find("acme", "r", Samples.NOW.plus(Duration.ofHours(23)))).isPresent();
+    assertThat(requests.find("acme", "r", Samples.NOW.plus(Duration.ofHours(25)))).isEmpty();
     assertThat(store.apply(winner.stopping(EndCause.START_FAILED, "no"))).isTrue();
-    assertThat(store.findRequest("acme", "r", Samples.NOW)).isEmpty();
+    assertThat(requests.find("acme", "r", Samples.NOW)).isEmpty();
   }
 
   @Test
   void aCreateOverQuotaDoesNotTakeItsRequestId() {
     RequestKey key = new RequestKey("r", Fingerprint.ofContent(new byte[] {1}));
     create(1);
-    assertThat(store.create(Samples.starting(2, "acme", "n1"), Optional.of(key), 1))
+    assertThat(store.create(List.of(Samples.starting(2, "acme", "n1")), Optional.of(key), 1))
         .isEqualTo(new CreateOutcome.OverQuota(1));
-    assertThat(store.findRequest("acme", "r", Samples.NOW)).isEmpty();
+    assertThat(requests.find("acme", "r", Samples.NOW)).isEmpty();
   }
 
   @Test
@@ -217,9 +296,9 @@ class StoreTest {
     Sandbox stopping = store.find(sandbox.id()).orElseThrow();
     assertThat(store.apply(stopping.ended(Samples.NOW))).isTrue();
     Sandbox live = create(2);
-    store.prune(Samples.NOW, Samples.NOW);
+    store.prune(Samples.NOW);
     assertThat(store.find(sandbox.id())).isPresent();
-    store.prune(Samples.NOW.plusSeconds(1), Samples.NOW);
+    store.prune(Samples.NOW.plusSeconds(1));
     assertThat(store.find(sandbox.id())).isEmpty();
     assertThat(store.find(live.id())).isPresent();
     assertThat(events.prune(Samples.NOW.plusSeconds(1))).isEqualTo(3);
@@ -232,7 +311,7 @@ class StoreTest {
 
   private Sandbox create(int number) {
     Sandbox sandbox = Samples.starting(number, "acme", "n1");
-    assertThat(store.create(sandbox, Optional.empty(), MANY))
+    assertThat(store.create(List.of(sandbox), Optional.empty(), MANY))
         .isInstanceOf(CreateOutcome.Created.class);
     return sandbox;
   }
