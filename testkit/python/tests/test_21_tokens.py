@@ -9,6 +9,7 @@ from test_20_bad_input import refused
 from cofferdam.v1 import (
     audit_pb2,
     audit_pb2_grpc,
+    port_pb2,
     process_pb2,
     sandbox_pb2,
     sandbox_pb2_grpc,
@@ -109,7 +110,7 @@ def test_a_removed_token_is_worth_nothing(mesh, operator, calls, new_token):
             calls(token)[call]()
 
 
-@pytest.mark.parametrize("missing", ["sandboxes:read", "sandboxes:write", "exec", "files", "secrets:use"])
+@pytest.mark.parametrize("missing", ["sandboxes:read", "sandboxes:write", "exec", "files", "ports", "secrets:use"])
 def test_every_scope_is_needed(mesh, sandbox, new_secret, new_token, missing):
     name, _ = new_secret()
     token = new_token("default", [scope for scope in API_SCOPES if scope != missing])
@@ -122,6 +123,7 @@ def test_every_scope_is_needed(mesh, sandbox, new_secret, new_token, missing):
         "sandboxes:write": lambda: Sandbox.create(narrow),
         "exec": lambda: mine.run("true"),
         "files": lambda: mine.read("/etc/hostname"),
+        "ports": lambda: next(narrow.ports.Forward(iter([port_pb2.ForwardRequest(sandbox=mine.id, port=80)]), timeout=CALL_SECONDS)),
         "secrets:use": lambda: Sandbox.create(narrow, secrets=[(name, "KEY")]),
     }
     try:

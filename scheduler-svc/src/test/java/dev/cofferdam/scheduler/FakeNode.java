@@ -14,7 +14,10 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.FileInfo;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.ForwardRequest;
+import dev.cofferdam.v1.ForwardResponse;
 import dev.cofferdam.v1.OutputChunk;
+import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessExited;
 import dev.cofferdam.v1.ProcessServiceGrpc;
@@ -68,7 +71,8 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
         List.of(
             NodeServiceGrpc.getServiceDescriptor(),
             ProcessServiceGrpc.getServiceDescriptor(),
-            FileServiceGrpc.getServiceDescriptor())) {
+            FileServiceGrpc.getServiceDescriptor(),
+            PortServiceGrpc.getServiceDescriptor())) {
       service.getMethods().forEach(method -> rules.peers(method, "scheduler-svc"));
     }
     return rules.build();
@@ -154,6 +158,29 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
               ProcessEvent.newBuilder()
                   .setExited(ProcessExited.newBuilder().setExitCode(7))
                   .build());
+          observer.onCompleted();
+        }
+      };
+    }
+  }
+
+  /** Says back what it reads. */
+  final class EchoPorts extends PortServiceGrpc.PortServiceImplBase {
+    @Override
+    public StreamObserver<ForwardRequest> forward(StreamObserver<ForwardResponse> observer) {
+      tokensSeen.add(Callers.token());
+      return new StreamObserver<>() {
+        @Override
+        public void onNext(ForwardRequest request) {
+          observer.onNext(ForwardResponse.newBuilder().setData(request.getData()).build());
+        }
+
+        @Override
+        public void onError(Throwable thrown) {}
+
+        @Override
+        public void onCompleted() {
+          observer.onNext(ForwardResponse.newBuilder().setEnd(true).build());
           observer.onCompleted();
         }
       };

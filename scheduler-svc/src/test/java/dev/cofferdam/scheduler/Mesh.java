@@ -52,7 +52,7 @@ import org.jspecify.annotations.Nullable;
  * it.
  */
 final class Mesh implements AutoCloseable {
-  static final String ALL_SCOPES = "sandboxes:read,sandboxes:write,exec,files,secrets:use";
+  static final String ALL_SCOPES = "sandboxes:read,sandboxes:write,exec,files,ports,secrets:use";
 
   /** How long a test waits for what has to happen. */
   static final long PATIENCE_S = 30;
@@ -90,7 +90,13 @@ final class Mesh implements AutoCloseable {
     this.database = postgres.createDatabase();
     this.brokerPort = serve("vault-broker", FakeBroker.rules(), broker).port();
     this.nodeServer =
-        serve("node-agent", FakeNode.rules(), node, node.new EchoProcesses(), node.new ZeroFiles());
+        serve(
+            "node-agent",
+            FakeNode.rules(),
+            node,
+            node.new EchoProcesses(),
+            node.new ZeroFiles(),
+            node.new EchoPorts());
     this.nodePort = nodeServer.port();
   }
 

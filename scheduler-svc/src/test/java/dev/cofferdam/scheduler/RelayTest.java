@@ -1,11 +1,15 @@
 package dev.cofferdam.scheduler;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.protobuf.ByteString;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.ForwardRequest;
+import dev.cofferdam.v1.ForwardResponse;
+import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessSpec;
 import dev.cofferdam.v1.ReadFileRequest;
@@ -13,6 +17,7 @@ import dev.cofferdam.v1.ReadFileResponse;
 import dev.cofferdam.v1.StartProcessRequest;
 import dev.cofferdam.v1.StatFileRequest;
 import io.grpc.Status;
+import io.grpc.stub.BlockingClientCall;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import io.grpc.stub.StreamObserver;
@@ -66,6 +71,35 @@ class RelayTest extends MeshTest {
         .containsExactly("hello", "");
     assertThat(events.all.getLast().getExited().getExitCode()).isEqualTo(7);
     assertThat(mesh.node.tokensSeen).containsExactly("");
+  }
+
+  @Test
+  void aPortIsReachedByWhoMayReachPortsAndOwnsTheSandbox() throws Exception {
+    String id = create().getId();
+    assertThat(forward(token, id)).isEqualTo("hello");
+    assertThat(mesh.node.tokensSeen).containsExactly("");
+    assertThatThrownBy(() -> forward(mesh.token("acme", "exec,files,sandboxes:write"), id))
+        .extracting(thrown -> Refusals.reason(thrown).orElseThrow())
+        .isEqualTo(ErrorReason.ERROR_REASON_SCOPE_MISSING);
+    assertThatThrownBy(() -> forward(mesh.token("other", Mesh.ALL_SCOPES), id))
+        .extracting(thrown -> Refusals.reason(thrown).orElseThrow())
+        .isEqualTo(ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND);
+    assertThat(mesh.node.tokensSeen).hasSize(1);
+  }
+
+  private String forward(String token, String sandbox) throws Exception {
+    BlockingClientCall<ForwardRequest, ForwardResponse> call =
+        PortServiceGrpc.newBlockingV2Stub(mesh.tenant(token))
+            .withDeadlineAfter(Mesh.PATIENCE_S, TimeUnit.SECONDS)
+            .forward();
+    call.write(ForwardRequest.newBuilder().setSandbox(sandbox).setPort(80).build());
+    call.write(ForwardRequest.newBuilder().setData(ByteString.copyFromUtf8("hello")).build());
+    call.halfClose();
+    StringBuilder said = new StringBuilder();
+    for (ForwardResponse answer = call.read(); answer != null; answer = call.read()) {
+      said.append(answer.getData().toStringUtf8());
+    }
+    return said.toString();
   }
 
   @Test
