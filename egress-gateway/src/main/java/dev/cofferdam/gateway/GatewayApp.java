@@ -82,6 +82,7 @@ public final class GatewayApp implements AutoCloseable {
     ExecutorService blocking =
         own(Executors.newVirtualThreadPerTaskExecutor(), ExecutorService::shutdownNow);
     MeshTls tls = own(MeshTls.open(config.tls()), MeshTls::close);
+    tls.bindTo(meters);
     ManagedChannel channel =
         own(
             // Values come back through these buffers, in clear once TLS was taken off.

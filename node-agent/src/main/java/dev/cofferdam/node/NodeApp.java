@@ -120,6 +120,7 @@ public final class NodeApp implements AutoCloseable {
                 Thread.ofPlatform().daemon().name("node-time").factory()),
             ScheduledExecutorService::shutdownNow);
     MeshTls tls = keep(MeshTls.open(config.tls()));
+    tls.bindTo(meters);
     MeshChannels channels = new MeshChannels(tls);
     ManagedChannel toScheduler = channel(channels.to(config.scheduler(), "scheduler-svc"));
     ManagedChannel toBroker = channel(channels.to(config.broker(), "vault-broker"));

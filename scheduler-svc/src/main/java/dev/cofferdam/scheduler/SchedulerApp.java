@@ -57,6 +57,7 @@ public final class SchedulerApp implements AutoCloseable {
       PrometheusMeterRegistry meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
       open.push(meters::close);
       MeshTls tls = opened(MeshTls.open(config.tls()));
+      tls.bindTo(meters);
       MeshChannels channels = new MeshChannels(tls);
       Database database =
           opened(

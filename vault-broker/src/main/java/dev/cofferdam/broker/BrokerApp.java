@@ -91,6 +91,7 @@ public final class BrokerApp implements AutoCloseable {
     PrometheusMeterRegistry meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     parts.add(meters::close);
     MeshTls tls = parts.add(MeshTls.open(config.tls()));
+    tls.bindTo(meters);
     Database database = parts.add(open(config.database()));
     Sealer sealer = new Sealer(KeysetFile.open(config.keysetFile()), random);
     sealer.checkAgainst(database);

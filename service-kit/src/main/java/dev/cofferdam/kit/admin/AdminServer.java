@@ -2,6 +2,8 @@ package dev.cofferdam.kit.admin;
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import dev.cofferdam.kit.metrics.ProcessMeters;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -22,13 +24,17 @@ import java.util.function.Supplier;
 public final class AdminServer implements AutoCloseable {
   private final HttpServer server;
   private final ExecutorService executor;
+  private final ProcessMeters process;
 
-  private AdminServer(HttpServer server, ExecutorService executor) {
+  private AdminServer(HttpServer server, ExecutorService executor, ProcessMeters process) {
     this.server = server;
     this.executor = executor;
+    this.process = process;
   }
 
   /**
+   * Adds {@code cofferdam_ready{check}} (1 or 0) and the process's own meters.
+   *
    * @param readiness by name; empty means ready, else why not
    * @throws IOException when the address cannot be had
    */
@@ -51,8 +57,13 @@ public final class AdminServer implements AutoCloseable {
             answer(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", meters.scrape()));
     server.createContext("/healthz", exchange -> answer(exchange, 200, "text/plain", "ok\n"));
     server.createContext("/readyz", exchange -> ready(exchange, checks));
+    checks.forEach((name, check) ->
+        Gauge.builder("cofferdam.ready", () -> check.get().isEmpty() ? 1 : 0)
+            .description("Whether a check of /readyz says nothing")
+            .tag("check", name)
+            .register(meters));
     server.start();
-    return new AdminServer(server, executor);
+    return new AdminServer(server, executor, ProcessMeters.of(meters));
   }
 
   public int port() {
@@ -63,6 +74,7 @@ public final class AdminServer implements AutoCloseable {
   public void close() {
     server.stop(0);
     executor.shutdownNow();
+    process.close();
   }
 
   private static void ready(HttpExchange exchange, Map<String, Supplier<Optional<String>>> checks)

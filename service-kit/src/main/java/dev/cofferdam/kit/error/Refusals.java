@@ -68,7 +68,7 @@ public final class Refusals {
     ErrorInfo info =
         ErrorInfo.newBuilder()
             .setDomain(DOMAIN)
-            .setReason(refusal.reason().name().substring(PREFIX.length()))
+            .setReason(name(refusal.reason()))
             .putAllMetadata(refusal.metadata())
             .build();
     String message = refusal.getMessage();
@@ -78,6 +78,11 @@ public final class Refusals {
             .setMessage(message == null ? "" : message)
             .addDetails(Any.pack(info))
             .build());
+  }
+
+  /** As it stands in an {@code ErrorInfo}: {@code SANDBOX_NOT_FOUND}. */
+  public static String name(ErrorReason reason) {
+    return reason.name().substring(PREFIX.length());
   }
 
   /** The status code that goes with a reason. */

@@ -4,6 +4,9 @@ import io.grpc.netty.GrpcSslContexts;
 import io.grpc.util.AdvancedTlsX509KeyManager;
 import io.grpc.util.AdvancedTlsX509TrustManager;
 import io.grpc.util.CertificateUtils;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.TimeGauge;
+import io.micrometer.core.instrument.binder.MeterBinder;
 import io.netty.handler.ssl.ClientAuth;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
@@ -17,6 +20,7 @@ import java.security.Signature;
 import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +40,7 @@ import org.slf4j.LoggerFactory;
  * <p>Connections that are open keep the certificate they began with; new ones use the newest. A
  * file that cannot be read leaves the last good one in force. Safe for use by several threads.
  */
-public final class MeshTls implements AutoCloseable {
+public final class MeshTls implements AutoCloseable, MeterBinder {
   /** How soon a changed file is noticed. */
   private static final Duration RELOAD = Duration.ofSeconds(5);
 
@@ -50,6 +54,7 @@ public final class MeshTls implements AutoCloseable {
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().daemon().name("tls-reload").factory());
   private List<byte[]> inForce;
+  private volatile Instant notAfter = Instant.EPOCH;
 
   private MeshTls(TlsFiles files) throws GeneralSecurityException, IOException {
     this.files = files;
@@ -124,6 +129,7 @@ public final class MeshTls implements AutoCloseable {
     }
     clientTrust.updateTrustCredentials(files.authority().toFile());
     keyManager.updateIdentityCredentials(chain, key);
+    notAfter = chain[0].getNotAfter().toInstant();
   }
 
   private static void requirePair(X509Certificate certificate, PrivateKey key)
@@ -146,6 +152,17 @@ public final class MeshTls implements AutoCloseable {
         Files.readAllBytes(files.certificate()),
         Files.readAllBytes(files.key()),
         Files.readAllBytes(files.authority()));
+  }
+
+  @Override
+  public void bindTo(MeterRegistry meters) {
+    TimeGauge.builder(
+            "cofferdam.certificate.not.after",
+            this,
+            TimeUnit.SECONDS,
+            tls -> tls.notAfter.getEpochSecond())
+        .description("End of the certificate in force, in seconds since 1970")
+        .register(meters);
   }
 
   public String trustDomain() {

@@ -28,11 +28,19 @@ class AdminServerTest {
                 Map.of("database", database::get));
         HttpClient client = HttpClient.newHttpClient()) {
       assertThat(get(client, server, "/metrics").body()).contains("cofferdam_things_total 3.0");
+      assertThat(get(client, server, "/metrics").body())
+          .contains("cofferdam_ready{check=\"database\"} 0.0")
+          .contains("jvm_memory_used_bytes{area=\"heap\"")
+          .contains("process_cpu_usage")
+          .contains("process_files_open_files")
+          .contains("process_start_time_seconds");
       assertThat(get(client, server, "/healthz").statusCode()).isEqualTo(200);
       HttpResponse<String> notYet = get(client, server, "/readyz");
       assertThat(notYet.statusCode()).isEqualTo(503);
       assertThat(notYet.body()).isEqualTo("database: not connected\n");
       database.set(Optional.empty());
+      assertThat(get(client, server, "/metrics").body())
+          .contains("cofferdam_ready{check=\"database\"} 1.0");
       assertThat(get(client, server, "/readyz").statusCode()).isEqualTo(200);
     }
   }

@@ -17,10 +17,13 @@ import io.grpc.ServerServiceDefinition;
 import io.grpc.stub.ServerCalls;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.netty.handler.ssl.ClientAuth;
+import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -47,6 +50,23 @@ class MeshTlsTest {
         seen = instance(tls, server);
       }
       assertThat(seen).isEqualTo("after");
+    }
+  }
+
+  @Test
+  void theEndOfTheCertificateInForceIsAMetric() throws Exception {
+    TestCertificates mesh = TestCertificates.in(directory);
+    TlsFiles files = peer(mesh, "n1");
+    SimpleMeterRegistry meters = new SimpleMeterRegistry();
+    try (MeshTls tls = MeshTls.open(files)) {
+      tls.bindTo(meters);
+      X509Certificate certificate;
+      try (InputStream in = Files.newInputStream(files.certificate())) {
+        certificate =
+            (X509Certificate) CertificateFactory.getInstance("X.509").generateCertificate(in);
+      }
+      assertThat(meters.get("cofferdam.certificate.not.after").timeGauge().value(TimeUnit.SECONDS))
+          .isEqualTo((double) certificate.getNotAfter().toInstant().getEpochSecond());
     }
   }
 
