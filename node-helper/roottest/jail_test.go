@@ -44,6 +44,7 @@ func TestClonesOfOneTemplateRunJailed(t *testing.T) {
 	t.Run("descriptors", func(t *testing.T) { checkDescriptors(t, p2.PID) })
 	t.Run("template is read-only", func(t *testing.T) { checkTemplate(t, p2.PID, 2) })
 	t.Run("files", func(t *testing.T) { checkFiles(t, dir) })
+	t.Run("usage", func(t *testing.T) { checkUsage(t, w, dir) })
 	t.Run("a live VMM's sandbox is not given away", func(t *testing.T) {
 		w.refused("exists", "sandbox.prepare", map[string]any{"slot": 3, "sandbox": "sb-two", "files": []string{"disk.ext4"}})
 	})

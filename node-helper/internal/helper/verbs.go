@@ -76,6 +76,7 @@ func (h *Helper) Verbs() map[string]wire.Verb {
 		"slot.create":     verb(h.slotCreate),
 		"slot.destroy":    verb(h.slotDestroy),
 		"slot.list":       verb(h.slotList),
+		"slot.usage":      verb(h.slotUsage),
 		"sandbox.prepare": verb(h.sandboxPrepare),
 		"sandbox.remove":  verb(h.sandboxRemove),
 		"template.load":   verb(h.templateLoad),
