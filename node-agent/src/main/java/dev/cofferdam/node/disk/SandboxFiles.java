@@ -3,9 +3,12 @@ package dev.cofferdam.node.disk;
 import dev.cofferdam.node.helper.NodeHelper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
@@ -49,6 +52,18 @@ public final class SandboxFiles {
     return Files.createDirectory(
         directory(sandbox),
         PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxrwx---")));
+  }
+
+  /**
+   * Gives a directory another sandbox's name. A VMM that has it goes on in it.
+   *
+   * @throws IOException when there is none, or the other name is taken: then nothing has changed
+   */
+  public void rename(String from, String to) throws IOException {
+    if (Files.exists(directory(to), LinkOption.NOFOLLOW_LINKS)) {
+      throw new FileAlreadyExistsException(directory(to).toString());
+    }
+    Files.move(directory(from), directory(to), StandardCopyOption.ATOMIC_MOVE);
   }
 
   public void writeToken(String sandbox, String token) throws IOException {

@@ -17,6 +17,21 @@ public interface Guest extends AutoCloseable {
   void configure(GuestIdentity identity, Duration patience);
 
   /**
+   * Makes the guest unique, and its file system as large as its disk has become.
+   *
+   * @throws GuestException when it refuses or does not answer in time
+   */
+  void configureGrown(GuestIdentity identity, Duration patience);
+
+  /**
+   * Runs a process in a guest that was never configured, to its end, so that the first one of a
+   * tenant finds everything warm. Nothing of it stays.
+   *
+   * @throws GuestException when it refuses, fails or does not answer in time
+   */
+  void rehearse(List<String> command, Duration patience);
+
+  /**
    * Readies it for a snapshot; every connection to it is closed by the guest afterwards.
    *
    * @throws GuestException when it refuses or does not answer in time

@@ -121,6 +121,15 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
 
     @Override
     public void configure(GuestIdentity identity, Duration patience) {
+      configure(identity, false, patience);
+    }
+
+    @Override
+    public void configureGrown(GuestIdentity identity, Duration patience) {
+      configure(identity, true, patience);
+    }
+
+    private void configure(GuestIdentity identity, boolean growDisk, Duration patience) {
       ConfigureRequest request =
           ConfigureRequest.newBuilder()
               .setEntropy(identity.entropy())
@@ -130,6 +139,7 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
               .setToken(identity.token())
               .putAllEnv(identity.environment())
               .setCaCertificate(identity.caCertificate())
+              .setGrowDisk(growDisk)
               .build();
       long end = System.nanoTime() + patience.toNanos();
       while (true) {
@@ -143,6 +153,18 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
             throw new GuestException("the guest was not configured: " + e.getStatus().getCode(), e);
           }
         }
+      }
+    }
+
+    @Override
+    public void rehearse(List<String> command, Duration patience) {
+      try {
+        int exit = Rehearsal.run(channel, command, patience);
+        if (exit != 0) {
+          throw new GuestException("the rehearsal of " + command + " ended with " + exit);
+        }
+      } catch (StatusRuntimeException e) {
+        throw new GuestException("the guest did not rehearse: " + e.getStatus().getCode(), e);
       }
     }
 

@@ -35,7 +35,9 @@ public interface Hypervisor {
    * @param kept the name of its directory
    * @throws MachineException when it does not come up: a broken one, or one of another version
    */
-  Machine restore(MachineSpec spec, String kept, Steps steps);
+  default Machine restore(MachineSpec spec, String kept, Steps steps) {
+    return prepare(spec, kept, steps).load(steps);
+  }
 
   /**
    * A machine in the state that lies in its own directory as {@link MachineSpec#RAM} and {@link
@@ -46,6 +48,15 @@ public interface Hypervisor {
    *     The files are as they were
    */
   Machine wake(MachineSpec spec, Steps steps);
+
+  /**
+   * The first half of a restore: a VMM that waits for the state that was kept. The slow part of a
+   * start that needs nothing of whose it will be.
+   *
+   * @param kept the name of its directory
+   * @throws MachineException when it does not come up
+   */
+  WaitingMachine prepare(MachineSpec spec, String kept, Steps steps);
 
   /**
    * Takes up a machine that an earlier process of ours left running, or paused. It may be too busy

@@ -25,6 +25,17 @@ public interface Machine extends AutoCloseable {
    */
   void snapshot(Path directory);
 
+  /** Its directory goes by this name from now on; nothing is being done with it meanwhile. */
+  void renamed(String sandbox);
+
+  /**
+   * Makes the disk of the paused machine larger, with zeros at its end. What is in its guest learns
+   * of it once it runs.
+   *
+   * @param mib not less than it has
+   */
+  void growDisk(int mib);
+
   /** Completes, with why, once the machine's process is gone, however it went. */
   CompletionStage<String> ended();
 

@@ -14,6 +14,13 @@ public record MachineSize(int vcpus, int memoryMib, int diskMib) {
     require("disk_mib", diskMib, 64, 1 << 24);
   }
 
+  /** Whether a snapshot of that size can become this one: a disk grows, the rest is fixed. */
+  public boolean restoresFrom(MachineSize snapshot) {
+    return vcpus == snapshot.vcpus
+        && memoryMib == snapshot.memoryMib
+        && diskMib >= snapshot.diskMib;
+  }
+
   private static void require(String what, int value, int min, int max) {
     if (value < min || value > max) {
       throw new IllegalArgumentException(

@@ -26,6 +26,9 @@ final class QemuArguments {
    */
   private static final String CPU = "max,la57=off";
 
+  /** The writable disk, as QMP knows it. */
+  static final String DISK = "disk";
+
   /** Where the guest's memory lies. */
   enum Memory {
     /** Anonymous: nothing of it is ever on disk. */
@@ -70,9 +73,9 @@ final class QemuArguments {
                 "-device",
                 "virtio-blk-pci,drive=root",
                 "-drive",
-                "if=none,id=disk,file=/sandbox/disk.ext4,format=raw",
+                "if=none,id=" + DISK + ",file=/sandbox/disk.ext4,format=raw",
                 "-device",
-                "virtio-blk-pci,drive=disk",
+                "virtio-blk-pci,drive=" + DISK,
                 "-netdev",
                 "tap,id=n0,fd=3",
                 "-device",

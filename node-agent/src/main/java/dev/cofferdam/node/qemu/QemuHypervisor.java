@@ -13,6 +13,7 @@ import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.ProcessTable;
 import dev.cofferdam.node.machine.Steps;
+import dev.cofferdam.node.machine.WaitingMachine;
 import dev.cofferdam.node.qemu.QemuArguments.Memory;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -90,14 +91,9 @@ public final class QemuHypervisor implements Hypervisor {
   }
 
   @Override
-  public Machine restore(MachineSpec spec, String kept, Steps steps) {
-    return loaded(spec, Memory.KEPT, kept, steps);
-  }
-
-  @Override
   public Machine wake(MachineSpec spec, Steps steps) {
     requireMemory(spec);
-    return loaded(spec, Memory.OWN, "", steps);
+    return new Waiting(start(spec, Memory.OWN, "", steps), spec.slot()).load(steps);
   }
 
   /** QEMU makes a file that is missing, and lengthens one that is short. */
@@ -117,15 +113,9 @@ public final class QemuHypervisor implements Hypervisor {
     }
   }
 
-  private Machine loaded(MachineSpec spec, Memory memory, String kept, Steps steps) {
-    QemuMachine machine = start(spec, memory, kept, steps);
-    try {
-      steps.time("load", machine::load);
-      return machine;
-    } catch (RuntimeException e) {
-      machine.close();
-      throw undone(spec.slot(), e);
-    }
+  @Override
+  public WaitingMachine prepare(MachineSpec spec, String kept, Steps steps) {
+    return new Waiting(start(spec, Memory.KEPT, kept, steps), spec.slot());
   }
 
   @Override
@@ -141,6 +131,43 @@ public final class QemuHypervisor implements Hypervisor {
   @Override
   public Path directory(String sandbox) {
     return sandboxRoot.resolve(sandbox);
+  }
+
+  /** Started with {@code -incoming defer}. */
+  private final class Waiting implements WaitingMachine {
+    private final QemuMachine machine;
+    private final int slot;
+
+    Waiting(QemuMachine machine, int slot) {
+      this.machine = machine;
+      this.slot = slot;
+    }
+
+    @Override
+    public ProcessId process() {
+      return machine.process();
+    }
+
+    @Override
+    public Machine load(Steps steps) {
+      try {
+        steps.time("load", machine::load);
+        return machine;
+      } catch (RuntimeException e) {
+        machine.close();
+        throw undone(slot, e);
+      }
+    }
+
+    @Override
+    public void stop() {
+      machine.stop();
+    }
+
+    @Override
+    public void close() {
+      machine.close();
+    }
   }
 
   private QemuMachine start(MachineSpec spec, Memory memory, String kept, Steps steps) {

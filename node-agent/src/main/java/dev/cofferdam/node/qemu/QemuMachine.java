@@ -36,11 +36,11 @@ final class QemuMachine implements Machine {
 
   private final NodeHelper helper;
   private final ProcessTable processes;
-  private final String sandbox;
+  private volatile String sandbox;
   private final int slot;
   private final ProcessId process;
   private final MachineSize size;
-  private final Path socket;
+  private volatile Path socket;
   private final UnaryOperator<Path> inJail;
 
   /** Its own: one VMM that does not answer closes the way to no other. */
@@ -153,6 +153,25 @@ final class QemuMachine implements Machine {
     } catch (IOException e) {
       throw new MachineException("no snapshot of " + sandbox + ": " + e.getMessage(), e);
     }
+  }
+
+  @Override
+  public void renamed(String sandbox) {
+    // The session that there is goes on; a later one finds the socket where it lies now.
+    socket = directory().resolveSibling(sandbox).resolve(socket.getFileName());
+    this.sandbox = sandbox;
+  }
+
+  @Override
+  public void growDisk(int mib) {
+    command(() ->
+        session()
+            .execute(
+                "block_resize",
+                QmpClient.arguments()
+                    .put("device", QemuArguments.DISK)
+                    .put("size", (long) mib << 20),
+                COMMAND));
   }
 
   /** Outside the circuit: what fails here is more often the disk than the VMM. */

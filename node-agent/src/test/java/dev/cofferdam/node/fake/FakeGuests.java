@@ -47,6 +47,17 @@ public final class FakeGuests implements GuestConnector, AutoCloseable {
       }
 
       @Override
+      public void configureGrown(GuestIdentity identity, Duration patience) {
+        acts.act("guest.grow");
+        configure(identity, patience);
+      }
+
+      @Override
+      public void rehearse(List<String> command, Duration patience) {
+        acts.act("guest.rehearse");
+      }
+
+      @Override
       public void prepareSnapshot(List<String> warmUp, Duration patience) {
         acts.act("guest.prepare");
       }

@@ -8,9 +8,13 @@ import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.Steps;
+import dev.cofferdam.node.machine.WaitingMachine;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 
@@ -58,27 +62,51 @@ public final class FakeHypervisor implements Hypervisor {
   }
 
   @Override
-  public Machine restore(MachineSpec spec, String kept, Steps steps) {
-    return load(spec, keptRoot.resolve(kept));
+  public WaitingMachine prepare(MachineSpec spec, String kept, Steps steps) {
+    return waiting(spec, keptRoot.resolve(kept));
   }
 
   @Override
   public Machine wake(MachineSpec spec, Steps steps) {
-    return load(spec, directory(spec.sandbox()));
+    return waiting(spec, directory(spec.sandbox())).load(steps);
   }
 
-  private Machine load(MachineSpec spec, Path from) {
+  private WaitingMachine waiting(MachineSpec spec, Path from) {
     Machine machine = start(spec);
-    try {
-      if (Files.size(from.resolve(MachineSpec.RAM)) != RAM_BYTES
-          || !Files.readString(from.resolve(MachineSpec.STATE)).equals(STATE)) {
-        throw new IOException("not what this version writes");
+    return new WaitingMachine() {
+      @Override
+      public ProcessId process() {
+        return machine.process();
       }
-      return machine;
-    } catch (IOException e) {
-      kernel.kill(spec.slot());
-      throw new MachineException("not loaded: " + e.getMessage(), e);
-    }
+
+      @Override
+      public Machine load(Steps steps) {
+        acts.act("machine.load");
+        if (!kernel.alive(machine.process())) {
+          throw new MachineException(machine.process() + " is gone");
+        }
+        try {
+          if (Files.size(from.resolve(MachineSpec.RAM)) != RAM_BYTES
+              || !Files.readString(from.resolve(MachineSpec.STATE)).equals(STATE)) {
+            throw new IOException("not what this version writes");
+          }
+          return machine;
+        } catch (IOException e) {
+          kernel.kill(spec.slot());
+          throw new MachineException("not loaded: " + e.getMessage(), e);
+        }
+      }
+
+      @Override
+      public void stop() {
+        machine.stop();
+      }
+
+      @Override
+      public void close() {
+        machine.close();
+      }
+    };
   }
 
   @Override
@@ -110,7 +138,7 @@ public final class FakeHypervisor implements Hypervisor {
   }
 
   private final class FakeMachine implements Machine {
-    private final String sandbox;
+    private String sandbox;
     private final int slot;
     private final CompletableFuture<String> ended = new CompletableFuture<>();
     private ProcessId process = new ProcessId(2, 0);
@@ -164,6 +192,24 @@ public final class FakeHypervisor implements Hypervisor {
           e.addSuppressed(left);
         }
         throw new MachineException("not kept: " + e.getMessage(), e);
+      }
+    }
+
+    @Override
+    public void renamed(String name) {
+      sandbox = name;
+      kernel.rename(slot, name);
+    }
+
+    @Override
+    public void growDisk(int mib) {
+      acts.act("machine.grow");
+      alive();
+      Path disk = directory(sandbox).resolve(MachineSpec.DISK);
+      try (FileChannel channel = FileChannel.open(disk, StandardOpenOption.WRITE)) {
+        channel.write(ByteBuffer.allocate(1), ((long) mib << 20) - 1);
+      } catch (IOException e) {
+        throw new MachineException("not grown: " + e.getMessage(), e);
       }
     }
 

@@ -43,6 +43,11 @@ public final class Kernel implements ProcessTable {
     return process;
   }
 
+  /** A VMM whose directory was renamed. */
+  public synchronized void rename(int slot, String sandbox) {
+    vmms.computeIfPresent(slot, (s, vmm) -> new Vmm(vmm.process(), sandbox, vmm.onDeath()));
+  }
+
   public void kill(int slot) {
     Vmm vmm;
     synchronized (this) {

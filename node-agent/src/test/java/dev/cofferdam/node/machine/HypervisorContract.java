@@ -19,6 +19,7 @@ public abstract class HypervisorContract {
   private static final String A = "sb-aaaaaaaaaaaaaaaaaaaa";
   private static final String B = "sb-bbbbbbbbbbbbbbbbbbbb";
   protected static final MachineSize SIZE = new MachineSize(1, 128, 64);
+  private static final String C = "sb-cccccccccccccccccccc";
   private static final String KEPT = "feedfeedfeedfeed";
   private static final String AGAIN = "beefbeefbeefbeef";
 
@@ -114,6 +115,41 @@ public abstract class HypervisorContract {
   }
 
   @Test
+  void aMachineThatWaitedIsRenamedGrownAndKnownByItsNewNameAlone() throws Exception {
+    Hypervisor hypervisor = hypervisor();
+    publish(kept(hypervisor, A, 1), KEPT);
+
+    WaitingMachine waiting = hypervisor.prepare(spec(hypervisor, B, 2), KEPT, steps);
+    assertThat(processes().alive(waiting.process())).isTrue();
+    Machine machine = waiting.load(steps);
+    assertThat(machine.process()).isEqualTo(waiting.process());
+    Files.move(hypervisor.directory(B), hypervisor.directory(C));
+    machine.renamed(C);
+    machine.growDisk(100);
+    assertThat(Files.size(hypervisor.directory(C).resolve(MachineSpec.DISK))).isEqualTo(100L << 20);
+    machine.resume();
+    machine.close();
+
+    Machine again = hypervisor.adopt(C, 2, SIZE, machine.process());
+    again.pause();
+    kill(2);
+    assertThat(again.ended().toCompletableFuture().get(10, TimeUnit.SECONDS)).isNotEmpty();
+  }
+
+  @Test
+  void oneThatWaitsIsStoppedOrDiesBeforeItIsLoaded() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    publish(kept(hypervisor, A, 1), KEPT);
+
+    WaitingMachine waiting = hypervisor.prepare(spec(hypervisor, B, 2), KEPT, steps);
+    waiting.stop();
+    assertThat(processes().alive(waiting.process())).isFalse();
+    WaitingMachine killed = hypervisor.prepare(spec(hypervisor, B, 2), KEPT, steps);
+    kill(2);
+    assertThatThrownBy(() -> killed.load(steps)).isInstanceOf(MachineException.class);
+    hypervisor.restore(spec(hypervisor, B, 2), KEPT, steps).stop();
+  }
+
   void manyComeOutOfOneSnapshotAndEachCanBeKept() throws IOException {
     Hypervisor hypervisor = hypervisor();
     publish(kept(hypervisor, A, 1), KEPT);
