@@ -49,6 +49,9 @@ final class PortConnection {
   /** Returns at the connection's end, with a line that says why where the mesh's side failed. */
   Optional<String> run() {
     try (local) {
+      // However this ends but in order, be it by an interrupt that closes the socket, the local
+      // program must not take a part for the whole.
+      local.setOption(StandardSocketOptions.SO_LINGER, 0);
       try {
         call.write(ForwardRequest.newBuilder().setSandbox(sandbox).setPort(port).build());
         // Nobody's bytes go on their way before it is known that somebody takes them.
@@ -56,13 +59,12 @@ final class PortConnection {
         if (connected) {
           executor.execute(this::toSandbox);
           fromSandbox();
+          local.setOption(StandardSocketOptions.SO_LINGER, -1);
         }
         return Optional.empty();
       } catch (StatusException e) {
-        breakOff();
         return left.get() ? Optional.empty() : Optional.of(ErrorLine.of(e));
       } catch (InterruptedException e) {
-        breakOff();
         return Optional.empty();
       }
     } catch (IOException e) {
@@ -104,10 +106,5 @@ final class PortConnection {
     } catch (InterruptedException e) {
       call.cancel("the command ends", e);
     }
-  }
-
-  /** So that the local program does not take a part for the whole. */
-  private void breakOff() throws IOException {
-    local.setOption(StandardSocketOptions.SO_LINGER, 0);
   }
 }
