@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The load tests against a mesh of their own, in a stage with the test upstream:
 #
-#   loadtest/run.sh create [--creates 50] [--parallel 1] [--json FILE]
+#   loadtest/run.sh create [--pool restored|vmm|none] [--creates 50] [--parallel 1] [--burst 20] [--json FILE]
 #   loadtest/run.sh https [--rates 200,500,1000] [--rounds 5] [--seconds 3] [--json FILE]
 #
 # Needs root. See loadtest/README.md for what each number means.
@@ -14,6 +14,24 @@ export COFFERDAM_ROOT=$ROOT COFFERDAM_CACHE=${COFFERDAM_CACHE:-/var/cache/coffer
 need_root "the load tests"
 find_jdk
 find_maven
+
+# What of the pool the node keeps is its configuration; --pool says the same to the load test, which waits for it.
+if [ "$1" = create ]; then
+  pool=restored previous=
+  for argument in "$@"; do
+    case $argument in --pool=*) pool=${argument#--pool=} ;; esac
+    [ "$previous" != --pool ] || pool=$argument
+    previous=$argument
+  done
+  case $pool in
+    restored) ;;
+    vmm) COFFERDAM_SET="${COFFERDAM_SET:-} node.pool.restored=0" ;;
+    none) COFFERDAM_SET="${COFFERDAM_SET:-} node.pool.restored=0 node.pool.waiting=0 node.slots.spare=0" ;;
+    *) die "--pool $pool: expected restored, vmm or none" ;;
+  esac
+  # A burst is to be held back by the machine, not by what guests may be promised together.
+  export COFFERDAM_SET="${COFFERDAM_SET:-} node.memory.limit-mib=16384"
+fi
 
 build() {
   cd "$ROOT"

@@ -8,7 +8,8 @@
 #   testkit/run.sh --with COMMAND...        runs a command beside a mesh instead of the tests
 #
 # Needs root; what is missing is provisioned. Prints the tests' own closing lines. Environment: COFFERDAM_MESH (name of
-# mesh and stage, default e2e), COFFERDAM_PORT_BASE (tells meshes of one network namespace apart, default 7400).
+# mesh and stage, default e2e), COFFERDAM_PORT_BASE (tells meshes of one network namespace apart, default 7400), COFFERDAM_SET
+# (settings of services, as `cofferdam up --set` takes them, with blanks between).
 set -euo pipefail
 
 TESTKIT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
@@ -124,6 +125,8 @@ start_upstream() {
 start_mesh() {
   local up=("$ROOT/cofferdam" up --detach --state "$work/state" --mesh "$name" --port-base "${COFFERDAM_PORT_BASE:-7400}"
     --upstream-ca "$work/upstream/ca.pem" --hosts "$work/hosts")
+  local setting
+  for setting in ${COFFERDAM_SET:-}; do up+=(--set "$setting"); done
   "$STAGE" run "$name" "${up[@]}"
   {
     "$ROOT/cofferdam" env --state "$work/state"

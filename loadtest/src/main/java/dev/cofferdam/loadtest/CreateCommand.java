@@ -1,9 +1,5 @@
 package dev.cofferdam.loadtest;
 
-import dev.cofferdam.v1.CreateSandboxRequest;
-import dev.cofferdam.v1.EgressPolicy;
-import dev.cofferdam.v1.EgressRule;
-import dev.cofferdam.v1.Sandbox;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.InstantSource;
@@ -37,10 +33,22 @@ final class CreateCommand implements Callable<Integer> {
   @Option(
       names = "--warm-up",
       description = "Creates that are not counted (default: ${DEFAULT-VALUE}).")
-  private int warmUp = 5;
+  private int warmUp = 20;
 
   @Option(names = "--parallel", description = "Creates at a time (default: ${DEFAULT-VALUE}).")
   private int parallel = 1;
+
+  @Option(
+      names = "--pool",
+      description =
+          "What each create finds: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}). The node's"
+              + " configuration has to say the same; run.sh sees to it.")
+  private Pool pool = Pool.RESTORED;
+
+  @Option(
+      names = "--burst",
+      description = "Creates at once, in the end; 0 for none (default: ${DEFAULT-VALUE}).")
+  private int burst = 20;
 
   @Option(names = "--template", description = "Default: the mesh's own.")
   private String template = "";
@@ -50,97 +58,72 @@ final class CreateCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
-  /** Times of one sandbox in nanoseconds; the steps add up to the total. */
-  private record Sample(long create, long firstOutput, long sameAgain, long delete) {
-    long total() {
-      return create + firstOutput;
-    }
-
-    long handOver() {
-      return total() - sameAgain;
-    }
-  }
-
   @Override
   public Integer call() throws IOException, InterruptedException, ExecutionException {
-    if (creates < 1 || warmUp < 0 || parallel < 1) {
+    if (creates < 1 || warmUp < 0 || parallel < 1 || burst < 0) {
       throw new IllegalArgumentException(
-          "creates %d, warm-up %d, parallel %d: expected at least 1, 0 and 1"
-              .formatted(creates, warmUp, parallel));
+          "creates %d, warm-up %d, parallel %d, burst %d: expected at least 1, 0, 1 and 0"
+              .formatted(creates, warmUp, parallel, burst));
     }
     Report report =
         new Report(
             spec.commandLine().getOut(),
             "create-to-first-output",
             InstantSource.system().instant());
-    try (Api api = Api.open(System.getenv())) {
+    try (Api api = Api.open(System.getenv());
+        NodeView node = NodeView.open(System.getenv())) {
       report.line(
-          "create to first output: %d creates after %d to warm up, %d at a time"
-              .formatted(creates, warmUp, parallel));
-      for (int i = 0; i < warmUp; i++) {
-        var _ = measure(api);
+          "create to first output: %d creates after %d to warm up, %d at a time, pool: %s"
+              .formatted(creates, warmUp, parallel, pool));
+      report.fact("pool", pool.name());
+      report.fact("parallel", parallel);
+      Creates workload = new Creates(api, template);
+      measure(report, workload, node);
+      if (burst > 0) {
+        Burst.run(report, workload, node, pool, burst);
       }
-      List<Sample> samples = measureAll(api);
-      tell(report, samples);
     }
     report.write(Optional.ofNullable(json));
     return 0;
   }
 
-  private List<Sample> measureAll(Api api) throws InterruptedException, ExecutionException {
-    List<Sample> samples = new ArrayList<>();
+  private void measure(Report report, Creates workload, NodeView node)
+      throws IOException, InterruptedException, ExecutionException {
+    for (int i = 0; i < warmUp; i++) {
+      node.awaitFull(pool);
+      var _ = workload.measure();
+    }
+    Optional<GvisorPeer> peer = GvisorPeer.find();
+    List<Creates.Sample> samples = new ArrayList<>();
+    List<Long> peerTimes = new ArrayList<>();
     try (ExecutorService workers = Executors.newFixedThreadPool(parallel)) {
-      List<Future<Sample>> pending = new ArrayList<>();
-      for (int i = 0; i < creates; i++) {
-        pending.add(workers.submit(() -> measure(api)));
-      }
-      for (Future<Sample> sample : pending) {
-        samples.add(sample.get());
+      while (samples.size() < creates) {
+        node.awaitFull(pool);
+        List<Future<Creates.Sample>> pending = new ArrayList<>();
+        for (int i = 0; i < Math.min(parallel, creates - samples.size()); i++) {
+          pending.add(workers.submit(workload::measure));
+        }
+        for (Future<Creates.Sample> sample : pending) {
+          samples.add(sample.get());
+        }
+        if (peer.isPresent()) {
+          // Its turn, on a machine that has settled again.
+          node.awaitFull(pool);
+          peerTimes.add(peer.get().run());
+        }
       }
     }
-    return samples;
-  }
-
-  private Sample measure(Api api) {
-    CreateSandboxRequest request =
-        CreateSandboxRequest.newBuilder()
-            .setTemplate(template)
-            .setEgressPolicy(
-                EgressPolicy.newBuilder()
-                    .addRules(EgressRule.newBuilder().setHost("api.echo.test")))
-            .build();
-    long begin = System.nanoTime();
-    Sandbox sandbox = api.create(request);
-    long created = System.nanoTime();
-    try {
-      Exec first = api.exec(sandbox.getId(), "echo", "ready");
-      Exec again = api.exec(sandbox.getId(), "echo", "ready");
-      long deleting = System.nanoTime();
-      api.delete(sandbox.getId());
-      return new Sample(
-          created - begin,
-          first.firstOutputNanos(),
-          again.firstOutputNanos(),
-          System.nanoTime() - deleting);
-    } catch (RuntimeException e) {
-      api.delete(sandbox.getId());
-      throw e;
+    Creates.tell(report, samples);
+    if (peerTimes.isEmpty()) {
+      report.line("runsc do: not measured, the package runsc is not installed");
+    } else {
+      Percentiles gvisor = Percentiles.ofNanos(peerTimes);
+      report.times("runsc_do", "runsc do (gVisor), beside it", gvisor);
+      report.number(
+          "times_faster_than_runsc",
+          "times faster than runsc do, p50",
+          gvisor.p50() / Creates.total(samples).p50(),
+          "x");
     }
-  }
-
-  private void tell(Report report, List<Sample> samples) {
-    report.fact("parallel", parallel);
-    report.line(Percentiles.HEADING);
-    report.times("total", "create to first output", of(samples, Sample::total));
-    report.times("create", "  create", of(samples, Sample::create));
-    report.times("first_output", "  first command to its output", of(samples, Sample::firstOutput));
-    report.times("same_again", "the same command again", of(samples, Sample::sameAgain));
-    report.times("hand_over", "hand-over (total less the same)", of(samples, Sample::handOver));
-    report.times("delete", "delete", of(samples, Sample::delete));
-  }
-
-  private static Percentiles of(
-      List<Sample> samples, java.util.function.ToLongFunction<Sample> time) {
-    return Percentiles.ofNanos(samples.stream().mapToLong(time).toArray());
   }
 }

@@ -23,6 +23,10 @@ import dev.cofferdam.node.journal.FileJournal;
 import dev.cofferdam.node.journal.JournalException;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.LinuxProcessTable;
+import dev.cofferdam.node.pool.LinuxHostLoad;
+import dev.cofferdam.node.pool.MachinePool;
+import dev.cofferdam.node.pool.PoolMaker;
+import dev.cofferdam.node.pool.PoolMetrics;
 import dev.cofferdam.node.pressure.HostPressure;
 import dev.cofferdam.node.pressure.LinuxHost;
 import dev.cofferdam.node.qemu.QemuHypervisor;
@@ -161,6 +165,21 @@ public final class NodeApp implements AutoCloseable {
                 System::nanoTime),
             config.preparedVcpus(),
             config.preparedMemoryMib());
+    MachinePool pool =
+        keep(
+            new MachinePool(
+                config.pool(),
+                new PoolMaker(helper, hypervisor, slots, files, guests, random, System::nanoTime),
+                slots,
+                templates::byName,
+                new LinuxHostLoad(System::nanoTime),
+                new PoolMetrics(meters),
+                System::nanoTime,
+                (pause, task) -> {
+                  var _ =
+                      scheduler.schedule(
+                          () -> executor.execute(task), pause.toNanos(), TimeUnit.NANOSECONDS);
+                }));
     Teardown teardown =
         new Teardown(helper, slots, config.slotPrefix(), files, gateway, journal, executor);
     Sandboxes sandboxes =
@@ -180,6 +199,7 @@ public final class NodeApp implements AutoCloseable {
                 templates,
                 config.limits(),
                 slots,
+                pool,
                 hypervisor,
                 guests,
                 files,
@@ -201,7 +221,7 @@ public final class NodeApp implements AutoCloseable {
                 toScheduler,
                 new Guard("scheduler-svc", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters),
                 facts(config, hypervisor),
-                view(sandboxes, slots, templates, pressure),
+                view(sandboxes, slots, pool, templates, pressure),
                 scheduler,
                 executor,
                 random));
@@ -252,6 +272,7 @@ public final class NodeApp implements AutoCloseable {
                 executor.execute(() -> {
                   sandboxes.sweep();
                   slots.maintain();
+                  pool.maintain();
                 }),
             HOUSEKEEPING_SECONDS,
             HOUSEKEEPING_SECONDS,
@@ -317,7 +338,11 @@ public final class NodeApp implements AutoCloseable {
   }
 
   private static NodeView view(
-      Sandboxes sandboxes, SlotPool slots, Templates templates, HostPressure pressure) {
+      Sandboxes sandboxes,
+      SlotPool slots,
+      MachinePool pool,
+      Templates templates,
+      HostPressure pressure) {
     return new NodeView() {
       @Override
       public List<RunningSandbox> running() {
@@ -338,9 +363,11 @@ public final class NodeApp implements AutoCloseable {
       @Override
       public NodeHeartbeat heartbeat() {
         return NodeHeartbeat.newBuilder()
-            .setFreeSlots(slots.available())
+            // The pool gives up what it holds as soon as a slot is asked for.
+            .setFreeSlots(slots.available() + pool.size())
             .setFreeMemoryMib(sandboxes.freeMemoryMib())
             .setPressure(pressure.now().orElse(""))
+            .putAllPooled(pool.restored())
             .build();
       }
 

@@ -2,6 +2,7 @@ package dev.cofferdam.node;
 
 import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.node.pool.PoolConfig;
 import dev.cofferdam.node.pressure.PressureLimits;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
@@ -41,6 +42,11 @@ import java.util.TreeMap;
  *     pay for its own
  * @param parallelStarts {@code starts.parallel}, default 4, 1 to 64: starts worked on at a time,
  *     others wait
+ * @param pool machines made ahead. {@code pool.restored}, default 4, 0 to 64: restored and paused,
+ *     of one template, at most; {@code pool.waiting}, default 2, 0 to 64: VMM processes that hold
+ *     no guest yet, likewise; as many as the claims of the last minutes ask for. {@code
+ *     pool.memory-mib}, default 768, 0 to 1,048,576: what all of them may use together; {@code
+ *     pool.host-reserve-mib}, default 512: what the host is to have available beside them
  * @param limits {@code vcpus.limit}, default 4, 1 to 64, to one sandbox; {@code memory.limit-mib},
  *     default 4096, and {@code disk.limit-mib}, default 65,536, to all together
  * @param slotPrefix {@code slot.prefix}, default 100.80.0.0/16
@@ -67,6 +73,7 @@ public record NodeConfig(
     int slotsMax,
     int slotsSpare,
     int parallelStarts,
+    PoolConfig pool,
     SizeLimits limits,
     SlotPrefix slotPrefix,
     Path qemu,
@@ -103,6 +110,11 @@ public record NodeConfig(
             settings.integer("slots.max", 32, 1, 65_534),
             settings.integer("slots.spare", 2, 0, 64),
             settings.integer("starts.parallel", 4, 1, 64),
+            new PoolConfig(
+                settings.integer("pool.restored", 4, 0, 64),
+                settings.integer("pool.waiting", 2, 0, 64),
+                settings.integer("pool.memory-mib", 768, 0, 1 << 20),
+                settings.integer("pool.host-reserve-mib", 512, 0, 1 << 20)),
             new SizeLimits(
                 settings.integer("vcpus.limit", 4, 1, 64),
                 settings.integer("memory.limit-mib", 4096, 128, 1 << 20),

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.cofferdam.kit.config.ConfigException;
 import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.node.pool.PoolConfig;
 import dev.cofferdam.node.pressure.PressureLimits;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
@@ -46,6 +47,7 @@ class NodeConfigTest {
                 32,
                 2,
                 4,
+                new PoolConfig(4, 2, 768, 512),
                 new SizeLimits(4, 4096, 65_536),
                 SlotPrefix.parse("100.80.0.0/16"),
                 Path.of("/usr/bin/qemu-system-x86_64"),
@@ -72,6 +74,10 @@ class NodeConfigTest {
     keys.put("slots.max", "9");
     keys.put("slots.spare", "3");
     keys.put("starts.parallel", "7");
+    keys.put("pool.restored", "8");
+    keys.put("pool.waiting", "6");
+    keys.put("pool.memory-mib", "300");
+    keys.put("pool.host-reserve-mib", "400");
     keys.put("vcpus.limit", "5");
     keys.put("memory.limit-mib", "1000");
     keys.put("disk.limit-mib", "2000");
@@ -103,6 +109,7 @@ class NodeConfigTest {
                 9,
                 3,
                 7,
+                new PoolConfig(8, 6, 300, 400),
                 new SizeLimits(5, 1000, 2000),
                 SlotPrefix.parse("10.1.2.0/24"),
                 Path.of("/q"),

@@ -12,6 +12,7 @@ import dev.cofferdam.node.sandbox.StartOrder;
 import dev.cofferdam.node.sandbox.Started;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SandboxSize;
+import dev.cofferdam.v1.StartWay;
 import io.grpc.stub.StreamObserver;
 
 /** NodeService: what the scheduler orders. */
@@ -39,6 +40,7 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
         StartSandboxResponse.newBuilder()
             .setIsolation(started.isolation().label())
             .putAllStepsMs(started.stepsMs())
+            .setWay(started.way().map(NodeApi::way).orElse(StartWay.START_WAY_UNSPECIFIED))
             .build());
     response.onCompleted();
   }
@@ -49,6 +51,15 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
     sandboxes.remove(request.getSandbox(), request.getEpoch());
     response.onNext(RemoveSandboxResponse.getDefaultInstance());
     response.onCompleted();
+  }
+
+  private static StartWay way(dev.cofferdam.node.sandbox.StartWay way) {
+    return switch (way) {
+      case POOLED -> StartWay.START_WAY_POOLED;
+      case RESTORED -> StartWay.START_WAY_RESTORED;
+      case RESIZED -> StartWay.START_WAY_RESIZED;
+      case BOOTED -> StartWay.START_WAY_BOOTED;
+    };
   }
 
   private static MachineSize size(SandboxSize size) {

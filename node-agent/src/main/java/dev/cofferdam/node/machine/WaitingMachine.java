@@ -1,5 +1,7 @@
 package dev.cofferdam.node.machine;
 
+import java.util.concurrent.CompletionStage;
+
 /** A VMM in its jail that holds no guest yet. One thread at a time. */
 public interface WaitingMachine {
   ProcessId process();
@@ -10,6 +12,9 @@ public interface WaitingMachine {
    * @throws MachineException when it does not load; then no process is left
    */
   Machine load(Steps steps);
+
+  /** Completes, with why, once the process is gone, however it went. */
+  CompletionStage<String> ended();
 
   /** Kills it and returns once it is gone. Idempotent. */
   void stop();

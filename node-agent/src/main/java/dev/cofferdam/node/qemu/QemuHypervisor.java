@@ -21,6 +21,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
+import java.util.concurrent.CompletionStage;
 import java.util.function.UnaryOperator;
 
 /**
@@ -157,6 +158,11 @@ public final class QemuHypervisor implements Hypervisor {
         machine.close();
         throw undone(slot, e);
       }
+    }
+
+    @Override
+    public CompletionStage<String> ended() {
+      return machine.ended();
     }
 
     @Override

@@ -14,14 +14,17 @@ import dev.cofferdam.node.journal.JournalException;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.Steps;
+import dev.cofferdam.node.pool.Pooled;
 import dev.cofferdam.node.sandbox.SandboxState.Running;
 import dev.cofferdam.node.slot.Slot;
 import dev.cofferdam.node.template.Template;
 import dev.cofferdam.v1.ErrorReason;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -35,10 +38,10 @@ import java.util.random.RandomGenerator;
 /**
  * Makes one sandbox.
  *
- * <p>What can overlap does: the gateway is asked and the disk is copied while the VMM starts. Two
- * things wait for each other on purpose: the guest does not run before its disk is whole, and it is
- * not told who it is before the way out is in force. A tenant's process cannot run before it is
- * told.
+ * <p>What can overlap does: the gateway is asked while a machine of the pool comes to itself, or
+ * while the VMM of a fresh one starts and its disk is copied. Two things wait for each other on
+ * purpose: the guest does not run before its disk is whole, and it is not told who it is before the
+ * way out is in force. A tenant's process cannot run before it is told.
  */
 public final class SandboxMaker {
   /** A restored guest answers within 300 ms; this is for a machine under load. */
@@ -82,38 +85,50 @@ public final class SandboxMaker {
     this.executor = executor;
   }
 
+  /** A sandbox that answers, and how it came to. */
+  record Made(Running running, StartWay way) {}
+
+  /** A machine that runs, or is about to, and how it came to. */
+  private record Brought(Machine machine, Guest guest, StartWay way, boolean grown) {}
+
   /**
-   * Fills a slot that is claimed, journalled and empty.
+   * Fills a place that is claimed and journalled.
    *
    * @throws RuntimeException a {@link Refusal} or the gateway's status. What was made until this or
    *     an {@link Error} is left for {@link Teardown}, but no thread of ours works on it any more
    */
-  Running make(StartOrder order, Template template, Slot slot, Steps steps) {
+  Made make(StartOrder order, Template template, Place place, Steps steps) {
+    Slot slot = place.slot();
     Future<?> attached =
         executor.submit(() ->
             steps.time(
                 "attach", () -> gateway.attach(order.sandbox(), slot.address(), order.ticket())));
     try {
-      Path disk = files.create(order.sandbox()).resolve(MachineSpec.DISK);
-      boolean restored = order.size().equals(template.size());
-      Machine machine =
-          restored
-              ? restore(order, template, slot, disk, steps)
-              : boot(order, template, slot, disk, steps);
-      steps.time("resume", machine::resume);
-      // Not before: what a stopped guest is sent is lost, and sent again only a second later.
-      Guest guest = guests.connect(slot.link());
+      Brought brought =
+          switch (place) {
+            case Place.Empty _ -> fresh(order, template, slot, steps);
+            case Place.Pooled(Pooled.Restored restored) -> handedOver(order, restored);
+            case Place.Pooled(Pooled.Waiting waiting) -> loaded(order, waiting, steps);
+          };
       try {
         GuestIdentity identity = identity(order);
         files.writeToken(order.sandbox(), identity.token());
         steps.time("attach_wait", () -> Tasks.join(attached));
         Instant since = Instant.ofEpochMilli(clock.millis());
-        steps.time("guest", () -> guest.configure(identity, restored ? RESTORED : BOOTED));
-        return new Running(
-            order.epoch(), slot, machine, guest, identity.token(), order.size(), since);
+        steps.time("guest", () -> configure(brought, identity));
+        return new Made(
+            new Running(
+                order.epoch(),
+                slot,
+                brought.machine(),
+                brought.guest(),
+                identity.token(),
+                order.size(),
+                since),
+            brought.way());
       } catch (IOException | RuntimeException | Error e) {
-        guest.close();
-        machine.close();
+        brought.guest().close();
+        brought.machine().close();
         throw e;
       }
     } catch (IOException e) {
@@ -123,6 +138,89 @@ public final class SandboxMaker {
     } finally {
       Tasks.settle(attached);
     }
+  }
+
+  private static void configure(Brought brought, GuestIdentity identity) {
+    Duration patience = brought.way() == StartWay.BOOTED ? BOOTED : RESTORED;
+    if (brought.grown()) {
+      brought.guest().configureGrown(identity, patience);
+    } else {
+      brought.guest().configure(identity, patience);
+    }
+  }
+
+  private Brought fresh(StartOrder order, Template template, Slot slot, Steps steps)
+      throws IOException {
+    Path disk = files.create(order.sandbox()).resolve(MachineSpec.DISK);
+    boolean restored = order.size().restoresFrom(template.size());
+    boolean grown = restored && grown(order, template);
+    Machine machine =
+        restored
+            ? restore(order, template, slot, disk, steps)
+            : boot(order, template, slot, disk, steps);
+    if (grown) {
+      grow(order, machine, steps);
+    }
+    StartWay way = grown ? StartWay.RESIZED : restored ? StartWay.RESTORED : StartWay.BOOTED;
+    return new Brought(machine, resumed(machine, slot, steps), way, grown);
+  }
+
+  /** It runs already, and its guest's link is connected. */
+  private Brought handedOver(StartOrder order, Pooled.Restored restored) throws IOException {
+    try {
+      rename(restored, order);
+    } catch (IOException | RuntimeException e) {
+      restored.guest().close();
+      restored.machine().close();
+      throw e;
+    }
+    restored.machine().renamed(order.sandbox());
+    boolean grown = grown(order, restored.template());
+    return new Brought(
+        restored.machine(), restored.guest(), grown ? StartWay.RESIZED : StartWay.POOLED, grown);
+  }
+
+  private Brought loaded(StartOrder order, Pooled.Waiting waiting, Steps steps) throws IOException {
+    rename(waiting, order);
+    Machine machine = waiting.machine().load(steps);
+    machine.renamed(order.sandbox());
+    boolean grown = grown(order, waiting.template());
+    if (grown) {
+      grow(order, machine, steps);
+    }
+    return new Brought(
+        machine,
+        resumed(machine, waiting.slot(), steps),
+        grown ? StartWay.RESIZED : StartWay.RESTORED,
+        grown);
+  }
+
+  private void rename(Pooled pooled, StartOrder order) throws IOException {
+    try {
+      files.rename(pooled.name(), order.sandbox());
+    } catch (FileAlreadyExistsException e) {
+      // What an assignment before left behind.
+      files.delete(order.sandbox());
+      files.rename(pooled.name(), order.sandbox());
+    } catch (IOException e) {
+      // Nobody else knows the name.
+      files.delete(pooled.name());
+      throw e;
+    }
+  }
+
+  private Guest resumed(Machine machine, Slot slot, Steps steps) {
+    steps.time("resume", machine::resume);
+    // Not before: what a stopped guest is sent is lost, and sent again only a second later.
+    return guests.connect(slot.link());
+  }
+
+  private static boolean grown(StartOrder order, Template template) {
+    return order.size().diskMib() > template.size().diskMib();
+  }
+
+  private static void grow(StartOrder order, Machine machine, Steps steps) {
+    steps.time("grow", () -> machine.growDisk(order.size().diskMib()));
   }
 
   private GuestIdentity identity(StartOrder order) {
@@ -140,7 +238,9 @@ public final class SandboxMaker {
       Future<?> copied = executor.submit(() -> steps.time("disk", () -> copy(template, channel)));
       try {
         prepare(order, slot, steps);
-        Machine machine = hypervisor.restore(spec(order, template, slot), template.name(), steps);
+        Machine machine =
+            hypervisor.restore(
+                spec(order, template, slot, template.size()), template.name(), steps);
         steps.time("disk_wait", () -> Tasks.join(copied));
         return machine;
       } finally {
@@ -152,7 +252,7 @@ public final class SandboxMaker {
   private Machine boot(StartOrder order, Template template, Slot slot, Path disk, Steps steps) {
     steps.time("disk", () -> format(disk, order.size().diskMib()));
     prepare(order, slot, steps);
-    return hypervisor.boot(spec(order, template, slot), steps);
+    return hypervisor.boot(spec(order, template, slot, order.size()), steps);
   }
 
   private void prepare(StartOrder order, Slot slot, Steps steps) {
@@ -161,12 +261,13 @@ public final class SandboxMaker {
         () -> helper.prepareSandbox(slot.number(), order.sandbox(), List.of(MachineSpec.DISK)));
   }
 
-  private static MachineSpec spec(StartOrder order, Template template, Slot slot) {
+  private static MachineSpec spec(
+      StartOrder order, Template template, Slot slot, MachineSize size) {
     return new MachineSpec(
         order.sandbox(),
         slot.number(),
         template.image().digest(),
-        order.size(),
+        size,
         template.image().kernelArguments());
   }
 

@@ -3,6 +3,7 @@ package dev.cofferdam.node.sandbox;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
@@ -25,8 +26,14 @@ public final class SandboxMetrics {
   /**
    * @param steps milliseconds by step, {@code total} among them
    */
-  void started(Map<String, Double> steps) {
+  void started(StartWay way, Map<String, Double> steps) {
     started.increment();
+    Timer.builder("cofferdam.node.start.way")
+        .description("Time from the order to a guest that accepts processes, by the way it took")
+        .tag("way", way.name().toLowerCase(Locale.ROOT))
+        .publishPercentileHistogram()
+        .register(meters)
+        .record((long) (steps.getOrDefault("total", 0.0) * 1e6), TimeUnit.NANOSECONDS);
     steps.forEach((step, millis) ->
         Timer.builder("cofferdam.node.start")
             .description("Time of a start by step; steps overlap")

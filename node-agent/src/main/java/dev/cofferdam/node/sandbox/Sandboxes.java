@@ -9,6 +9,8 @@ import dev.cofferdam.node.journal.JournalEntry;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.ProcessTable;
 import dev.cofferdam.node.machine.Steps;
+import dev.cofferdam.node.pool.MachinePool;
+import dev.cofferdam.node.pool.Pooled;
 import dev.cofferdam.node.sandbox.SandboxState.Ended;
 import dev.cofferdam.node.sandbox.SandboxState.Removing;
 import dev.cofferdam.node.sandbox.SandboxState.Running;
@@ -49,6 +51,7 @@ public final class Sandboxes implements AutoCloseable {
   private final TemplateCatalog templates;
   private final SizeLimits limits;
   private final SlotPool slots;
+  private final MachinePool pool;
   private final Hypervisor hypervisor;
   private final Journal journal;
   private final SandboxMetrics metrics;
@@ -73,6 +76,7 @@ public final class Sandboxes implements AutoCloseable {
       TemplateCatalog templates,
       SizeLimits limits,
       SlotPool slots,
+      MachinePool pool,
       Hypervisor hypervisor,
       GuestConnector guests,
       SandboxFiles files,
@@ -85,6 +89,7 @@ public final class Sandboxes implements AutoCloseable {
     this.templates = templates;
     this.limits = limits;
     this.slots = slots;
+    this.pool = pool;
     this.hypervisor = hypervisor;
     this.journal = journal;
     this.metrics = metrics;
@@ -133,7 +138,8 @@ public final class Sandboxes implements AutoCloseable {
         cell ->
             switch (Fencing.start(cell.state, order.epoch())) {
               case Fencing.Start.Stale stale -> throw stale(order.sandbox(), order.epoch(), stale);
-              case Fencing.Start.Answer _ -> new Started(hypervisor.isolation(), Map.of());
+              case Fencing.Start.Answer _ ->
+                  new Started(hypervisor.isolation(), Optional.empty(), Map.of());
               case Fencing.Start.Replace _ -> {
                 ending.remove(order.sandbox(), cell);
                 yield begin(order, cell, steps);
@@ -245,16 +251,46 @@ public final class Sandboxes implements AutoCloseable {
   private Started begin(StartOrder order, Cells.Cell cell, Steps steps) {
     Template template = templates.require(order.template());
     limits.require(order.size());
-    starts.acquireUninterruptibly();
-    try {
-      // Not before its turn has come: those before it have taken what they need by now.
+    try (var _ = pool.start()) {
       admission.admit();
       capacity.reserve(order.size());
-      Slot slot = claim(order, steps);
-      cell.state = new Starting(order.epoch());
-      return make(order, template, slot, cell, steps);
+      Optional<Pooled> pooled = fromPool(order, template, steps);
+      if (pooled.isPresent() && pooled.get() instanceof Pooled.Restored) {
+        return begin(order, template, new Place.Pooled(pooled.get()), cell, steps);
+      }
+      starts.acquireUninterruptibly();
+      try {
+        Place place =
+            pooled.isPresent()
+                ? new Place.Pooled(pooled.get())
+                : new Place.Empty(claim(order, steps));
+        return begin(order, template, place, cell, steps);
+      } finally {
+        starts.release();
+      }
+    }
+  }
+
+  private Started begin(
+      StartOrder order, Template template, Place place, Cells.Cell cell, Steps steps) {
+    cell.state = new Starting(order.epoch());
+    return make(order, template, place, cell, steps);
+  }
+
+  /** What is restored there is ready at once, and waits for no other start. */
+  private Optional<Pooled> fromPool(StartOrder order, Template template, Steps steps) {
+    boolean claimed = false;
+    try {
+      Optional<Pooled> pooled =
+          order.size().restoresFrom(template.size())
+              ? pool.claim(template, order.size(), steps)
+              : Optional.empty();
+      claimed = true;
+      return pooled;
     } finally {
-      starts.release();
+      if (!claimed) {
+        capacity.release(order.size());
+      }
     }
   }
 
@@ -263,7 +299,7 @@ public final class Sandboxes implements AutoCloseable {
     try {
       Slot slot =
           steps
-              .time("slot", slots::claim)
+              .time("slot", this::freeSlot)
               .orElseThrow(() ->
                   new Refusal(
                       ErrorReason.ERROR_REASON_NO_CAPACITY, "every slot of this node is taken"));
@@ -278,27 +314,39 @@ public final class Sandboxes implements AutoCloseable {
     }
   }
 
+  /** The pool's are lent to it. */
+  private Optional<Slot> freeSlot() {
+    while (true) {
+      Optional<Slot> slot = slots.claim();
+      if (slot.isPresent() || !pool.giveUpOne()) {
+        return slot;
+      }
+    }
+  }
+
   private Started make(
-      StartOrder order, Template template, Slot slot, Cells.Cell cell, Steps steps) {
+      StartOrder order, Template template, Place place, Cells.Cell cell, Steps steps) {
     String sandbox = order.sandbox();
+    int slot = place.slot().number();
     try {
       steps.time(
-          "journal",
-          () -> journal.append(new JournalEntry.Claimed(sandbox, order.epoch(), slot.number())));
-      Running running = maker.make(order, template, slot, steps);
+          "journal", () -> journal.append(new JournalEntry.Claimed(sandbox, order.epoch(), slot)));
+      SandboxMaker.Made made = maker.make(order, template, place, steps);
+      Running running = made.running();
       steps.time("journal", () -> journal.append(entry(sandbox, running)));
       cell.state = running;
       watch(sandbox, running);
       steps.reached("total");
-      metrics.started(steps.millis());
+      metrics.started(made.way(), steps.millis());
       log.atInfo()
           .setMessage("sandbox_started")
           .addKeyValue("sandbox", sandbox)
           .addKeyValue("epoch", order.epoch())
-          .addKeyValue("slot", slot.number())
+          .addKeyValue("slot", slot)
+          .addKeyValue("way", made.way())
           .addKeyValue("steps_ms", steps.millis())
           .log();
-      return new Started(hypervisor.isolation(), steps.millis());
+      return new Started(hypervisor.isolation(), Optional.of(made.way()), steps.millis());
     } catch (RuntimeException | Error e) {
       metrics.failed();
       log.atWarn()
@@ -306,7 +354,7 @@ public final class Sandboxes implements AutoCloseable {
           .addKeyValue("sandbox", sandbox)
           .addKeyValue("cause", e.toString())
           .log();
-      cell.state = new Removing(order.epoch(), slot.number(), Optional.of(order.size()));
+      cell.state = new Removing(order.epoch(), slot, Optional.of(order.size()));
       ending.tryAgainLater(sandbox, cell, true);
       throw e;
     }

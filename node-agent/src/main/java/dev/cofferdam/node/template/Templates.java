@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -88,6 +89,17 @@ public final class Templates implements TemplateCatalog {
         .map(Map.Entry::getKey)
         .sorted()
         .toList();
+  }
+
+  /** Those, by their names. */
+  public Map<String, Template> byName() {
+    Map<String, Template> ready = new TreeMap<>();
+    states.forEach((name, state) -> {
+      if (state instanceof State.Ready is) {
+        ready.put(name, is.template());
+      }
+    });
+    return ready;
   }
 
   /** Why the node is not ready: empty once all templates are. */

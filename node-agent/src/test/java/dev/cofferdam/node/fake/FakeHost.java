@@ -7,6 +7,10 @@ import dev.cofferdam.node.image.Image;
 import dev.cofferdam.node.journal.FileJournal;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.MachineSpec;
+import dev.cofferdam.node.pool.MachinePool;
+import dev.cofferdam.node.pool.PoolConfig;
+import dev.cofferdam.node.pool.PoolMaker;
+import dev.cofferdam.node.pool.PoolMetrics;
 import dev.cofferdam.node.sandbox.Gateway;
 import dev.cofferdam.node.sandbox.SandboxMaker;
 import dev.cofferdam.node.sandbox.SandboxMetrics;
@@ -24,30 +28,39 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 
 /** A host and the node agents that run on it, one after another. */
 public final class FakeHost {
   public static final MachineSize PREPARED = new MachineSize(1, 512, 64);
   public static final int SLOTS = 4;
+  public static final PoolConfig NO_POOL = new PoolConfig(0, 0, 0, 0);
 
   /** One process of the node agent. */
   public final class Node implements AutoCloseable {
     public final Acts acts = new Acts();
     public final FakeGuests guests = new FakeGuests(acts);
     public final SlotPool slots;
+    public final MachinePool pool;
+    public final SimpleMeterRegistry meters = new SimpleMeterRegistry();
     public final Sandboxes sandboxes;
     public final FakeHelper helper;
+    private final Deque<Runnable> later = new ArrayDeque<>();
     private final FakeJournal journal;
     private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
 
-    private Node(int spare) {
+    private Node(int spare, PoolConfig config) {
       journal =
           new FakeJournal(FileJournal.open(directory.resolve("journal"), failure -> {}), acts);
       helper =
@@ -59,6 +72,18 @@ public final class FakeHost {
       // Slots are maintained when the test says so: what happens and when is then the same in each
       // run.
       slots = new SlotPool(helper, SLOTS, spare, task -> {});
+      pool =
+          new MachinePool(
+              config,
+              new PoolMaker(
+                  helper, hypervisor, slots, files, guests, new Random(2), System::nanoTime),
+              slots,
+              () -> Map.of("debian", template),
+              load,
+              new PoolMetrics(meters),
+              time::get,
+              // As with the slots: when the test says so.
+              (pause, task) -> later.add(task));
       Gateway gateway =
           new Gateway() {
             @Override
@@ -104,14 +129,24 @@ public final class FakeHost {
               templates,
               new SizeLimits(2, 1536, 1024),
               slots,
+              pool,
               hypervisor,
               guests,
               files,
               journal,
-              new SandboxMetrics(new SimpleMeterRegistry()),
+              new SandboxMetrics(meters),
               System::nanoTime,
               executor,
               2);
+    }
+
+    /** Does what was put off, and what the pool wants done now that the host has been quiet. */
+    public void refill() {
+      time.addAndGet(TimeUnit.SECONDS.toNanos(1));
+      for (Runnable task = later.poll(); task != null; task = later.poll()) {
+        task.run();
+      }
+      pool.maintain();
     }
 
     /** Dies on the spot: threads may go on, but nothing that they do happens. */
@@ -130,6 +165,11 @@ public final class FakeHost {
   }
 
   public final Kernel kernel = new Kernel();
+  public final FakeLoad load = new FakeLoad();
+
+  /** Of the pools, in nanoseconds. */
+  public final AtomicLong time = new AtomicLong();
+
   private final Path directory;
   private final Template template;
 
@@ -145,14 +185,27 @@ public final class FakeHost {
   }
 
   public Node node(int spareSlots) {
-    Node node = new Node(spareSlots);
+    Node node = new Node(spareSlots, NO_POOL);
+    node.sandboxes.recover(kernel);
+    return node;
+  }
+
+  /** One whose pool has been filled. */
+  public Node node(PoolConfig config) {
+    Node node = unfilled(config);
+    node.refill();
+    return node;
+  }
+
+  public Node unfilled(PoolConfig config) {
+    Node node = new Node(0, config);
     node.sandboxes.recover(kernel);
     return node;
   }
 
   /** A node agent that has not looked around yet. */
   public Node blindNode() {
-    return new Node(0);
+    return new Node(0, NO_POOL);
   }
 
   public Path root() {

@@ -98,6 +98,11 @@ public final class FakeHypervisor implements Hypervisor {
       }
 
       @Override
+      public CompletionStage<String> ended() {
+        return machine.ended();
+      }
+
+      @Override
       public void stop() {
         machine.stop();
       }

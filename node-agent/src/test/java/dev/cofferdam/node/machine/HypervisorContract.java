@@ -137,7 +137,7 @@ public abstract class HypervisorContract {
   }
 
   @Test
-  void oneThatWaitsIsStoppedOrDiesBeforeItIsLoaded() throws IOException {
+  void oneThatWaitsIsStoppedOrDiesBeforeItIsLoaded() throws Exception {
     Hypervisor hypervisor = hypervisor();
     publish(kept(hypervisor, A, 1), KEPT);
 
@@ -145,11 +145,14 @@ public abstract class HypervisorContract {
     waiting.stop();
     assertThat(processes().alive(waiting.process())).isFalse();
     WaitingMachine killed = hypervisor.prepare(spec(hypervisor, B, 2), KEPT, steps);
+    assertThat(killed.ended().toCompletableFuture()).isNotDone();
     kill(2);
+    assertThat(killed.ended().toCompletableFuture().get(10, TimeUnit.SECONDS)).isNotEmpty();
     assertThatThrownBy(() -> killed.load(steps)).isInstanceOf(MachineException.class);
     hypervisor.restore(spec(hypervisor, B, 2), KEPT, steps).stop();
   }
 
+  @Test
   void manyComeOutOfOneSnapshotAndEachCanBeKept() throws IOException {
     Hypervisor hypervisor = hypervisor();
     publish(kept(hypervisor, A, 1), KEPT);

@@ -4,12 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.node.fake.FakeHost;
 import dev.cofferdam.node.fake.Killed;
+import dev.cofferdam.node.pool.PoolConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -37,12 +39,48 @@ class CrashTest {
     assertThat(runs).isGreaterThan(5);
   }
 
+  @Test
+  void killedAtEveryActOfAHandOver() throws IOException {
+    int runs =
+        everyKill(
+            host -> host.node(new PoolConfig(1, 0, 1000, 0)),
+            FakeHost.Node::refill,
+            node -> node.sandboxes.start(order(A)));
+    assertThat(runs).isGreaterThan(6);
+  }
+
+  @Test
+  void killedAtEveryActOfAStartInAWaitingVmm() throws IOException {
+    int runs =
+        everyKill(
+            host -> host.node(new PoolConfig(0, 1, 1000, 0)),
+            FakeHost.Node::refill,
+            node -> node.sandboxes.start(order(A)));
+    assertThat(runs).isGreaterThan(7);
+  }
+
+  @Test
+  void killedAtEveryActOfTheFillingOfThePool() throws IOException {
+    int runs =
+        everyKill(
+            host -> host.node(new PoolConfig(1, 1, 1000, 0)), node -> {}, FakeHost.Node::refill);
+    assertThat(runs).isGreaterThan(8);
+  }
+
   /** Runs until the second part was not killed any more; says how often it was. */
   private int everyKill(Consumer<FakeHost.Node> before, Consumer<FakeHost.Node> killed)
       throws IOException {
+    return everyKill(FakeHost::node, before, killed);
+  }
+
+  private int everyKill(
+      Function<FakeHost, FakeHost.Node> first,
+      Consumer<FakeHost.Node> before,
+      Consumer<FakeHost.Node> killed)
+      throws IOException {
     for (int kill = 0; kill < MANY; kill++) {
       FakeHost host = new FakeHost(Files.createDirectories(directory.resolve("run" + kill)));
-      FakeHost.Node node = host.node();
+      FakeHost.Node node = first.apply(host);
       // Somebody else's sandbox has to survive whatever happens to this one.
       node.sandboxes.start(order(B));
       before.accept(node);
