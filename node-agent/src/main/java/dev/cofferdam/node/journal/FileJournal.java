@@ -4,6 +4,7 @@ import dev.cofferdam.node.journal.JournalEntry.Ended;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -43,6 +44,7 @@ public final class FileJournal implements Journal {
   private FileChannel channel;
   private long size;
   private boolean closed;
+  private boolean forcing;
   private volatile @Nullable JournalException failure;
 
   private FileJournal(
@@ -92,6 +94,15 @@ public final class FileJournal implements Journal {
 
   @Override
   public void append(JournalEntry entry) {
+    add(entry, true);
+  }
+
+  @Override
+  public void note(JournalEntry entry) {
+    add(entry, false);
+  }
+
+  private void add(JournalEntry entry, boolean durable) {
     byte[] line = JournalCodec.encode(entry);
     lock.lock();
     try {
@@ -102,7 +113,11 @@ public final class FileJournal implements Journal {
         throw new JournalException("the journal " + file + " failed before", failure);
       }
       write(channel, line);
-      channel.force(false);
+      if (durable) {
+        channel.force(false);
+      } else {
+        forceSoon();
+      }
       size += line.length;
       remember(latest, entry);
       if (size > REWRITE_BYTES) {
@@ -111,15 +126,54 @@ public final class FileJournal implements Journal {
         size = channel.size();
       }
     } catch (IOException e) {
-      // What of it is on disk is unknown (and a later fsync would not tell): only a fresh reading
-      // does.
-      JournalException failed =
-          new JournalException("cannot write the journal " + file + ": " + e.getMessage(), e);
-      failure = failed;
-      onFailure.accept(failed);
-      throw failed;
+      throw failed(e);
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** Under the lock. */
+  private JournalException failed(IOException e) {
+    // What of it is on disk is unknown (and a later fsync would not tell): only a fresh reading
+    // does.
+    JournalException failed =
+        new JournalException("cannot write the journal " + file + ": " + e.getMessage(), e);
+    failure = failed;
+    onFailure.accept(failed);
+    return failed;
+  }
+
+  /** Under the lock; one for all that are noted until it begins. */
+  private void forceSoon() {
+    if (!forcing) {
+      forcing = true;
+      Thread.ofVirtual().name("journal-force").start(this::force);
+    }
+  }
+
+  /** Not under the lock: notes go on meanwhile. */
+  private void force() {
+    FileChannel present;
+    lock.lock();
+    try {
+      forcing = false;
+      present = channel;
+    } finally {
+      lock.unlock();
+    }
+    try {
+      present.force(false);
+    } catch (ClosedChannelException e) {
+      // Rewritten meanwhile, and durable as a whole; or the journal was closed.
+    } catch (IOException e) {
+      lock.lock();
+      try {
+        if (failure == null) {
+          var _ = failed(e);
+        }
+      } finally {
+        lock.unlock();
+      }
     }
   }
 

@@ -330,10 +330,10 @@ public final class Sandboxes implements AutoCloseable {
     int slot = place.slot().number();
     try {
       steps.time(
-          "journal", () -> journal.append(new JournalEntry.Claimed(sandbox, order.epoch(), slot)));
+          "journal", () -> journal.note(new JournalEntry.Claimed(sandbox, order.epoch(), slot)));
       SandboxMaker.Made made = maker.make(order, template, place, steps);
       Running running = made.running();
-      steps.time("journal", () -> journal.append(entry(sandbox, running)));
+      steps.time("journal", () -> journal.note(entry(sandbox, running)));
       cell.state = running;
       watch(sandbox, running);
       steps.reached("total");

@@ -4,6 +4,7 @@ import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.journal.JournalEntry;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Consumer;
 
 /** A real journal before and after whose writes the node agent can die. */
 public final class FakeJournal implements Journal {
@@ -17,9 +18,18 @@ public final class FakeJournal implements Journal {
 
   @Override
   public void append(JournalEntry entry) {
+    add(entry, journal::append);
+  }
+
+  @Override
+  public void note(JournalEntry entry) {
+    add(entry, journal::note);
+  }
+
+  private void add(JournalEntry entry, Consumer<JournalEntry> how) {
     String name = "journal." + entry.getClass().getSimpleName().toLowerCase(Locale.ROOT);
     acts.act(name);
-    journal.append(entry);
+    how.accept(entry);
     acts.act(name + ".written");
   }
 

@@ -56,6 +56,22 @@ class FileJournalTest {
   }
 
   @Test
+  void whatWasNotedIsReadLikeWhatWasAppended() throws IOException {
+    byte[] appended = bytes();
+    Files.delete(file);
+    try (Journal journal = open()) {
+      ENTRIES.forEach(journal::note);
+      assertThat(journal.latest()).isEqualTo(latest(ENTRIES));
+      // Before its close: a process that is killed closes nothing.
+      assertThat(file).hasBinaryContent(appended);
+    }
+    try (Journal journal = open()) {
+      assertThat(journal.latest()).isEqualTo(latest(ENTRIES));
+    }
+    assertThat(failures).isEmpty();
+  }
+
+  @Test
   void cutAtEveryByteItHoldsExactlyTheWholeEntries() throws IOException {
     byte[] whole = bytes();
     for (int cut = 0; cut <= whole.length; cut++) {
@@ -148,6 +164,7 @@ class FileJournalTest {
       assertThatThrownBy(() -> journal.append(after)).isInstanceOf(JournalException.class);
       assertThat(Thread.interrupted()).isTrue();
       assertThatThrownBy(() -> journal.append(after)).isInstanceOf(JournalException.class);
+      assertThatThrownBy(() -> journal.note(after)).isInstanceOf(JournalException.class);
 
       assertThat(journal.failure()).isPresent();
       assertThat(failures).hasSize(1);
