@@ -85,6 +85,27 @@ func (f files) trust(certificates string) error {
 	return nil
 }
 
+// distrust takes back what trust added last.
+func (f files) distrust(certificates string) error {
+	if certificates == "" {
+		return nil
+	}
+	if err := f.fill(rootPath, ""); err != nil {
+		return err
+	}
+	bundle, err := f.open(bundlePath, 0)
+	if err != nil {
+		return err
+	}
+	defer bundle.Close()
+	info, err := bundle.Stat()
+	if err != nil {
+		return err
+	}
+	added := int64(len("\n") + len(strings.TrimRight(certificates, "\n")) + len("\n"))
+	return bundle.Truncate(info.Size() - added)
+}
+
 func (f files) fill(path, content string) error {
 	file, err := f.open(path, os.O_TRUNC)
 	if err != nil {

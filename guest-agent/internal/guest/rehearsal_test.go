@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -58,6 +60,53 @@ func TestARehearsalRunsAProcessAndLeavesTheGateShut(t *testing.T) {
 	}
 	if name := f.text(t, "/etc/hostname"); name != "sb-abc\n" {
 		t.Errorf("hostname %q", name)
+	}
+}
+
+func TestARehearsedConfigureIsCarriedOutAndTakenBack(t *testing.T) {
+	f := newFixture(t)
+	bundle := filepath.Join(f.root, bundlePath)
+	if err := os.MkdirAll(filepath.Dir(bundle), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(bundle, []byte("others\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := request()
+	r.Rehearsal = true
+	r.CaCertificate += "\n\n"
+	for range 2 {
+		if _, err := f.guest.Configure(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told := strings.Join(f.machine.told, ", "); strings.Count(told, "entropy rand") != 2 || !strings.HasSuffix(told, "hostname cofferdam") {
+		t.Errorf("the machine was told %s", told)
+	}
+	for path, expected := range map[string]string{
+		"/etc/hostname": "cofferdam\n", "/etc/machine-id": "\n", bundlePath: "others\n", rootPath: "",
+	} {
+		if got := f.text(t, path); got != expected {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	_, err := f.processes.ListProcesses(with(t.Context(), "Bearer "+token), &v1.ListProcessesRequest{})
+	apitest.Refused(t, err, codes.FailedPrecondition, "GUEST_NOT_CONFIGURED")
+
+	real := request()
+	real.Token = strings.Repeat("other-", 8)
+	if _, err := f.guest.Configure(t.Context(), real); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.text(t, bundlePath); got != "others\n\n"+certificate {
+		t.Errorf("bundle: %q", got)
+	}
+	_, err = f.processes.ListProcesses(with(t.Context(), "Bearer "+token), &v1.ListProcessesRequest{})
+	apitest.Refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+	told := len(f.machine.told)
+	r.Token = real.Token
+	if _, err := f.guest.Configure(t.Context(), r); err != nil || len(f.machine.told) != told {
+		t.Errorf("a configured guest rehearsed: %v, %v", f.machine.told[told:], err)
 	}
 }
 

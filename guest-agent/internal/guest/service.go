@@ -99,6 +99,12 @@ func (s *Service) Configure(_ context.Context, request *guestv1.ConfigureRequest
 	if err != nil {
 		return nil, err
 	}
+	if request.GetRehearsal() {
+		if err := s.takeBack(request); err != nil {
+			return nil, refusal.New(v1.ErrorReason_ERROR_REASON_INTERNAL, "take back: %v", err)
+		}
+		return response, nil
+	}
 	s.assume(request)
 	return response, nil
 }
