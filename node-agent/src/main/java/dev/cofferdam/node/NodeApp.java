@@ -169,7 +169,15 @@ public final class NodeApp implements AutoCloseable {
         keep(
             new MachinePool(
                 config.pool(),
-                new PoolMaker(helper, hypervisor, slots, files, guests, random, System::nanoTime),
+                new PoolMaker(
+                    helper,
+                    hypervisor,
+                    slots,
+                    files,
+                    guests,
+                    InstantSource.system(),
+                    random,
+                    System::nanoTime),
                 slots,
                 templates::byName,
                 new LinuxHostLoad(System::nanoTime),

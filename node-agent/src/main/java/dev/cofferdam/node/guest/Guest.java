@@ -24,12 +24,14 @@ public interface Guest extends AutoCloseable {
   void configureGrown(GuestIdentity identity, Duration patience);
 
   /**
-   * Runs a process in a guest that was never configured, to its end, so that the first one of a
-   * tenant finds everything warm. Nothing of it stays.
+   * Lets a guest that was never configured do once all that a start and a first process ask of it,
+   * so that a tenant's find everything warm. Nothing of it stays, and it is nobody's afterwards.
    *
+   * @param identity that nobody has
+   * @param command of a process that ends by itself, with 0
    * @throws GuestException when it refuses, fails or does not answer in time
    */
-  void rehearse(List<String> command, Duration patience);
+  void rehearse(GuestIdentity identity, List<String> command, Duration patience);
 
   /**
    * Readies it for a snapshot; every connection to it is closed by the guest afterwards.

@@ -121,26 +121,27 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
 
     @Override
     public void configure(GuestIdentity identity, Duration patience) {
-      configure(identity, false, patience);
+      configure(request(identity), patience);
     }
 
     @Override
     public void configureGrown(GuestIdentity identity, Duration patience) {
-      configure(identity, true, patience);
+      configure(request(identity).setGrowDisk(true), patience);
     }
 
-    private void configure(GuestIdentity identity, boolean growDisk, Duration patience) {
-      ConfigureRequest request =
-          ConfigureRequest.newBuilder()
-              .setEntropy(identity.entropy())
-              .setTimeNs(identity.timeNs())
-              .setHostname(identity.hostname())
-              .setMachineId(identity.machineId())
-              .setToken(identity.token())
-              .putAllEnv(identity.environment())
-              .setCaCertificate(identity.caCertificate())
-              .setGrowDisk(growDisk)
-              .build();
+    private static ConfigureRequest.Builder request(GuestIdentity identity) {
+      return ConfigureRequest.newBuilder()
+          .setEntropy(identity.entropy())
+          .setTimeNs(identity.timeNs())
+          .setHostname(identity.hostname())
+          .setMachineId(identity.machineId())
+          .setToken(identity.token())
+          .putAllEnv(identity.environment())
+          .setCaCertificate(identity.caCertificate());
+    }
+
+    private void configure(ConfigureRequest.Builder wanted, Duration patience) {
+      ConfigureRequest request = wanted.build();
       long end = System.nanoTime() + patience.toNanos();
       while (true) {
         try {
@@ -157,7 +158,8 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
     }
 
     @Override
-    public void rehearse(List<String> command, Duration patience) {
+    public void rehearse(GuestIdentity identity, List<String> command, Duration patience) {
+      configure(request(identity).setRehearsal(true), patience);
       try {
         int exit = Rehearsal.run(channel, command, patience);
         if (exit != 0) {

@@ -4,6 +4,7 @@ import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.disk.SparseFile;
 import dev.cofferdam.node.guest.Guest;
 import dev.cofferdam.node.guest.GuestConnector;
+import dev.cofferdam.node.guest.GuestIdentity;
 import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.machine.Hypervisor;
@@ -18,7 +19,10 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.InstantSource;
+import java.util.Base64;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.LongSupplier;
 import java.util.random.RandomGenerator;
@@ -40,11 +44,15 @@ public final class PoolMaker {
 
   private static final int REHEARSALS = 2;
 
+  /** A P-256 root has about so many. */
+  private static final int CERTIFICATE_BYTES = 450;
+
   private final NodeHelper helper;
   private final Hypervisor hypervisor;
   private final SlotPool slots;
   private final SandboxFiles files;
   private final GuestConnector guests;
+  private final InstantSource clock;
   private final RandomGenerator random;
   private final LongSupplier nanos;
 
@@ -54,6 +62,7 @@ public final class PoolMaker {
       SlotPool slots,
       SandboxFiles files,
       GuestConnector guests,
+      InstantSource clock,
       RandomGenerator random,
       LongSupplier nanos) {
     this.helper = helper;
@@ -61,6 +70,7 @@ public final class PoolMaker {
     this.slots = slots;
     this.files = files;
     this.guests = guests;
+    this.clock = clock;
     this.random = random;
     this.nanos = nanos;
   }
@@ -110,7 +120,7 @@ public final class PoolMaker {
         Guest guest = guests.connect(waiting.slot().link());
         try {
           for (int run = 0; run < REHEARSALS; run++) {
-            guest.rehearse(REHEARSAL, PATIENCE);
+            guest.rehearse(nobody(waiting.name()), REHEARSAL, PATIENCE);
           }
           machine.pause();
           return new Pooled.Restored(
@@ -128,6 +138,16 @@ public final class PoolMaker {
       clear(waiting.name(), waiting.slot());
       throw e;
     }
+  }
+
+  /** Of the size that a sandbox's is; it is good for nothing. */
+  private GuestIdentity nobody(String name) {
+    byte[] certificate = new byte[CERTIFICATE_BYTES];
+    String pem =
+        "-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
+            .formatted(Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(certificate));
+    return GuestIdentity.fresh(
+        random, clock.instant(), name, Map.of("REHEARSAL", "1".repeat(64)), pem);
   }
 
   /** Leaves nothing of it. Quiet about failures: what is left is found by being nobody's. */

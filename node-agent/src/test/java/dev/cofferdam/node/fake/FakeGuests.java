@@ -53,7 +53,7 @@ public final class FakeGuests implements GuestConnector, AutoCloseable {
       }
 
       @Override
-      public void rehearse(List<String> command, Duration patience) {
+      public void rehearse(GuestIdentity identity, List<String> command, Duration patience) {
         acts.act("guest.rehearse");
       }
 

@@ -76,7 +76,14 @@ public final class FakeHost {
           new MachinePool(
               config,
               new PoolMaker(
-                  helper, hypervisor, slots, files, guests, new Random(2), System::nanoTime),
+                  helper,
+                  hypervisor,
+                  slots,
+                  files,
+                  guests,
+                  InstantSource.system(),
+                  new Random(2),
+                  System::nanoTime),
               slots,
               () -> Map.of("debian", template),
               load,
