@@ -46,7 +46,8 @@ import java.util.TreeMap;
  *     of one template, at most; {@code pool.waiting}, default 2, 0 to 64: VMM processes that hold
  *     no guest yet, likewise; as many as the claims of the last minutes ask for. {@code
  *     pool.memory-mib}, default 768, 0 to 1,048,576: what all of them may use together; {@code
- *     pool.host-reserve-mib}, default 512: what the host is to have available beside them
+ *     pool.host-reserve-mib}, default 1024: what the host is to have available beside them; more
+ *     than {@code pressure} wants of it, so that the pool makes room before a start is refused
  * @param limits {@code vcpus.limit}, default 4, 1 to 64, to one sandbox; {@code memory.limit-mib},
  *     default 4096, and {@code disk.limit-mib}, default 65,536, to all together
  * @param slotPrefix {@code slot.prefix}, default 100.80.0.0/16
@@ -114,7 +115,7 @@ public record NodeConfig(
                 settings.integer("pool.restored", 4, 0, 64),
                 settings.integer("pool.waiting", 2, 0, 64),
                 settings.integer("pool.memory-mib", 768, 0, 1 << 20),
-                settings.integer("pool.host-reserve-mib", 512, 0, 1 << 20)),
+                settings.integer("pool.host-reserve-mib", 1024, 0, 1 << 20)),
             new SizeLimits(
                 settings.integer("vcpus.limit", 4, 1, 64),
                 settings.integer("memory.limit-mib", 4096, 128, 1 << 20),
