@@ -7,11 +7,15 @@ import dev.cofferdam.broker.api.TenantApi;
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.audit.Reports;
 import dev.cofferdam.broker.ca.CertificateAuthority;
+import dev.cofferdam.broker.ca.RootReservoir;
 import dev.cofferdam.broker.catalog.Secrets;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.Grants;
 import dev.cofferdam.broker.grant.Materialiser;
+import dev.cofferdam.broker.grant.NewGrants;
 import dev.cofferdam.broker.grant.Nodes;
+import dev.cofferdam.broker.grant.RandomTokens;
+import dev.cofferdam.broker.grant.Redemption;
 import dev.cofferdam.broker.grant.Retention;
 import dev.cofferdam.broker.sealed.KeysetFile;
 import dev.cofferdam.broker.sealed.SealedStore;
@@ -102,18 +106,29 @@ public final class BrokerApp implements AutoCloseable {
     CertificateAuthority authority = new CertificateAuthority(sealer, clock, random);
     Signal news = new Signal();
     Tokens tokens = new Tokens(database, clock);
-    Grants grants = new Grants(database, audit, authority, news, clock, random);
+    RandomTokens ids = new RandomTokens(random);
+    RootReservoir roots = parts.add(new RootReservoir(authority, () -> ids.id("ln-")));
+    meters.gauge("cofferdam.broker.roots.ready", roots, RootReservoir::size);
+    Grants grants = new Grants(database, audit, news, clock, ids);
+    NewGrants newGrants = new NewGrants(database, audit, roots, news, clock, ids);
     Nodes nodes = new Nodes(database, audit, config.slotPrefixes().keySet(), clock);
-    Attachments attachments =
-        new Attachments(database, audit, authority, config.slotPrefixes(), news, clock, random);
+    Redemption redemption = new Redemption(database, audit, config.slotPrefixes(), news, clock);
+    Attachments attachments = new Attachments(database, audit, authority, news, clock);
     Materialiser materialiser = parts.add(new Materialiser(database, audit, values, clock));
     Secrets secrets = new Secrets(database, store, values, audit, grants, clock);
     parts.add(
-        Housekeeping.of(values, secrets, new Retention(database, clock), audit, config.cacheTtl()));
+        Housekeeping.of(
+            values,
+            secrets,
+            new Retention(database, clock),
+            audit,
+            config.cacheTtl()));
     MeshApi meshApi =
         new MeshApi(
+            newGrants,
             grants,
             nodes,
+            redemption,
             attachments,
             materialiser,
             new Reports(database, audit, clock),

@@ -260,7 +260,9 @@ class AuditTest extends BrokerTest {
         connection.commit();
         assertThat(log.firstBroken("b1")).as(forgery).contains(2L);
         statement.execute("delete from audit_event where broker = 'b1'");
-        statement.execute("delete from audit_chain where broker = 'b1'");
+        statement.execute(
+            "update audit_chain set number = 0, hash = decode(repeat('00', 32), 'hex') where broker"
+                + " = 'b1'");
         connection.commit();
         var _ = broker.attached("chain-" + forgery.length());
         assertThat(log.firstBroken("b1")).isEmpty();

@@ -7,6 +7,7 @@ import dev.cofferdam.broker.audit.Reports;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.MaterialiseRequest;
 import dev.cofferdam.broker.grant.Materialiser;
+import dev.cofferdam.broker.grant.Redemption;
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
 import dev.cofferdam.internal.v1.DetachRequest;
@@ -34,6 +35,7 @@ import java.util.concurrent.ExecutorService;
  * certificate, so none learns or uses what is another's.
  */
 final class AttachmentApi extends AttachmentServiceGrpc.AttachmentServiceImplBase {
+  private final Redemption redemption;
   private final Attachments attachments;
   private final Materialiser materialiser;
   private final Reports reports;
@@ -45,11 +47,13 @@ final class AttachmentApi extends AttachmentServiceGrpc.AttachmentServiceImplBas
    * @param executor a virtual thread for each stream
    */
   AttachmentApi(
+      Redemption redemption,
       Attachments attachments,
       Materialiser materialiser,
       Reports reports,
       Duration policyLease,
       ExecutorService executor) {
+    this.redemption = redemption;
     this.attachments = attachments;
     this.materialiser = materialiser;
     this.reports = reports;
@@ -73,7 +77,7 @@ final class AttachmentApi extends AttachmentServiceGrpc.AttachmentServiceImplBas
   public void redeemTicket(RedeemTicketRequest request, StreamObserver<Attachment> observer) {
     answer(
         observer,
-        attachments.redeem(
+        redemption.redeem(
             gateway(), request.getTicket(), request.getNode(), request.getSlotAddress()));
   }
 

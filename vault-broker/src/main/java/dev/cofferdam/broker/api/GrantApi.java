@@ -5,6 +5,7 @@ import static dev.cofferdam.broker.api.Answers.answer;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.Granted;
 import dev.cofferdam.broker.grant.Grants;
+import dev.cofferdam.broker.grant.NewGrants;
 import dev.cofferdam.broker.grant.Nodes;
 import dev.cofferdam.broker.grant.SandboxGrants;
 import dev.cofferdam.broker.tenant.Token;
@@ -36,12 +37,19 @@ import java.util.Optional;
 final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
   private static final Duration ACKNOWLEDGE = Duration.ofSeconds(5);
 
+  private final NewGrants newGrants;
   private final Grants grants;
   private final Nodes nodes;
   private final Attachments attachments;
   private final TokenVerifier tokens;
 
-  GrantApi(Grants grants, Nodes nodes, Attachments attachments, TokenVerifier tokens) {
+  GrantApi(
+      NewGrants newGrants,
+      Grants grants,
+      Nodes nodes,
+      Attachments attachments,
+      TokenVerifier tokens) {
+    this.newGrants = newGrants;
     this.grants = grants;
     this.nodes = nodes;
     this.attachments = attachments;
@@ -66,7 +74,7 @@ final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
                     new SandboxGrants.Origin(
                         request.getOrigin().getSandbox(), request.getOrigin().getGeneration()))
                 : Optional.empty());
-    Granted granted = grants.create(tenant.tenant(), wanted, request.getPolicy());
+    Granted granted = newGrants.create(tenant.tenant(), wanted, request.getPolicy());
     CreateGrantsResponse.Builder answer =
         CreateGrantsResponse.newBuilder()
             .setAttachTicket(granted.ticket())

@@ -4,7 +4,9 @@ import dev.cofferdam.broker.audit.Reports;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.Grants;
 import dev.cofferdam.broker.grant.Materialiser;
+import dev.cofferdam.broker.grant.NewGrants;
 import dev.cofferdam.broker.grant.Nodes;
+import dev.cofferdam.broker.grant.Redemption;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
 import dev.cofferdam.internal.v1.DropReportServiceGrpc;
 import dev.cofferdam.internal.v1.GrantServiceGrpc;
@@ -33,15 +35,18 @@ public final class MeshApi implements AutoCloseable {
    * @param policyLease how long a gateway may act on what it acknowledged last
    */
   public MeshApi(
+      NewGrants newGrants,
       Grants grants,
       Nodes nodes,
+      Redemption redemption,
       Attachments attachments,
       Materialiser materialiser,
       Reports reports,
       TokenVerifier tokens,
       Duration policyLease) {
-    this.grants = new GrantApi(grants, nodes, attachments, tokens);
-    this.attachments = new AttachmentApi(attachments, materialiser, reports, policyLease, streams);
+    this.grants = new GrantApi(newGrants, grants, nodes, attachments, tokens);
+    this.attachments =
+        new AttachmentApi(redemption, attachments, materialiser, reports, policyLease, streams);
     this.drops = new DropReportApi(reports);
   }
 

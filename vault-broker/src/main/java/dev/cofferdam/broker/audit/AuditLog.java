@@ -12,6 +12,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -35,6 +36,13 @@ public final class AuditLog {
   public AuditLog(Database database, String broker) {
     this.database = database;
     this.broker = broker;
+    var _ =
+        database.transact(tx ->
+            tx.update(
+                "insert into audit_chain (broker, number, hash) values (?, 0, ?)"
+                    + " on conflict do nothing",
+                broker,
+                AuditChain.start()));
   }
 
   /**
@@ -48,60 +56,86 @@ public final class AuditLog {
     // Sorted, so that two writers never wait for each other.
     Map<String, List<AuditRow>> byTenant = new TreeMap<>();
     rows.forEach(row -> byTenant.computeIfAbsent(row.tenant(), t -> new ArrayList<>()).add(row));
-    Map<String, Long> positions = new TreeMap<>();
-    for (Map.Entry<String, List<AuditRow>> entry : byTenant.entrySet()) {
-      long last =
-          tx.only(
-              "insert into audit_head as head (tenant, position) values (?, ?) on conflict (tenant)"
-                  + " do update set position = head.position + excluded.position returning"
-                  + " position",
-              row -> row.getLong(1),
-              entry.getKey(),
-              (long) entry.getValue().size());
-      positions.put(entry.getKey(), last - entry.getValue().size() + 1);
-    }
-    insert(tx, byTenant, positions);
+    insert(tx, byTenant, end(tx, byTenant));
     tx.afterCommit(appended::raise);
   }
 
-  private void insert(Tx tx, Map<String, List<AuditRow>> byTenant, Map<String, Long> positions)
-      throws SQLException {
-    tx.update(
-        "insert into audit_chain (broker, number, hash) values (?, 0, ?) on conflict do nothing",
-        broker,
-        AuditChain.start());
+  /** The newest link, and where each tenant's new rows go. */
+  private record End(Link link, Map<String, Long> firstPositions) {}
+
+  /** Takes the locks: those of the tenants first, in their order, then the chain's. */
+  private End end(Tx tx, Map<String, List<AuditRow>> byTenant) throws SQLException {
+    Map<String, Long> firstPositions = new HashMap<>();
+    // All positions are taken before the join has its first row, whose chain is then locked.
     Link link =
         tx.only(
-            "select number, hash from audit_chain where broker = ? for update",
-            row -> new Link(row.getLong(1), ByteString.copyFrom(row.getBytes(2))),
+            "with taken as (insert into audit_head as head (tenant, position)"
+                + " select * from unnest(?, ?) on conflict (tenant)"
+                + " do update set position = head.position + excluded.position"
+                + " returning tenant, position),"
+                + " heads as (select array_agg(tenant) as tenants,"
+                + " array_agg(position) as positions from taken)"
+                + " select tenants, positions, number, hash from heads, audit_chain"
+                + " where broker = ? for update of audit_chain",
+            row -> {
+              List<String> tenants = Tx.texts(row, "tenants");
+              Long[] positions = (Long[]) row.getArray("positions").getArray();
+              for (int i = 0; i < positions.length; i++) {
+                String tenant = tenants.get(i);
+                int added = byTenant.getOrDefault(tenant, List.of()).size();
+                firstPositions.put(tenant, positions[i] - added + 1);
+              }
+              return new Link(row.getLong("number"), ByteString.copyFrom(row.getBytes("hash")));
+            },
+            List.copyOf(byTenant.keySet()),
+            byTenant.values().stream().mapToLong(List::size).toArray(),
             broker);
-    List<Object[]> values = new ArrayList<>();
+    return new End(link, firstPositions);
+  }
+
+  private void insert(Tx tx, Map<String, List<AuditRow>> byTenant, End end) throws SQLException {
+    int size = byTenant.values().stream().mapToInt(List::size).sum();
+    List<String> tenants = new ArrayList<>(size);
+    List<String> times = new ArrayList<>(size);
+    List<String> sandboxes = new ArrayList<>(size);
+    long[] positions = new long[size];
+    long[] numbers = new long[size];
+    long[] types = new long[size];
+    byte[][] events = new byte[size][];
+    byte[][] hashes = new byte[size][];
+    Link link = end.link();
+    int i = 0;
     for (Map.Entry<String, List<AuditRow>> entry : byTenant.entrySet()) {
-      long position = positions.getOrDefault(entry.getKey(), 0L);
+      long position = end.firstPositions().getOrDefault(entry.getKey(), 0L);
       for (AuditRow row : entry.getValue()) {
-        byte[] event = row.event().toByteArray();
-        link = link.next(entry.getKey(), position, event);
-        values.add(
-            new Object[] {
-              entry.getKey(),
-              position,
-              broker,
-              link.number(),
-              instant(row.event().getTime()),
-              (short) row.event().getTypeValue(),
-              row.event().getSandbox(),
-              event,
-              link.hash().toByteArray()
-            });
-        position++;
+        events[i] = row.event().toByteArray();
+        link = link.next(entry.getKey(), position, events[i]);
+        tenants.add(entry.getKey());
+        times.add(instant(row.event().getTime()).toString());
+        sandboxes.add(row.event().getSandbox());
+        positions[i] = position++;
+        numbers[i] = link.number();
+        types[i] = row.event().getTypeValue();
+        hashes[i] = link.hash().toByteArray();
+        i++;
       }
     }
-    tx.updateAll(
-        "insert into audit_event (tenant, position, broker, number, time, type, sandbox, event,"
-            + " hash) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        values);
     tx.update(
-        "update audit_chain set number = ?, hash = ? where broker = ?",
+        "with added as (insert into audit_event"
+            + " (tenant, position, broker, number, time, type, sandbox, event, hash)"
+            + " select tenant, position, ?, number, time::timestamptz, type, sandbox, event, hash"
+            + " from unnest(?, ?, ?, ?, ?::bigint[], ?, ?, ?)"
+            + " as row (tenant, position, number, time, type, sandbox, event, hash))"
+            + " update audit_chain set number = ?, hash = ? where broker = ?",
+        broker,
+        tenants,
+        positions,
+        numbers,
+        times,
+        types,
+        sandboxes,
+        events,
+        hashes,
         link.number(),
         link.hash().toByteArray(),
         broker);

@@ -75,8 +75,45 @@ public final class CertificateAuthority {
     this.random = random;
   }
 
-  /** A new root; its private key leaves this method only sealed. */
+  /** A root whose private key is not sealed yet. */
+  static final class Draft {
+    private final String lineage;
+    private final ByteString certificate;
+
+    /** PKCS #8. */
+    private final byte[] key;
+
+    private Draft(String lineage, ByteString certificate, byte[] key) {
+      this.lineage = lineage;
+      this.certificate = certificate;
+      this.key = key;
+    }
+
+    void wipe() {
+      Arrays.fill(key, (byte) 0);
+    }
+  }
+
+  /** A new root. */
   public LineageRoot newRoot(String tenant, String lineage) {
+    return seal(draft(lineage), tenant);
+  }
+
+  /** Wipes the draft: from here on the private key is there only sealed. */
+  LineageRoot seal(Draft draft, String tenant) {
+    try {
+      return new LineageRoot(
+          draft.lineage,
+          tenant,
+          draft.certificate,
+          ByteString.copyFrom(sealer.seal(draft.key, "lineage", tenant, draft.lineage)));
+    } finally {
+      draft.wipe();
+    }
+  }
+
+  /** What takes the time of a new root, and is the same for every tenant. */
+  Draft draft(String lineage) {
     try {
       KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
       generator.initialize(new ECGenParameterSpec("secp256r1"), random);
@@ -100,17 +137,10 @@ public final class CertificateAuthority {
               Extension.subjectKeyIdentifier,
               false,
               extensions.createSubjectKeyIdentifier(pair.getPublic()));
-      byte[] certificate = sign(builder, pair.getPrivate());
-      byte[] key = pair.getPrivate().getEncoded();
-      try {
-        return new LineageRoot(
-            lineage,
-            tenant,
-            ByteString.copyFrom(certificate),
-            ByteString.copyFrom(sealer.seal(key, "lineage", tenant, lineage)));
-      } finally {
-        Arrays.fill(key, (byte) 0);
-      }
+      return new Draft(
+          lineage,
+          ByteString.copyFrom(sign(builder, pair.getPrivate())),
+          pair.getPrivate().getEncoded());
     } catch (GeneralSecurityException | IOException | OperatorCreationException e) {
       throw new IllegalStateException("cannot make a root for lineage " + lineage, e);
     }

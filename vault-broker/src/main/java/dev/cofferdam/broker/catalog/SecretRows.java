@@ -15,9 +15,22 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.stream.Stream;
 
 /** The rows of secrets. */
 public final class SecretRows {
+  /**
+   * Of each binding the lists as one text each, for neither a host nor a target holds a space. One
+   * statement, so a secret and its bindings are of one moment.
+   */
+  private static final String SELECT =
+      "select s.*, b.* from secret s cross join lateral (select"
+          + " array_agg(array_to_string(hosts, ' ') order by ordinal) as hosts,"
+          + " array_agg(array_to_string(targets, ' ') order by ordinal) as targets,"
+          + " array_agg(occurrences order by ordinal) as occurrences,"
+          + " array_agg(cleartext order by ordinal) as cleartext"
+          + " from secret_binding where secret = s.id) b";
+
   private static final String COLUMNS =
       "id, value, tenant, name, version, revision, weak, fork_mode, create_time, update_time";
 
@@ -38,43 +51,52 @@ public final class SecretRows {
 
   public static Optional<Secret> find(Tx tx, String tenant, String name, Lock lock)
       throws SQLException {
-    Optional<Head> head =
-        tx.first(
-            "select " + COLUMNS + " from secret where tenant = ? and name = ?" + lock.sql,
-            Head::read,
-            tenant,
-            name);
-    if (head.isEmpty()) {
-      return Optional.empty();
-    }
-    return Optional.of(withBindings(tx, List.of(head.get())).getFirst());
+    hold(tx, lock, "tenant = ? and name = ?", tenant, name);
+    return tx.first(SELECT + " where tenant = ? and name = ?", SecretRows::read, tenant, name);
+  }
+
+  /** Those of the names that there are. */
+  public static Map<String, Secret> byName(
+      Tx tx, String tenant, Collection<String> names, Lock lock) throws SQLException {
+    List<String> wanted = List.copyOf(names);
+    hold(tx, lock, "tenant = ? and name = any (?)", tenant, wanted);
+    Map<String, Secret> found = new HashMap<>();
+    tx.list(SELECT + " where tenant = ? and name = any (?)", SecretRows::read, tenant, wanted)
+        .forEach(secret -> found.put(secret.name(), secret));
+    return found;
   }
 
   /** By name, after one, at most {@code limit}. */
   static List<Secret> list(Tx tx, String tenant, String after, int limit) throws SQLException {
-    return withBindings(
-        tx,
-        tx.list(
-            "select "
-                + COLUMNS
-                + " from secret where tenant = ? and name > ? collate \"C\""
-                + " order by name collate \"C\" limit ?",
-            Head::read,
-            tenant,
-            after,
-            limit));
+    return tx.list(
+        SELECT + " where tenant = ? and name > ? collate \"C\" order by name collate \"C\" limit ?",
+        SecretRows::read,
+        tenant,
+        after,
+        limit);
   }
 
   /** Those of the ids that there are. */
   public static Map<UUID, Secret> byId(Tx tx, Collection<UUID> ids, Lock lock) throws SQLException {
+    List<String> wanted = ids.stream().map(UUID::toString).toList();
+    hold(tx, lock, "id = any (?::uuid[])", wanted);
     Map<UUID, Secret> found = new HashMap<>();
-    List<Head> heads =
-        tx.list(
-            "select " + COLUMNS + " from secret where id = any (?::uuid[]) order by id" + lock.sql,
-            Head::read,
-            texts(ids));
-    withBindings(tx, heads).forEach(secret -> found.put(secret.id(), secret));
+    tx.list(SELECT + " where id = any (?::uuid[])", SecretRows::read, wanted)
+        .forEach(secret -> found.put(secret.id(), secret));
     return found;
+  }
+
+  /**
+   * A statement of its own before the one that reads: what was waited for is then there to be read.
+   */
+  private static void hold(Tx tx, Lock lock, String which, Object... arguments)
+      throws SQLException {
+    if (lock != Lock.NONE) {
+      tx.list(
+          "select id from secret where " + which + " order by id" + lock.sql,
+          row -> row.getString(1),
+          arguments);
+    }
   }
 
   static void insert(Tx tx, Secret secret) throws SQLException {
@@ -152,73 +174,35 @@ public final class SecretRows {
     }
   }
 
-  private static List<Secret> withBindings(Tx tx, List<Head> heads) throws SQLException {
-    Map<UUID, List<Binding>> bindings = new HashMap<>();
-    tx.list(
-        "select secret, hosts, targets, occurrences, cleartext from secret_binding"
-            + " where secret = any (?::uuid[]) order by secret, ordinal",
-        row ->
-            bindings
-                .computeIfAbsent(row.getObject("secret", UUID.class), id -> new ArrayList<>())
-                .add(binding(row)),
-        texts(heads.stream().map(Head::id).toList()));
-    return heads.stream()
-        // Deleted between the two reads: not there.
-        .filter(head -> bindings.containsKey(head.id()))
-        .map(head -> head.with(bindings.getOrDefault(head.id(), List.of())))
-        .toList();
+  private static Secret read(ResultSet row) throws SQLException {
+    return new Secret(
+        row.getObject("id", UUID.class),
+        row.getObject("value", UUID.class),
+        row.getString("tenant"),
+        row.getString("name"),
+        row.getLong("version"),
+        row.getLong("revision"),
+        row.getBoolean("weak"),
+        ForkMode.of(row.getString("fork_mode")),
+        bindings(row),
+        Tx.instant(row, "create_time"),
+        Tx.instant(row, "update_time"));
   }
 
-  private static Binding binding(ResultSet row) throws SQLException {
-    return new Binding(
-        Tx.texts(row, "hosts").stream().map(HostPattern::parse).toList(),
-        Tx.texts(row, "targets").stream().map(Target::parse).toList(),
-        row.getInt("occurrences"),
-        row.getBoolean("cleartext"));
-  }
-
-  private static List<String> texts(Collection<UUID> ids) {
-    return ids.stream().map(UUID::toString).toList();
-  }
-
-  private record Head(
-      UUID id,
-      UUID value,
-      String tenant,
-      String name,
-      long version,
-      long revision,
-      boolean weak,
-      ForkMode forkMode,
-      Instant createTime,
-      Instant updateTime) {
-    static Head read(ResultSet row) throws SQLException {
-      return new Head(
-          row.getObject("id", UUID.class),
-          row.getObject("value", UUID.class),
-          row.getString("tenant"),
-          row.getString("name"),
-          row.getLong("version"),
-          row.getLong("revision"),
-          row.getBoolean("weak"),
-          ForkMode.of(row.getString("fork_mode")),
-          Tx.instant(row, "create_time"),
-          Tx.instant(row, "update_time"));
+  private static List<Binding> bindings(ResultSet row) throws SQLException {
+    List<String> hosts = Tx.texts(row, "hosts");
+    List<String> targets = Tx.texts(row, "targets");
+    Short[] occurrences = (Short[]) row.getArray("occurrences").getArray();
+    Boolean[] cleartext = (Boolean[]) row.getArray("cleartext").getArray();
+    List<Binding> bindings = new ArrayList<>();
+    for (int i = 0; i < occurrences.length; i++) {
+      bindings.add(
+          new Binding(
+              Stream.of(hosts.get(i).split(" ")).map(HostPattern::parse).toList(),
+              Stream.of(targets.get(i).split(" ")).map(Target::parse).toList(),
+              occurrences[i],
+              cleartext[i]));
     }
-
-    Secret with(List<Binding> bindings) {
-      return new Secret(
-          id,
-          value,
-          tenant,
-          name,
-          version,
-          revision,
-          weak,
-          forkMode,
-          bindings,
-          createTime,
-          updateTime);
-    }
+    return bindings;
   }
 }

@@ -4,18 +4,13 @@ import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.ca.CertificateAuthority;
 import dev.cofferdam.broker.ca.LineageRoot;
 import dev.cofferdam.broker.grant.Places.Place;
-import dev.cofferdam.broker.grant.Tickets.Ticket;
-import dev.cofferdam.broker.policy.Cidr;
 import dev.cofferdam.broker.policy.HostPattern;
 import dev.cofferdam.broker.policy.Policies;
 import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.broker.sql.Signal;
-import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.ErrorReason;
-import java.security.SecureRandom;
-import java.sql.SQLException;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -24,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which sandbox is in which slot of which gateway. The gateway's name comes from its certificate;
@@ -36,30 +32,23 @@ public final class Attachments {
   private final Database database;
   private final AuditLog audit;
   private final CertificateAuthority authority;
-  private final Map<String, Cidr> slotPrefixes;
   private final Signal news;
   private final InstantSource clock;
-  private final Tickets tickets;
 
   /**
-   * @param slotPrefixes of each node that may attach at all
    * @param news raised with every change and acknowledgement of this broker
    */
   public Attachments(
       Database database,
       AuditLog audit,
       CertificateAuthority authority,
-      Map<String, Cidr> slotPrefixes,
       Signal news,
-      InstantSource clock,
-      SecureRandom random) {
+      InstantSource clock) {
     this.database = database;
     this.audit = audit;
     this.authority = authority;
-    this.slotPrefixes = Map.copyOf(slotPrefixes);
     this.news = news;
     this.clock = clock;
-    this.tickets = new Tickets(new RandomTokens(random), clock);
   }
 
   /** Everything attached at a gateway, and the sequence up to which it is told. */
@@ -71,40 +60,6 @@ public final class Attachments {
 
   public Signal news() {
     return news;
-  }
-
-  /**
-   * Attaches a sandbox. A refused ticket stays good for whom it was made for, and the attempt goes
-   * on record.
-   */
-  public Attachment redeem(String gateway, String ticket, String node, String slotAddress) {
-    Ticket found =
-        database
-            .transact(tx -> Tickets.find(tx, ticket))
-            .orElseThrow(() -> invalid("it is not known here"));
-    Object result =
-        database.transact(tx -> {
-          Sandbox sandbox = Sandbox.lock(tx, found.sandbox()).orElseThrow();
-          Optional<Refusal> refusal = refusal(tx, sandbox, ticket, node, slotAddress);
-          if (refusal.isPresent()) {
-            audit.append(
-                tx,
-                List.of(
-                    Records.refused(
-                        clock.instant(),
-                        sandbox.tenant(),
-                        sandbox.id(),
-                        "node %s, slot %s: %s"
-                            .formatted(node, slotAddress, refusal.get().getMessage()))));
-            return refusal.get();
-          }
-          return attach(tx, gateway, sandbox, slotAddress);
-        });
-    return switch (result) {
-      case Refusal refusal -> throw refusal;
-      case Attachment attachment -> attachment;
-      default -> throw new IllegalStateException(result.getClass().getName());
-    };
   }
 
   /** Ends an attachment at this gateway. Idempotent; of a later epoch it is left alone. */
@@ -174,24 +129,19 @@ public final class Attachments {
               gateway,
               process);
       List<Change.Attached> attached = new ArrayList<>();
-      for (Place place : Places.liveAt(tx, gateway)) {
-        Optional<Sandbox> sandbox = Sandbox.read(tx, place.sandbox());
-        if (sandbox.isPresent()) {
-          attached.add(new Change.Attached(place.sequence(), Views.of(tx, place, sandbox.get())));
-        }
-      }
+      Views.of(tx, Places.liveAt(tx, gateway))
+          .forEach((place, view) -> attached.add(new Change.Attached(place.sequence(), view)));
       return new Snapshot(sequence, attached);
     });
   }
 
   /** What changed at a gateway after a sequence, in order. */
   public List<Change> changes(String gateway, long after) {
-    return database.transact(tx -> {
-      List<Change> changes = new ArrayList<>();
-      for (Place place : Places.changedAfter(tx, gateway, after)) {
-        changes.add(change(tx, place, after));
-      }
-      return changes;
+    return database.look(tx -> {
+      List<Place> places = Places.changedAfter(tx, gateway, after);
+      Map<Place, Attachment> views =
+          Views.of(tx, places.stream().filter(place -> !place.detached()).toList());
+      return places.stream().map(place -> change(place, views.get(place), after)).toList();
     });
   }
 
@@ -246,70 +196,13 @@ public final class Attachments {
     });
   }
 
-  private Change change(Tx tx, Place place, long after) throws SQLException {
-    if (place.detached()) {
+  private static Change change(Place place, @Nullable Attachment view, long after) {
+    if (view == null) {
       return new Change.Detached(place.sequence(), place.sandbox());
     }
-    Attachment view = Views.of(tx, place, Sandbox.read(tx, place.sandbox()).orElseThrow());
     return place.since() > after
         ? new Change.Attached(place.sequence(), view)
         : new Change.Updated(place.sequence(), view);
-  }
-
-  private Attachment attach(Tx tx, String gateway, Sandbox sandbox, String slotAddress)
-      throws SQLException {
-    List<Place> before =
-        Stream.concat(
-                // The sandbox moves, and a slot holds one sandbox: who was there has left it.
-                Places.live(tx, sandbox.id()).stream(),
-                Places.inSlot(tx, gateway, slotAddress).stream())
-            .distinct()
-            .sorted(Comparator.comparing(Place::gateway).thenComparing(Place::sandbox))
-            .toList();
-    var _ = Places.detached(tx, before);
-    Place place = Places.attach(tx, gateway, sandbox, slotAddress);
-    Attachment view = Views.of(tx, place, sandbox);
-    audit.append(
-        tx,
-        List.of(
-            Records.change(
-                clock.instant(),
-                sandbox.tenant(),
-                sandbox.id(),
-                "attached on node %s in slot %s at gateway %s"
-                    .formatted(place.node(), slotAddress, gateway))));
-    tx.afterCommit(news::raise);
-    return view;
-  }
-
-  private Optional<Refusal> refusal(
-      Tx tx, Sandbox sandbox, String ticket, String node, String slotAddress) throws SQLException {
-    // Under the sandbox's lock: nothing that it is compared with can change meanwhile.
-    Ticket now = Tickets.find(tx, ticket).orElseThrow();
-    Optional<String> problem = now.problem(sandbox, node, clock.instant());
-    if (problem.isPresent()) {
-      return problem.map(Attachments::invalid);
-    }
-    if (now.epoch() != sandbox.epoch()) {
-      return Optional.of(
-          new Refusal(
-              ErrorReason.ERROR_REASON_STALE_EPOCH,
-              "the ticket is of epoch %d, the sandbox is in epoch %d"
-                  .formatted(now.epoch(), sandbox.epoch())));
-    }
-    Optional<Integer> address = Cidr.address(slotAddress);
-    Cidr prefix = slotPrefixes.get(node);
-    if (address.isEmpty() || prefix == null || !prefix.contains(address.get())) {
-      return Optional.of(invalid("the slot's address is none of node " + node));
-    }
-    return tickets.redeem(tx, ticket)
-        ? Optional.empty()
-        : Optional.of(invalid("it was redeemed before"));
-  }
-
-  private static Refusal invalid(String why) {
-    return new Refusal(
-        ErrorReason.ERROR_REASON_TICKET_INVALID, "the attach ticket is refused: " + why);
   }
 
   private static Refusal notAttached(String sandbox, String gateway) {

@@ -4,6 +4,7 @@ import com.google.protobuf.ByteString;
 import dev.cofferdam.broker.sql.Tx;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 
@@ -45,28 +46,44 @@ record Grant(
         id, sandbox, generation, secret, secretName, env, placeholderHash, hashes, revoked);
   }
 
-  static void insert(Tx tx, Grant grant) throws SQLException {
+  static void insertAll(Tx tx, List<Grant> grants) throws SQLException {
+    if (grants.isEmpty()) {
+      return;
+    }
+    List<String> heirs = new ArrayList<>();
+    List<byte[]> hashes = new ArrayList<>();
+    for (Grant grant : grants) {
+      for (ByteString hash : grant.inherited()) {
+        heirs.add(grant.id());
+        hashes.add(hash.toByteArray());
+      }
+    }
+    Grant first = grants.getFirst();
     tx.update(
-        "insert into secret_grant (" + COLUMNS + ") values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        grant.id(),
-        grant.sandbox(),
-        grant.generation(),
-        grant.secret(),
-        grant.secretName(),
-        grant.env(),
-        grant.placeholderHash().toByteArray(),
-        grant.inherited().stream().map(ByteString::toByteArray).toArray(byte[][]::new),
-        grant.revoked());
+        "insert into secret_grant (sandbox, generation, id, secret, secret_name, env,"
+            + " placeholder_sha256, inherited) select ?, ?, id, secret::uuid, name, env, hash,"
+            + " coalesce((select array_agg(i.hash order by i.ordinal) from"
+            + " unnest(?, ?) with ordinality as i (heir, hash, ordinal) where i.heir = g.id), '{}')"
+            + " from unnest(?, ?, ?, ?, ?) as g (id, secret, name, env, hash)",
+        first.sandbox(),
+        first.generation(),
+        heirs,
+        hashes.toArray(byte[][]::new),
+        grants.stream().map(Grant::id).toList(),
+        grants.stream().map(grant -> grant.secret().toString()).toList(),
+        grants.stream().map(Grant::secretName).toList(),
+        grants.stream().map(Grant::env).toList(),
+        grants.stream().map(grant -> grant.placeholderHash().toByteArray()).toArray(byte[][]::new));
   }
 
-  static List<Grant> live(Tx tx, Sandbox sandbox) throws SQLException {
+  /** Of each sandbox those that are not revoked. */
+  static List<Grant> live(Tx tx, List<String> sandboxes) throws SQLException {
     return tx.list(
         "select "
             + COLUMNS
-            + " from secret_grant where sandbox = ? and generation = ? and not revoked order by id",
+            + " from secret_grant where sandbox = any (?) and not revoked order by id",
         Grant::of,
-        sandbox.id(),
-        sandbox.generation());
+        sandboxes);
   }
 
   /** Those of one generation, revoked ones too. */
@@ -87,12 +104,12 @@ record Grant(
   }
 
   static void revokeOf(Tx tx, String sandbox) throws SQLException {
-    // In the order in which others lock them.
-    tx.list(
-        "select id from secret_grant where sandbox = ? and not revoked order by id for update",
-        row -> row.getString(1),
+    tx.update(
+        "update secret_grant set revoked = true where id in"
+            // In the order in which others lock them.
+            + " (select id from secret_grant where sandbox = ? and not revoked"
+            + " order by id for update)",
         sandbox);
-    tx.update("update secret_grant set revoked = true where sandbox = ? and not revoked", sandbox);
   }
 
   /** No grant of the secret answers to an inherited placeholder any more. */

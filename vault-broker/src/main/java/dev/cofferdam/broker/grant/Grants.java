@@ -1,9 +1,6 @@
 package dev.cofferdam.broker.grant;
 
-import com.google.protobuf.ByteString;
 import dev.cofferdam.broker.audit.AuditLog;
-import dev.cofferdam.broker.audit.AuditRow;
-import dev.cofferdam.broker.ca.CertificateAuthority;
 import dev.cofferdam.broker.catalog.ForkMode;
 import dev.cofferdam.broker.catalog.Secret;
 import dev.cofferdam.broker.catalog.SecretRows;
@@ -17,12 +14,8 @@ import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.ErrorReason;
-import java.security.SecureRandom;
 import java.sql.SQLException;
 import java.time.InstantSource;
-import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,27 +30,18 @@ public final class Grants implements Secrets.Dependents {
   private final AuditLog audit;
   private final InstantSource clock;
   private final Signal news;
-  private final RandomTokens tokens;
   private final Tickets tickets;
-  private final Lineages lineages;
 
   /**
    * @param news raised with every change that a gateway has to know of
    */
   public Grants(
-      Database database,
-      AuditLog audit,
-      CertificateAuthority authority,
-      Signal news,
-      InstantSource clock,
-      SecureRandom random) {
+      Database database, AuditLog audit, Signal news, InstantSource clock, RandomTokens tokens) {
     this.database = database;
     this.audit = audit;
     this.clock = clock;
     this.news = news;
-    this.tokens = new RandomTokens(random);
     this.tickets = new Tickets(tokens, clock);
-    this.lineages = new Lineages(authority, tokens, clock);
   }
 
   /** A policy revision and the sequences that stand for it at the gateways concerned. */
@@ -65,42 +49,6 @@ public final class Grants implements Secrets.Dependents {
     public Revision {
       sequences = Map.copyOf(sequences);
     }
-  }
-
-  /**
-   * Grants to a new sandbox, under a new lineage or, where it is a copy, its origin's. For one that
-   * is known, new placeholders and a new ticket take the place of the old, which are dead from the
-   * commit on.
-   */
-  public Granted create(String tenant, SandboxGrants wanted, EgressPolicy policy) {
-    Policy checked = Policies.of(policy);
-    return database.transact(tx -> {
-      Optional<Sandbox> origin = origin(tx, tenant, wanted);
-      Optional<Sandbox> known = Sandbox.lock(tx, wanted.sandbox());
-      Sandbox sandbox =
-          known.isPresent()
-              ? again(tx, known.get(), tenant, wanted, policy, origin)
-              : begin(tx, tenant, wanted, policy, origin);
-      Map<String, String> placeholders = new LinkedHashMap<>();
-      List<AuditRow> rows = new ArrayList<>();
-      for (Grant grant : grants(tx, sandbox, wanted, checked, placeholders)) {
-        Grant.insert(tx, grant);
-        rows.add(withSecret(sandbox, grant, wanted));
-      }
-      rows.add(
-          Records.change(
-              clock.instant(),
-              tenant,
-              sandbox.id(),
-              "policy revision %d, generation %d, node %s"
-                  .formatted(sandbox.policyRevision(), sandbox.generation(), sandbox.node())));
-      String ticket = tickets.issue(tx, sandbox);
-      String root = Lineages.pem(Lineages.read(tx, sandbox.lineage()));
-      audit.append(tx, rows);
-      tx.afterCommit(news::raise);
-      return new Granted(
-          placeholders, ticket, root, sandbox.policyRevision(), sandbox.generation());
-    });
   }
 
   /** Replaces a sandbox's policy. In force at a gateway once it acknowledged the sequence. */
@@ -143,17 +91,7 @@ public final class Grants implements Secrets.Dependents {
       Sandbox sandbox = live(Sandbox.lock(tx, id), id);
       checkEpoch(sandbox, epoch);
       tx.update("update sandbox set epoch = ?, node = ? where id = ?", epoch, node, id);
-      Sandbox moved =
-          new Sandbox(
-              id,
-              sandbox.tenant(),
-              sandbox.lineage(),
-              sandbox.generation(),
-              epoch,
-              node,
-              sandbox.policy(),
-              sandbox.policyRevision(),
-              false);
+      Sandbox moved = sandbox.at(node, epoch);
       String ticket = tickets.issue(tx, moved);
       audit.append(
           tx,
@@ -218,135 +156,20 @@ public final class Grants implements Secrets.Dependents {
     tx.afterCommit(news::raise);
   }
 
-  private static Optional<Sandbox> origin(Tx tx, String tenant, SandboxGrants wanted)
-      throws SQLException {
-    return wanted.origin().isPresent()
-        ? Optional.of(Copies.origin(tx, tenant, wanted.origin().get()))
-        : Optional.empty();
-  }
-
-  /** Fresh ones for all wishes. */
-  private List<Grant> grants(
-      Tx tx, Sandbox sandbox, SandboxGrants wanted, Policy policy, Map<String, String> placeholders)
-      throws SQLException {
-    Map<UUID, Secret> secrets = new HashMap<>();
-    List<Grant> own = new ArrayList<>();
-    for (SandboxGrants.Wish wish : wanted.wishes()) {
-      Secret secret = granted(tx, sandbox.tenant(), wish);
-      policy.checkAgainst(secret.bindings());
-      secrets.put(secret.id(), secret);
-      String placeholder = tokens.placeholder();
-      placeholders.put(wish.env(), placeholder);
-      own.add(
-          new Grant(
-              tokens.id("gr-"),
-              sandbox.id(),
-              sandbox.generation(),
-              secret.id(),
-              secret.name(),
-              wish.env(),
-              ByteString.copyFrom(RandomTokens.hash(placeholder)),
-              List.of(),
-              false));
-    }
-    if (wanted.origin().isEmpty()) {
-      return own;
-    }
-    SandboxGrants.Origin origin = wanted.origin().get();
-    return Copies.inherit(
-        own, secrets, Grant.ofGeneration(tx, origin.sandbox(), origin.generation()));
-  }
-
-  private Sandbox begin(
-      Tx tx, String tenant, SandboxGrants wanted, EgressPolicy policy, Optional<Sandbox> origin)
-      throws SQLException {
-    String lineage =
-        origin.isPresent() ? origin.get().lineage() : lineages.begin(tx, tenant).lineage();
-    int inserted =
-        tx.update(
-            "insert into sandbox (id, tenant, lineage, generation, epoch, node, policy,"
-                + " policy_revision, create_time) values (?, ?, ?, 1, ?, ?, ?, 1, ?)"
-                + " on conflict do nothing",
-            wanted.sandbox(),
-            tenant,
-            lineage,
-            wanted.epoch(),
-            wanted.node(),
-            policy.toByteArray(),
-            clock.instant());
-    if (inserted == 0) {
-      // Another call made it since we looked: begin again, as the second one.
-      throw new SQLException("sandbox came into being meanwhile", "40001");
-    }
-    return Sandbox.lock(tx, wanted.sandbox()).orElseThrow();
-  }
-
-  private Sandbox again(
-      Tx tx,
-      Sandbox known,
-      String tenant,
-      SandboxGrants wanted,
-      EgressPolicy policy,
-      Optional<Sandbox> origin)
-      throws SQLException {
-    live(Optional.of(known).filter(found -> found.tenant().equals(tenant)), known.id());
-    if (origin.isPresent() && !origin.get().lineage().equals(known.lineage())) {
-      throw new Refusal(
-          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
-          "sandbox %s is of another lineage than %s and so no copy of it"
-              .formatted(known.id(), origin.get().id()));
-    }
-    checkEpoch(known, wanted.epoch());
-    Grant.revokeOf(tx, known.id());
-    var _ = Places.detached(tx, Places.live(tx, known.id()));
-    tx.update(
-        "update sandbox set generation = generation + 1, epoch = ?, node = ?, policy = ?,"
-            + " policy_revision = policy_revision + 1 where id = ?",
-        wanted.epoch(),
-        wanted.node(),
-        policy.toByteArray(),
-        known.id());
-    return Sandbox.lock(tx, known.id()).orElseThrow();
-  }
-
-  private static Secret granted(Tx tx, String tenant, SandboxGrants.Wish wish) throws SQLException {
-    return SecretRows.find(tx, tenant, wish.secret(), SecretRows.Lock.SHARE)
-        .orElseThrow(() ->
-            new Refusal(
-                ErrorReason.ERROR_REASON_SECRET_NOT_FOUND,
-                "there is no secret '%s'".formatted(wish.secret())));
-  }
-
   /** Held against change, as {@link #checkBindings} expects of whoever changes a policy. */
   private static List<Binding> bindings(Tx tx, Sandbox sandbox) throws SQLException {
     return SecretRows.byId(
-            tx, Grant.live(tx, sandbox).stream().map(Grant::secret).toList(), SecretRows.Lock.SHARE)
+            tx,
+            Grant.live(tx, List.of(sandbox.id())).stream().map(Grant::secret).toList(),
+            SecretRows.Lock.SHARE)
         .values()
         .stream()
         .flatMap(secret -> secret.bindings().stream())
         .toList();
   }
 
-  private AuditRow withSecret(Sandbox sandbox, Grant grant, SandboxGrants wanted) {
-    String inherited =
-        grant.inherited().isEmpty()
-            ? ""
-            : ", answers to %d inherited from %s"
-                .formatted(
-                    grant.inherited().size(),
-                    wanted.origin().map(SandboxGrants.Origin::sandbox).orElse(""));
-    AuditRow row =
-        Records.change(
-            clock.instant(),
-            sandbox.tenant(),
-            sandbox.id(),
-            "granted as $" + grant.env() + inherited);
-    return new AuditRow(
-        row.tenant(), row.event().toBuilder().setSecret(grant.secretName()).build());
-  }
-
   /** Another tenant's sandbox is as unknown as one that never was. */
-  private static Sandbox live(Optional<Sandbox> found, String id) {
+  static Sandbox live(Optional<Sandbox> found, String id) {
     Sandbox sandbox =
         found.orElseThrow(() ->
             new Refusal(
@@ -360,7 +183,7 @@ public final class Grants implements Secrets.Dependents {
     return sandbox;
   }
 
-  private static void checkEpoch(Sandbox sandbox, long epoch) {
+  static void checkEpoch(Sandbox sandbox, long epoch) {
     if (epoch < sandbox.epoch()) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_STALE_EPOCH,

@@ -1,37 +1,26 @@
 package dev.cofferdam.broker.grant;
 
 import com.google.protobuf.ByteString;
-import dev.cofferdam.broker.ca.CertificateAuthority;
 import dev.cofferdam.broker.ca.LineageRoot;
 import dev.cofferdam.broker.sql.Tx;
 import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
-import java.time.InstantSource;
+import java.time.Instant;
 import java.util.Base64;
 
 /** The rows of lineages and their roots. */
 final class Lineages {
-  private final CertificateAuthority authority;
-  private final RandomTokens tokens;
-  private final InstantSource clock;
+  private Lineages() {}
 
-  Lineages(CertificateAuthority authority, RandomTokens tokens, InstantSource clock) {
-    this.authority = authority;
-    this.tokens = tokens;
-    this.clock = clock;
-  }
-
-  LineageRoot begin(Tx tx, String tenant) throws SQLException {
-    LineageRoot root = authority.newRoot(tenant, tokens.id("ln-"));
+  static void insert(Tx tx, LineageRoot root, Instant now) throws SQLException {
     tx.update(
         "insert into lineage (id, tenant, certificate, sealed_key, create_time)"
             + " values (?, ?, ?, ?, ?)",
         root.lineage(),
-        tenant,
+        root.tenant(),
         root.certificate().toByteArray(),
         root.sealedKey().toByteArray(),
-        clock.instant());
-    return root;
+        now);
   }
 
   static LineageRoot read(Tx tx, String lineage) throws SQLException {
@@ -46,10 +35,10 @@ final class Lineages {
         lineage);
   }
 
-  static String pem(LineageRoot root) {
+  static String pem(ByteString certificate) {
     return "-----BEGIN CERTIFICATE-----\n"
         + Base64.getMimeEncoder(64, "\n".getBytes(StandardCharsets.US_ASCII))
-            .encodeToString(root.certificate().toByteArray())
+            .encodeToString(certificate.toByteArray())
         + "\n-----END CERTIFICATE-----\n";
   }
 }

@@ -5,6 +5,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.UUID;
 
@@ -16,6 +17,11 @@ final class Places {
   private static final String COLUMNS =
       "a.gateway, a.sandbox, a.slot_address, a.node, a.epoch, a.generation, a.since, a.sequence,"
           + " a.detached";
+
+  /** The gateway's next sequence, under the lock of its row. */
+  private static final String NEXT =
+      "next as (insert into gateway as g (instance, sequence) values (?, 1) on conflict (instance)"
+          + " do update set sequence = g.sequence + 1 returning sequence)";
 
   private Places() {}
 
@@ -79,12 +85,16 @@ final class Places {
         secret);
   }
 
-  static List<Place> inSlot(Tx tx, String gateway, String slotAddress) throws SQLException {
+  /** Those of the sandbox, and whatever is in the slot. */
+  static List<Place> inTheWay(Tx tx, String sandbox, String gateway, String slotAddress)
+      throws SQLException {
     return tx.list(
         "select "
             + COLUMNS
-            + " from attachment a where gateway = ? and slot_address = ? and not detached",
+            + " from attachment a where not detached"
+            + " and (sandbox = ? or (gateway = ? and slot_address = ?)) order by gateway, sandbox",
         Place::of,
+        sandbox,
         gateway,
         slotAddress);
   }
@@ -125,57 +135,43 @@ final class Places {
 
   static Place attach(Tx tx, String gateway, Sandbox sandbox, String slotAddress)
       throws SQLException {
-    long sequence = nextSequence(tx, gateway);
-    Place place =
-        new Place(
-            gateway,
-            sandbox.id(),
-            slotAddress,
-            sandbox.node(),
-            sandbox.epoch(),
-            sandbox.generation(),
-            sequence,
-            sequence,
-            false);
-    tx.update(
-        "insert into attachment (gateway, sandbox, slot_address, node, epoch, generation, since,"
-            + " sequence, detached) values (?, ?, ?, ?, ?, ?, ?, ?, false)"
-            + " on conflict (gateway, sandbox) do update set slot_address = excluded.slot_address,"
-            + " node = excluded.node, epoch = excluded.epoch, generation = excluded.generation,"
-            + " since = excluded.since, sequence = excluded.sequence, detached = false",
-        place.gateway(),
-        place.sandbox(),
-        place.slotAddress(),
-        place.node(),
-        place.epoch(),
-        place.generation(),
-        place.since(),
-        place.sequence());
-    return place;
+    return tx.only(
+        "with "
+            + NEXT
+            + " insert into attachment as a (gateway, sandbox, slot_address, node, epoch,"
+            + " generation, since, sequence, detached) select ?, ?, ?, ?, ?, ?, sequence, sequence,"
+            + " false from next on conflict (gateway, sandbox)"
+            + " do update set slot_address = excluded.slot_address, node = excluded.node,"
+            + " epoch = excluded.epoch, generation = excluded.generation, since = excluded.since,"
+            + " sequence = excluded.sequence, detached = false returning "
+            + COLUMNS,
+        Place::of,
+        gateway,
+        gateway,
+        sandbox.id(),
+        slotAddress,
+        sandbox.node(),
+        sandbox.epoch(),
+        sandbox.generation());
   }
 
   private static Map<String, Long> mark(Tx tx, List<Place> places, boolean detached)
       throws SQLException {
     Map<String, Long> sequences = new TreeMap<>();
     for (Place place : places) {
-      long sequence = nextSequence(tx, place.gateway());
-      tx.update(
-          "update attachment set sequence = ?, detached = ?"
-              + " where gateway = ? and sandbox = ? and not detached",
-          sequence,
-          detached,
-          place.gateway(),
-          place.sandbox());
-      sequences.put(place.gateway(), sequence);
+      Optional<Long> sequence =
+          tx.first(
+              "with "
+                  + NEXT
+                  + " update attachment a set sequence = next.sequence, detached = ? from next"
+                  + " where gateway = ? and sandbox = ? and not detached returning a.sequence",
+              row -> row.getLong(1),
+              place.gateway(),
+              detached,
+              place.gateway(),
+              place.sandbox());
+      sequence.ifPresent(next -> sequences.put(place.gateway(), next));
     }
     return sequences;
-  }
-
-  private static long nextSequence(Tx tx, String gateway) throws SQLException {
-    return tx.only(
-        "insert into gateway as g (instance, sequence) values (?, 1) on conflict (instance)"
-            + " do update set sequence = g.sequence + 1 returning sequence",
-        row -> row.getLong(1),
-        gateway);
   }
 }

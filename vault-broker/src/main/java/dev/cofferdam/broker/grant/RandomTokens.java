@@ -4,7 +4,7 @@ import dev.cofferdam.kit.call.TokenHashes;
 import java.security.SecureRandom;
 
 /** Strings that nobody can guess: placeholders and tickets. Kept only as their SHA-256. */
-final class RandomTokens {
+public final class RandomTokens {
   static final String PLACEHOLDER = "cofferdam_";
   static final String TICKET = "cft_";
 
@@ -15,7 +15,7 @@ final class RandomTokens {
 
   private final SecureRandom random;
 
-  RandomTokens(SecureRandom random) {
+  public RandomTokens(SecureRandom random) {
     this.random = random;
   }
 
@@ -30,7 +30,7 @@ final class RandomTokens {
   }
 
   /** An id that is not secret: a prefix and 20 characters of [0-9a-z]. */
-  String id(String prefix) {
+  public String id(String prefix) {
     StringBuilder text = new StringBuilder(prefix);
     for (int i = 0; i < 20; i++) {
       text.append(Character.forDigit(random.nextInt(36), 36));

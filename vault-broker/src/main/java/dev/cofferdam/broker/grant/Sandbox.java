@@ -1,17 +1,21 @@
 package dev.cofferdam.broker.grant;
 
+import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.v1.EgressPolicy;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 
 /**
  * What the broker holds of a sandbox.
  *
+ * @param root its lineage's certificate, DER
  * @param generation of its placeholders, from 1
  * @param epoch the highest seen
  * @param node the one that the latest ticket is for
@@ -22,6 +26,7 @@ record Sandbox(
     String id,
     String tenant,
     String lineage,
+    ByteString root,
     long generation,
     long epoch,
     String node,
@@ -29,11 +34,31 @@ record Sandbox(
     long policyRevision,
     boolean revoked) {
   private static final String COLUMNS =
-      "id, tenant, lineage, generation, epoch, node, policy, policy_revision,"
+      "id, tenant, lineage, (select certificate from lineage where id = sandbox.lineage) as root,"
+          + " generation, epoch, node, policy, policy_revision,"
           + " revoke_time is not null as revoked";
 
   static Optional<Sandbox> read(Tx tx, String id) throws SQLException {
     return tx.first("select " + COLUMNS + " from sandbox where id = ?", Sandbox::of, id);
+  }
+
+  /** Those of the ids that there are. */
+  static Map<String, Sandbox> readAll(Tx tx, List<String> ids) throws SQLException {
+    Map<String, Sandbox> found = new HashMap<>();
+    tx.list("select " + COLUMNS + " from sandbox where id = any (?)", Sandbox::of, ids)
+        .forEach(sandbox -> found.put(sandbox.id(), sandbox));
+    return found;
+  }
+
+  /** The one that a ticket is for, held until the transaction ends. */
+  static Optional<Sandbox> lockOfTicket(Tx tx, String ticket) throws SQLException {
+    return tx.first(
+        "select "
+            + COLUMNS
+            + " from sandbox where id = (select sandbox from attach_ticket where sha256 = ?)"
+            + " for update",
+        Sandbox::of,
+        RandomTokens.hash(ticket));
   }
 
   /** Held until the transaction ends. */
@@ -60,12 +85,27 @@ record Sandbox(
         secret);
   }
 
+  Sandbox at(String otherNode, long otherEpoch) {
+    return new Sandbox(
+        id,
+        tenant,
+        lineage,
+        root,
+        generation,
+        otherEpoch,
+        otherNode,
+        policy,
+        policyRevision,
+        revoked);
+  }
+
   private static Sandbox of(ResultSet row) throws SQLException {
     try {
       return new Sandbox(
           row.getString("id"),
           row.getString("tenant"),
           row.getString("lineage"),
+          ByteString.copyFrom(row.getBytes("root")),
           row.getLong("generation"),
           row.getLong("epoch"),
           row.getString("node"),

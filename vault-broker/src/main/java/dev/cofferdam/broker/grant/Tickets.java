@@ -85,10 +85,10 @@ final class Tickets {
   }
 
   /** True for the one caller, over all brokers, that redeems it. */
-  boolean redeem(Tx tx, String ticket) throws SQLException {
+  static boolean redeem(Tx tx, String ticket, Instant now) throws SQLException {
     return tx.update(
             "update attach_ticket set redeem_time = ? where sha256 = ? and redeem_time is null",
-            clock.instant(),
+            now,
             RandomTokens.hash(ticket))
         == 1;
   }

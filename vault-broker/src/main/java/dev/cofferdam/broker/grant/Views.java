@@ -11,6 +11,9 @@ import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.internal.v1.GrantedSecret;
 import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -20,32 +23,73 @@ final class Views {
   private Views() {}
 
   static Attachment of(Tx tx, Place place, Sandbox sandbox) throws SQLException {
-    Attachment.Builder view =
-        Attachment.newBuilder()
-            .setSandbox(sandbox.id())
-            .setTenant(sandbox.tenant())
-            .setLineage(sandbox.lineage())
-            .setGeneration(sandbox.generation())
-            .setEpoch(place.epoch())
-            .setNode(place.node())
-            .setSlotAddress(place.slotAddress())
-            .setPolicy(sandbox.policy())
-            .setPolicyRevision(sandbox.policyRevision())
-            .setCaCertificate(Lineages.read(tx, sandbox.lineage()).certificate());
-    List<Grant> grants = Grant.live(tx, sandbox);
+    return of(place, sandbox, granted(tx, List.of(sandbox.id())));
+  }
+
+  /** By place; without those whose sandbox is not known. */
+  static Map<Place, Attachment> of(Tx tx, List<Place> places) throws SQLException {
+    List<String> ids = places.stream().map(Place::sandbox).distinct().toList();
+    Map<Place, Attachment> views = new LinkedHashMap<>();
+    if (!ids.isEmpty()) {
+      Map<String, Sandbox> sandboxes = Sandbox.readAll(tx, ids);
+      Map<String, List<Live>> granted = granted(tx, ids);
+      for (Place place : places) {
+        Sandbox sandbox = sandboxes.get(place.sandbox());
+        if (sandbox != null) {
+          views.put(place, of(place, sandbox, granted));
+        }
+      }
+    }
+    return views;
+  }
+
+  private static Attachment of(Place place, Sandbox sandbox, Map<String, List<Live>> granted) {
+    return Attachment.newBuilder()
+        .setSandbox(sandbox.id())
+        .setTenant(sandbox.tenant())
+        .setLineage(sandbox.lineage())
+        .setGeneration(sandbox.generation())
+        .setEpoch(place.epoch())
+        .setNode(place.node())
+        .setSlotAddress(place.slotAddress())
+        .setPolicy(sandbox.policy())
+        .setPolicyRevision(sandbox.policyRevision())
+        .setCaCertificate(sandbox.root())
+        .addAllSecrets(
+            granted.getOrDefault(sandbox.id(), List.of()).stream()
+                .filter(live -> live.grant().generation() == sandbox.generation())
+                .map(Views::granted)
+                .toList())
+        .build();
+  }
+
+  /** A grant that is not revoked, and its secret. */
+  private record Live(Grant grant, Secret secret) {}
+
+  private static Map<String, List<Live>> granted(Tx tx, List<String> sandboxes)
+      throws SQLException {
+    List<Grant> grants = Grant.live(tx, sandboxes);
+    if (grants.isEmpty()) {
+      return Map.of();
+    }
     Map<UUID, Secret> secrets =
         SecretRows.byId(
             tx, grants.stream().map(Grant::secret).distinct().toList(), SecretRows.Lock.NONE);
+    Map<String, List<Live>> granted = new HashMap<>();
     for (Grant grant : grants) {
       Secret secret = secrets.get(grant.secret());
       if (secret != null) {
-        view.addSecrets(granted(grant, secret));
+        granted
+            .computeIfAbsent(grant.sandbox(), _ -> new ArrayList<>())
+            .add(new Live(grant, secret));
       }
     }
-    return view.build();
+    return granted;
   }
 
-  private static GrantedSecret granted(Grant grant, Secret secret) {
+  private static GrantedSecret granted(Live live) {
+    Grant grant = live.grant();
+    Secret secret = live.secret();
     return GrantedSecret.newBuilder()
         .setGrant(grant.id())
         .setSecret(secret.name())

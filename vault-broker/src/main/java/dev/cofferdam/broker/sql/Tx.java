@@ -10,6 +10,7 @@ import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.LongStream;
 
 /** One open transaction. Valid inside the {@link Database.Work} that got it, on its thread. */
 public final class Tx {
@@ -30,17 +31,6 @@ public final class Tx {
   public int update(String sql, Object... arguments) throws SQLException {
     try (PreparedStatement statement = prepare(sql, arguments)) {
       return statement.executeUpdate();
-    }
-  }
-
-  /** The same statement for each list of arguments, in one round trip. */
-  public void updateAll(String sql, List<Object[]> rows) throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      for (Object[] row : rows) {
-        set(statement, row);
-        statement.addBatch();
-      }
-      statement.executeBatch();
     }
   }
 
@@ -109,6 +99,10 @@ public final class Tx {
         case List<?> texts ->
             statement.setArray(i + 1, connection.createArrayOf("text", texts.toArray()));
         case byte[][] bytes -> statement.setArray(i + 1, connection.createArrayOf("bytea", bytes));
+        case long[] numbers ->
+            statement.setArray(
+                i + 1,
+                connection.createArrayOf("bigint", LongStream.of(numbers).boxed().toArray()));
         case Object other -> statement.setObject(i + 1, other);
       }
     }

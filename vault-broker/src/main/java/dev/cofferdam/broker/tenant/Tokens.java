@@ -31,7 +31,7 @@ public final class Tokens implements TokenVerifier {
   public Optional<Caller.Tenant> verify(String token) {
     byte[] hash = TokenHashes.sha256(token);
     return database
-        .transact(tx ->
+        .look(tx ->
             tx.first("select " + COLUMNS + " from api_token where sha256 = ?", Tokens::read, hash))
         .map(found -> new Caller.Tenant(found.tenant(), Set.copyOf(found.scopes()), found.id()));
   }
