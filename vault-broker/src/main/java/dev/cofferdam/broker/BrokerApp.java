@@ -120,7 +120,7 @@ public final class BrokerApp implements AutoCloseable {
         Housekeeping.of(
             values,
             secrets,
-            new Retention(database, clock),
+            new Retention(database, clock, config.grantRetention()),
             audit,
             config.cacheTtl()));
     MeshApi meshApi =

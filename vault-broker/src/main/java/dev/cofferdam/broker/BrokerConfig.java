@@ -31,6 +31,8 @@ import java.util.TreeMap;
  *     0ms to 5m, default 30s; 0ms keeps none
  * @param policyLease {@code policy.lease}: how long a gateway may act on its last acknowledged
  *     policy without the broker; 10s to 24h, default 10m
+ * @param grantRetention {@code grants.retention}: how long the grants of a sandbox are kept after
+ *     its end, for copies of it to inherit from; 1h to 3650d, default 30d
  * @param slotPrefixes {@code node.<instance>.slot-prefix}: CIDR of the slots of that node; a node
  *     without one attaches nothing
  */
@@ -44,6 +46,7 @@ public record BrokerConfig(
     StoreConfig store,
     Duration cacheTtl,
     Duration policyLease,
+    Duration grantRetention,
     Map<String, Cidr> slotPrefixes) {
   private static final String SLOT_PREFIX = ".slot-prefix";
 
@@ -99,6 +102,9 @@ public record BrokerConfig(
     Duration lease =
         settings.duration(
             "policy.lease", Duration.ofMinutes(10), Duration.ofSeconds(10), Duration.ofHours(24));
+    Duration retention =
+        settings.duration(
+            "grants.retention", Duration.ofDays(30), Duration.ofHours(1), Duration.ofDays(3650));
     Map<String, Cidr> prefixes = slotPrefixes(settings);
     settings.finish();
     return new BrokerConfig(
@@ -111,6 +117,7 @@ public record BrokerConfig(
         store.orElseThrow(),
         cacheTtl,
         lease,
+        retention,
         prefixes);
   }
 

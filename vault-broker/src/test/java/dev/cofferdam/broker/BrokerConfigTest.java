@@ -48,6 +48,7 @@ class BrokerConfigTest {
     assertThat(config.store()).isEqualTo(new StoreConfig.Sealed());
     assertThat(config.cacheTtl()).isEqualTo(Duration.ofSeconds(30));
     assertThat(config.policyLease()).isEqualTo(Duration.ofMinutes(10));
+    assertThat(config.grantRetention()).isEqualTo(Duration.ofDays(30));
     assertThat(config.slotPrefixes()).isEmpty();
   }
 
@@ -69,6 +70,7 @@ class BrokerConfigTest {
                 Map.entry("vault.ca-file", "/etc/vault-ca.pem"),
                 Map.entry("value.cache-ttl", "0ms"),
                 Map.entry("policy.lease", "1h"),
+                Map.entry("grants.retention", "24h"),
                 Map.entry("node.n1.slot-prefix", "100.80.0.0/16"),
                 Map.entry("node.host-2.slot-prefix", "100.81.0.0/16")));
     assertThat(config.meshListen()).isEqualTo(address("10.0.0.1", 1));
@@ -92,6 +94,7 @@ class BrokerConfigTest {
                     "kv",
                     Optional.of(Path.of("/etc/vault-ca.pem")))));
     assertThat(config.cacheTtl()).isZero();
+    assertThat(config.grantRetention()).isEqualTo(Duration.ofHours(24));
     assertThat(config.policyLease()).isEqualTo(Duration.ofHours(1));
     assertThat(config.slotPrefixes())
         .containsOnly(

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.cofferdam.broker.TestBroker.Attached;
 import dev.cofferdam.broker.grant.Retention;
 import dev.cofferdam.broker.sql.Database;
+import dev.cofferdam.internal.v1.GrantOrigin;
 import dev.cofferdam.internal.v1.RevokeGrantsRequest;
+import dev.cofferdam.v1.ForkMode;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -22,7 +24,7 @@ class RetentionTest extends BrokerTest {
   void open() {
     var own = broker.database;
     database = Database.open(own.url(), own.user(), own.password(), 2);
-    retention = new Retention(database, broker.clock);
+    retention = new Retention(database, broker.clock, Duration.ofDays(30));
   }
 
   @AfterEach
@@ -64,6 +66,54 @@ class RetentionTest extends BrokerTest {
     broker.clock.advance(Duration.ofMillis(1));
     retention.sweep();
     assertThat(sandboxesIn("attachment")).contains(live.sandbox()).doesNotContain(ended.sandbox());
+  }
+
+  @Test
+  void grantsGoWithTheirTimeAndACopyMadeLaterInheritsNothingButTheRoot() {
+    String secretsToken = broker.secretsToken("acme");
+    var _ =
+        broker
+            .secrets(secretsToken)
+            .putSecret(
+                TestBroker.put("grants", TestBroker.VALUE)
+                    .setForkMode(ForkMode.FORK_MODE_INHERIT)
+                    .build());
+    Attached live =
+        broker.attached("grants", broker.apiToken("acme"), secretsToken, "g1", broker.nextSlot());
+    Attached ended =
+        broker.attached("grants", live.apiToken(), secretsToken, "g1", broker.nextSlot());
+    var _ =
+        broker
+            .scheduler("")
+            .revokeGrants(RevokeGrantsRequest.newBuilder().setSandbox(ended.sandbox()).build());
+    broker.clock.advance(Duration.ofDays(30));
+    retention.sweep();
+    assertThat(inherited(ended)).isEqualTo(1);
+    assertThat(sandboxesIn("secret_grant")).contains(live.sandbox(), ended.sandbox());
+    broker.clock.advance(Duration.ofMillis(1));
+    retention.sweep();
+    assertThat(sandboxesIn("secret_grant"))
+        .contains(live.sandbox())
+        .doesNotContain(ended.sandbox());
+    assertThat(inherited(ended)).isZero();
+    assertThat(inherited(live)).isEqualTo(1);
+  }
+
+  /** How many placeholders a copy that is made now answers to, besides its own. */
+  private int inherited(Attached origin) {
+    var granted =
+        broker
+            .scheduler(origin.apiToken())
+            .createGrants(
+                TestBroker.grants(broker.newSandbox(), "grants").toBuilder()
+                    .setOrigin(
+                        GrantOrigin.newBuilder().setSandbox(origin.sandbox()).setGeneration(1))
+                    .build());
+    return broker
+        .gateway("g1")
+        .redeemTicket(TestBroker.redeem(granted.getAttachTicket(), broker.nextSlot()))
+        .getSecrets(0)
+        .getInheritedSha256Count();
   }
 
   @Test

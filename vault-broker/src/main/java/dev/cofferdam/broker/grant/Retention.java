@@ -18,10 +18,16 @@ public final class Retention {
 
   private final Database database;
   private final InstantSource clock;
+  private final Duration grants;
 
-  public Retention(Database database, InstantSource clock) {
+  /**
+   * @param grants how long a sandbox's grants are kept after its end. A copy that is made later
+   *     inherits none of its placeholders
+   */
+  public Retention(Database database, InstantSource clock, Duration grants) {
     this.database = database;
     this.clock = clock;
+    this.grants = grants;
   }
 
   public void sweep() {
@@ -35,6 +41,12 @@ public final class Retention {
             + " (select a.gateway, a.sandbox from attachment a join sandbox s on s.id = a.sandbox"
             + " where a.detached and s.revoke_time < ? limit ? for update of a skip locked)",
         now.minus(ATTACHMENT));
+    // Sandboxes and their lineages stay: the broker cannot know of what there are snapshots.
+    sweep(
+        "delete from secret_grant where id in (select g.id from secret_grant g"
+            + " join sandbox s on s.id = g.sandbox where g.revoked and s.revoke_time < ?"
+            + " limit ? for update of g skip locked)",
+        now.minus(grants));
   }
 
   private void sweep(String delete, Instant before) {
