@@ -111,17 +111,22 @@ func startPump(source *os.File, output *Output) *pump {
 func (p *pump) finish() { _ = p.source.SetReadDeadline(time.Unix(1, 0)) }
 
 func (p *pump) run() {
-	buffer := make([]byte, 32<<10)
-	err := p.copy(buffer)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		_ = p.source.SetReadDeadline(time.Time{})
-		p.takeRest(buffer)
-	}
+	p.move()
 	p.output.Close()
 	close(p.drained)
 	// A child left in the background goes on writing; a closed pipe would kill it.
 	_, _ = io.Copy(io.Discard, p.source)
 	_ = p.source.Close()
+}
+
+// move ends with the process, or with the last who holds the other end.
+func (p *pump) move() {
+	buffer := borrow()
+	defer giveBack(buffer)
+	if err := p.copy(buffer[:]); errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = p.source.SetReadDeadline(time.Time{})
+		p.takeRest(buffer[:])
+	}
 }
 
 func (p *pump) copy(buffer []byte) error {

@@ -163,9 +163,10 @@ func serve(parent context.Context, a *attachment, send func(*v1.ProcessEvent) er
 
 // forward sends an output until its end.
 func forward(ctx context.Context, r *Reader, send func(*v1.OutputChunk) error) error {
-	buffer := make([]byte, maxChunk)
+	buffer := borrow()
+	defer giveBack(buffer)
 	for {
-		offset, count, err := r.Next(ctx, buffer)
+		offset, count, err := r.Next(ctx, buffer[:])
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
