@@ -20,11 +20,9 @@ func (h *Helper) vmmStart(a *startArgs) (any, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	command := &vmm.Command{
-		Args: a.Args, MemoryMiB: a.MemoryMiB, VCPUs: a.VCPUs, Template: a.Template != "", Image: a.Image != "", Own: a.Own,
-	}
-	if err := command.Check(); err != nil {
-		return nil, wire.Errorf(wire.Invalid, "%v", err)
+	jail, err := h.jail(a)
+	if err != nil {
+		return nil, err
 	}
 	owner, err := h.owner(a.Slot)
 	if err != nil {
@@ -41,10 +39,8 @@ func (h *Helper) vmmStart(a *startArgs) (any, error) {
 		return nil, wire.Errorf(wire.Exists, "slot %d has a VMM, pid %d", a.Slot, live[0])
 	}
 	output := &vmm.Output{}
-	jail := &vmm.Jail{
-		Program: h.config.QEMU, Args: a.Args, UID: owner.UID, KVM: command.UsesKVM(), Slot: a.Slot, Output: output,
-		Limits: vmm.Limits{MemoryMiB: a.MemoryMiB, VCPUs: a.VCPUs},
-	}
+	jail.UID, jail.Slot, jail.Output = owner.UID, a.Slot, output
+	jail.Limits = vmm.Limits{MemoryMiB: a.MemoryMiB, VCPUs: a.VCPUs}
 	var opened closers
 	defer opened.close()
 	if err := h.fill(jail, a, &opened); err != nil {
@@ -58,10 +54,32 @@ func (h *Helper) vmmStart(a *startArgs) (any, error) {
 	return started{p.PID, p.StartTime}, nil
 }
 
-func (a *startArgs) check() error {
-	if a.Driver != "qemu" {
-		return wire.Errorf(wire.Invalid, "driver %.32q, expected qemu", a.Driver)
+// jail is what the driver decides of it.
+func (h *Helper) jail(a *startArgs) (*vmm.Jail, error) {
+	switch a.Driver {
+	case qemu:
+		command := &vmm.Command{
+			Args: a.Args, MemoryMiB: a.MemoryMiB, VCPUs: a.VCPUs, Template: a.Template != "", Image: a.Image != "", Own: a.Own,
+		}
+		if err := command.Check(); err != nil {
+			return nil, wire.Errorf(wire.Invalid, "%v", err)
+		}
+		return &vmm.Jail{Program: h.config.QEMU, Args: a.Args, KVM: command.UsesKVM()}, nil
+	case cloudHypervisor:
+		if h.config.CloudHypervisor == "" {
+			return nil, wire.Errorf(wire.NotFound, "driver %s: this host's configuration names no binary", a.Driver)
+		}
+		if err := vmm.CheckCloudHypervisor(a.Args); err != nil {
+			return nil, wire.Errorf(wire.Invalid, "%v", err)
+		}
+		// Userfaultfd is for memory that was kept; who boots has no use for it.
+		return &vmm.Jail{Program: h.config.CloudHypervisor, Args: a.Args, KVM: true, TUN: true, API: true, Userfault: a.Template != "" || a.Own}, nil
+	default:
+		return nil, wire.Errorf(wire.Invalid, "driver %.32q, expected %s or %s", a.Driver, qemu, cloudHypervisor)
 	}
+}
+
+func (a *startArgs) check() error {
 	if err := matches("sandbox", sandboxID, a.Sandbox); err != nil {
 		return err
 	}
@@ -86,6 +104,12 @@ func (a *startArgs) check() error {
 	}
 	return nil
 }
+
+// The VMMs that there are.
+const (
+	qemu            = "qemu"
+	cloudHypervisor = "cloud-hypervisor"
+)
 
 type closers []*os.File
 
@@ -132,9 +156,12 @@ func (h *Helper) fill(j *vmm.Jail, a *startArgs, opened *closers) error {
 		opened.add(j.Image)
 	}
 	if a.Template != "" {
-		if err := h.fillTemplate(j, a.Template, opened); err != nil {
+		if err := h.fillTemplate(j, a, opened); err != nil {
 			return err
 		}
+	}
+	if a.Driver == cloudHypervisor {
+		return nil
 	}
 	if a.Own {
 		// The VMM itself opens its memory, which is its user's.
@@ -152,18 +179,21 @@ func (h *Helper) fill(j *vmm.Jail, a *startArgs, opened *closers) error {
 	return nil
 }
 
-func (h *Helper) fillTemplate(j *vmm.Jail, name string, opened *closers) error {
-	dir, err := h.templates.Dir(name)
+func (h *Helper) fillTemplate(j *vmm.Jail, a *startArgs, opened *closers) error {
+	dir, err := h.templates.Dir(a.Template)
 	if err != nil {
 		return missing(err)
 	}
 	j.Template = opened.add(dir)
-	state, _, err := safepath.OpenRegular(dir, "state", unix.O_RDONLY, 0)
-	if err != nil {
-		return missing(err)
+	if a.Driver == qemu {
+		// Cloud Hypervisor's comes out of the same file and into the sandbox's directory by node-agent.
+		state, _, err := safepath.OpenRegular(dir, "state", unix.O_RDONLY, 0)
+		if err != nil {
+			return missing(err)
+		}
+		j.State = opened.add(state)
 	}
-	j.State = opened.add(state)
-	memory, err := h.templates.Memory(name)
+	memory, err := h.templates.Memory(a.Template)
 	if err != nil {
 		return missing(err)
 	}

@@ -38,7 +38,7 @@ type Jail struct {
 	Args    []string
 	UID     int
 	NetNS   *os.File
-	Tap     *os.File
+	Tap     *os.File // nil for a VMM that opens it by name
 	RAM     *os.File // nil without a template
 	State   *os.File // nil without a template
 	Output  *Output
@@ -46,8 +46,12 @@ type Jail struct {
 	// Directories seen read-only, nil if absent.
 	Template, Image *os.File
 	KVM             bool
-	Slot            int
-	Limits          Limits
+	// The device that taps are opened through, and the one that memory is brought in through, page by page.
+	TUN, Userfault bool
+	// The VMM finds an API's listening socket and a file for its events open.
+	API    bool
+	Slot   int
+	Limits Limits
 }
 
 // mount is a detached mount that the child puts in its place.
@@ -71,7 +75,9 @@ type orders struct {
 	UID         int      `json:"uid"`
 	Mounts      []mount  `json:"mounts"`
 	Links       []link   `json:"links"`
-	KVM         bool     `json:"kvm"`
+	Devices     []device `json:"devices"`
+	API         bool     `json:"api"`
+	Tap         bool     `json:"tap"`
 	RAM         bool     `json:"ram"`
 	State       bool     `json:"state"`
 	// Bytes that a file may have at most.
@@ -87,7 +93,13 @@ const (
 
 // Start runs the VMM and returns once it has been executed, inside its jail and its limits.
 func (j *Jail) Start(cgroups *Cgroups) (Process, error) {
-	o := orders{Program: j.Program, Args: j.Args, UID: j.UID, KVM: j.KVM, RAM: j.RAM != nil, State: j.State != nil}
+	devices, err := j.devices()
+	if err != nil {
+		return Process{}, err
+	}
+	o := orders{
+		Program: j.Program, Args: j.Args, UID: j.UID, Devices: devices, API: j.API, Tap: j.Tap != nil, RAM: j.RAM != nil, State: j.State != nil,
+	}
 	var files []*os.File
 	defer func() {
 		for _, f := range files {
@@ -125,7 +137,7 @@ func (j *Jail) Start(cgroups *Cgroups) (Process, error) {
 	cmd.Env = []string{}
 	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = null, j.Output, j.Output
-	cmd.ExtraFiles = append([]*os.File{j.Tap, or(j.RAM, null), or(j.State, null), theirs}, files...)
+	cmd.ExtraFiles = append([]*os.File{or(j.Tap, null), or(j.RAM, null), or(j.State, null), theirs}, files...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setsid:     true,
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,

@@ -58,6 +58,11 @@ func stage() error {
 	if err := privilege.Drop(o.UID, o.UID); err != nil {
 		return err
 	}
+	if o.API {
+		if err := offerAPI(); err != nil {
+			return err
+		}
+	}
 	if err := confineTo(o); err != nil {
 		return err
 	}
@@ -75,8 +80,8 @@ func confineTo(o *orders) error {
 			files.Read = append(files.Read, "/"+m.Target)
 		}
 	}
-	for _, d := range devices(o) {
-		files.Devices = append(files.Devices, filepath.Join("/dev", d.name))
+	for _, d := range o.Devices {
+		files.Devices = append(files.Devices, filepath.Join("/dev", d.Name))
 	}
 	if o.Interpreter != "" {
 		files.Execute = append(files.Execute, o.Interpreter)
@@ -101,6 +106,9 @@ func readOrders() (*orders, error) {
 func closeRest(o *orders) error {
 	if err := unix.CloseRange(fdControl, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close_range: %w", err)
+	}
+	if !o.Tap {
+		unix.CloseOnExec(fdTap)
 	}
 	if !o.RAM {
 		unix.CloseOnExec(fdRAM)
@@ -182,24 +190,14 @@ func enterRoot(o *orders) error {
 	return nil
 }
 
-type device struct {
-	name         string
-	major, minor uint32
-}
-
-func devices(o *orders) []device {
-	devices := []device{{"null", 1, 3}, {"zero", 1, 5}, {"urandom", 1, 9}}
-	if o.KVM {
-		devices = append(devices, device{"kvm", 10, 232})
-	}
-	return devices
-}
-
 func makeDevices(o *orders) error {
-	for _, d := range devices(o) {
-		path := filepath.Join("dev", d.name)
-		if err := unix.Mknod(path, unix.S_IFCHR, int(unix.Mkdev(d.major, d.minor))); err != nil {
-			return fmt.Errorf("mknod %s: %w", d.name, err)
+	for _, d := range o.Devices {
+		path := filepath.Join("dev", d.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mknod(path, unix.S_IFCHR, int(unix.Mkdev(d.Major, d.Minor))); err != nil {
+			return fmt.Errorf("mknod %s: %w", d.Name, err)
 		}
 		if err := os.Chmod(path, 0o666); err != nil {
 			return err
