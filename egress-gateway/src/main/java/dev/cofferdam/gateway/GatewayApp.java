@@ -25,6 +25,7 @@ import dev.cofferdam.kit.client.MeshChannels;
 import dev.cofferdam.kit.identity.MeshTls;
 import dev.cofferdam.kit.server.RpcServer;
 import io.grpc.ManagedChannel;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.netty.handler.ssl.ClientAuth;
@@ -102,6 +103,9 @@ public final class GatewayApp implements AutoCloseable {
     own(new Reporter(spool, decisions, new DecisionLine(broker)), Reporter::close);
 
     SlotTable slots = new SlotTable(new SecureRandom());
+    Gauge.builder("cofferdam.gateway.sandboxes", slots, SlotTable::size)
+        .description("Sandboxes that are attached")
+        .register(meters);
     PolicyLease lease = new PolicyLease(System::nanoTime);
     own(LeaseWatch.start(lease, slots), LeaseWatch::close);
     KeyReservoir keys = own(new KeyReservoir(), KeyReservoir::close);

@@ -184,8 +184,14 @@ final class GatewayAppTest {
       assertThat(page(admin, "/readyz")).contains("attachments: ready");
       assertThat(page(admin, "/metrics"))
           .contains("cofferdam_gateway_decisions_total")
-          .contains("cofferdam_gateway_requests_seconds_count")
-          .contains("cofferdam_gateway_materialise_seconds_count 1")
+          .contains("cofferdam_gateway_requests_seconds_count{verdict=\"allowed\"} 1")
+          .contains("cofferdam_gateway_materialise_seconds_count{outcome=\"given\"} 1")
+          .contains("cofferdam_gateway_substitutions_total 1.0")
+          .contains("cofferdam_gateway_scrubs_total")
+          .contains("cofferdam_gateway_body_bytes_total{direction=\"out\"}")
+          .contains("cofferdam_gateway_sandboxes 0.0")
+          .contains("cofferdam_gateway_spool_lost_total 0.0")
+          .contains("cofferdam_gateway_spool_capacity")
           .contains("cofferdam_gateway_spool_depth")
           .contains("cofferdam_gateway_connections")
           .doesNotContain(Harness.VALUE);

@@ -23,6 +23,8 @@ import dev.cofferdam.node.journal.FileJournal;
 import dev.cofferdam.node.journal.JournalException;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.LinuxProcessTable;
+import dev.cofferdam.node.metrics.NodeMeters;
+import dev.cofferdam.node.metrics.SandboxUsage;
 import dev.cofferdam.node.pool.LinuxHostLoad;
 import dev.cofferdam.node.pool.MachinePool;
 import dev.cofferdam.node.pool.PoolMaker;
@@ -48,7 +50,6 @@ import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import io.grpc.ManagedChannel;
-import io.micrometer.core.instrument.Gauge;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.netty.handler.ssl.ClientAuth;
@@ -135,7 +136,7 @@ public final class NodeApp implements AutoCloseable {
         config.stateDirectory(), PosixFilePermissions.fromString("rwx------"));
     FileJournal journal =
         keep(FileJournal.open(config.stateDirectory().resolve("journal"), this::endWithoutJournal));
-    HelperClient helper = keep(new HelperClient(config.helperSocket()));
+    HelperClient helper = keep(new HelperClient(config.helperSocket(), meters));
     SandboxFiles files =
         new SandboxFiles(config.sandboxRoot(), config.stateDirectory().resolve("tokens"), helper);
     LinuxProcessTable processes = new LinuxProcessTable();
@@ -219,7 +220,9 @@ public final class NodeApp implements AutoCloseable {
     HostPressure pressure =
         new HostPressure(new LinuxHost(config.sandboxRoot()), config.pressure());
     sandboxes.admitBy(pressure);
-    gauges(meters, sandboxes, slots);
+    NodeMeters.register(
+        meters, hypervisor, config.limits(), sandboxes, slots, config.sandboxRoot());
+    SandboxUsage usage = new SandboxUsage(sandboxes::occupied, helper::usage, meters);
     helper.ensureGate();
     sandboxes.recover(processes);
 
@@ -256,7 +259,8 @@ public final class NodeApp implements AutoCloseable {
                 toBroker,
                 new Guard("vault-broker", ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, meters),
                 name(config),
-                sandboxes::inSlot)
+                sandboxes::inSlot,
+                meters)
             .start());
     keep(
         AdminServer.start(
@@ -281,6 +285,7 @@ public final class NodeApp implements AutoCloseable {
                   sandboxes.sweep();
                   slots.maintain();
                   pool.maintain();
+                  usage.read();
                 }),
             HOUSEKEEPING_SECONDS,
             HOUSEKEEPING_SECONDS,
@@ -316,21 +321,6 @@ public final class NodeApp implements AutoCloseable {
               HOUSEKEEPING_SECONDS,
               TimeUnit.SECONDS);
     }
-  }
-
-  private static void gauges(PrometheusMeterRegistry meters, Sandboxes sandboxes, SlotPool slots) {
-    Gauge.builder("cofferdam.node.sandboxes.running", () -> sandboxes.running().size())
-        .description("Sandboxes that run here")
-        .register(meters);
-    Gauge.builder("cofferdam.node.slots.available", slots::available)
-        .description("Slots that could still be claimed")
-        .register(meters);
-    Gauge.builder("cofferdam.node.slots.used", slots::used)
-        .description("Slots with a sandbox, or one being made")
-        .register(meters);
-    Gauge.builder("cofferdam.node.memory.free.mib", sandboxes::freeMemoryMib)
-        .description("Memory not promised to any sandbox")
-        .register(meters);
   }
 
   private static NodeFacts facts(NodeConfig config, Hypervisor hypervisor) {

@@ -20,6 +20,7 @@ import dev.cofferdam.broker.grant.Retention;
 import dev.cofferdam.broker.sealed.KeysetFile;
 import dev.cofferdam.broker.sealed.SealedStore;
 import dev.cofferdam.broker.sealed.Sealer;
+import dev.cofferdam.broker.secret.MeteredStore;
 import dev.cofferdam.broker.secret.SecretStore;
 import dev.cofferdam.broker.secret.ValueCache;
 import dev.cofferdam.broker.sql.Database;
@@ -32,6 +33,7 @@ import dev.cofferdam.kit.identity.MeshTls;
 import dev.cofferdam.kit.identity.PeerIdentity;
 import dev.cofferdam.kit.identity.TlsFiles;
 import dev.cofferdam.kit.server.RpcServer;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
@@ -99,9 +101,11 @@ public final class BrokerApp implements AutoCloseable {
     Database database = parts.add(open(config.database()));
     Sealer sealer = new Sealer(KeysetFile.open(config.keysetFile()), random);
     sealer.checkAgainst(database);
-    SecretStore store = store(config.store(), database, sealer, meters);
+    SecretStore store = new MeteredStore(store(config.store(), database, sealer, meters), meters);
     ValueCache values = parts.add(new ValueCache(store, clock, config.cacheTtl(), CACHED_VALUES));
-    meters.gauge("cofferdam.broker.cached.values", values, ValueCache::size);
+    Gauge.builder("cofferdam.broker.cached.values", values, ValueCache::size)
+        .description("Values in memory")
+        .register(meters);
     AuditLog audit = new AuditLog(database, name(config.tls()));
     CertificateAuthority authority = new CertificateAuthority(sealer, clock, random);
     Signal news = new Signal();
@@ -131,7 +135,7 @@ public final class BrokerApp implements AutoCloseable {
             redemption,
             attachments,
             materialiser,
-            new Reports(database, audit, clock),
+            new Reports(database, audit, clock, meters),
             tokens,
             config.policyLease());
     TenantApi tenantApi =

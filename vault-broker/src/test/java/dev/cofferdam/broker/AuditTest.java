@@ -22,6 +22,10 @@ import dev.cofferdam.v1.WatchAuditEventsRequest;
 import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -181,6 +185,22 @@ class AuditTest extends BrokerTest {
             .toList();
     assertThat(gaps).hasSize(1);
     assertThat(gaps.getFirst().getCount()).isEqualTo(4);
+    assertThat(metrics())
+        .containsPattern("cofferdam_broker_audit_gaps_total [1-9]")
+        .containsPattern(
+            "cofferdam_broker_audit_lag_seconds_count\\{reported_by=\"gateway\"\\} [1-9]");
+  }
+
+  private String metrics() throws Exception {
+    try (HttpClient client = HttpClient.newHttpClient()) {
+      return client
+          .send(
+              HttpRequest.newBuilder(
+                      URI.create("http://127.0.0.1:" + broker.app().adminPort() + "/metrics"))
+                  .build(),
+              HttpResponse.BodyHandlers.ofString())
+          .body();
+    }
   }
 
   @Test

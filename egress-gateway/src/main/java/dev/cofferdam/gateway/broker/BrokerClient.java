@@ -9,6 +9,8 @@ import dev.cofferdam.internal.v1.IssueCertificateRequest;
 import dev.cofferdam.internal.v1.MaterializeRequest;
 import dev.cofferdam.internal.v1.RedeemTicketRequest;
 import dev.cofferdam.kit.client.Guard;
+import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.kit.metrics.Times;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
@@ -16,6 +18,7 @@ import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
 import java.io.ByteArrayInputStream;
@@ -40,12 +43,17 @@ public final class BrokerClient {
 
   private final Channel channel;
   private final Guard guard;
-  private final Timer materialising;
+  private final MeterRegistry meters;
+  private final Counter substitutions;
 
   public BrokerClient(Channel channel, MeterRegistry meters) {
     this.channel = channel;
     this.guard = new Guard("vault-broker", ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, meters);
-    this.materialising = meters.timer("cofferdam.gateway.materialise");
+    this.meters = meters;
+    this.substitutions =
+        Counter.builder("cofferdam.gateway.substitutions")
+            .description("Placeholders for which the broker gave the value")
+            .register(meters);
   }
 
   Channel channel() {
@@ -146,23 +154,38 @@ public final class BrokerClient {
    */
   public List<SecretValue> materialise(Question question) {
     MaterializeRequest request = question.toProto();
-    return materialising.record(() ->
-        guard.call(() -> {
-          List<SecretValue> values =
-              ClientCalls.blockingUnaryCall(
-                  channel,
-                  MATERIALIZE,
-                  CallOptions.DEFAULT.withDeadlineAfter(DEADLINE_SECONDS, TimeUnit.SECONDS),
-                  request);
-          if (values.size() != question.uses().size()) {
-            values.forEach(SecretValue::close);
-            throw Status.INTERNAL
-                .withDescription(
-                    "%d values, expected %d".formatted(values.size(), question.uses().size()))
-                .asRuntimeException();
-          }
-          return values;
-        }));
+    Timer.Sample sample = Timer.start(meters);
+    String outcome = "failed";
+    try {
+      List<SecretValue> values =
+          guard.call(() -> {
+            List<SecretValue> answer =
+                ClientCalls.blockingUnaryCall(
+                    channel,
+                    MATERIALIZE,
+                    CallOptions.DEFAULT.withDeadlineAfter(DEADLINE_SECONDS, TimeUnit.SECONDS),
+                    request);
+            if (answer.size() != question.uses().size()) {
+              answer.forEach(SecretValue::close);
+              throw Status.INTERNAL
+                  .withDescription(
+                      "%d values, expected %d".formatted(answer.size(), question.uses().size()))
+                  .asRuntimeException();
+            }
+            return answer;
+          });
+      outcome = "given";
+      substitutions.increment(values.size());
+      return values;
+    } catch (StatusRuntimeException e) {
+      outcome = Refusals.reason(e).isPresent() ? "refused" : outcome;
+      throw e;
+    } finally {
+      sample.stop(
+          Times.histogram("cofferdam.gateway.materialise", "The broker's answer to a use")
+              .tag("outcome", outcome)
+              .register(meters));
+    }
   }
 
   private AttachmentServiceGrpc.AttachmentServiceBlockingStub stub() {

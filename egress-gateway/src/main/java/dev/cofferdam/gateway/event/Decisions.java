@@ -4,11 +4,12 @@ import com.google.protobuf.Timestamp;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.Verdict;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
@@ -71,7 +72,15 @@ public final class Decisions {
     this.spool = spool;
     this.clock = clock;
     this.meters = meters;
-    meters.gauge("cofferdam.gateway.spool.depth", spool, EventSpool::depth);
+    Gauge.builder("cofferdam.gateway.spool.depth", spool, EventSpool::depth)
+        .description("Events that the broker has not acknowledged")
+        .register(meters);
+    Gauge.builder("cofferdam.gateway.spool.capacity", spool, EventSpool::capacity)
+        .description("Events that the spool holds; when it is full no secret is used")
+        .register(meters);
+    FunctionCounter.builder("cofferdam.gateway.spool.lost", spool, EventSpool::lost)
+        .description("Events that found the spool full, since the process began")
+        .register(meters);
   }
 
   /** Whether decisions are being lost. */
@@ -95,7 +104,7 @@ public final class Decisions {
             "protocol",
             event.getProtocol(),
             "verdict",
-            event.getVerdict().name().replace("VERDICT_", "").toLowerCase(Locale.ROOT),
+            Reasons.text(event.getVerdict()),
             "reason",
             Reasons.text(event.getReason()))
         .increment();

@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.slf4j.Logger;
@@ -64,6 +65,7 @@ public final class EventSpool implements AutoCloseable {
 
   private long dead;
   private volatile int depth;
+  private final AtomicLong lost = new AtomicLong();
 
   /** The file lacks something that is in memory, or ends in half an entry. */
   private volatile boolean torn;
@@ -159,6 +161,7 @@ public final class EventSpool implements AutoCloseable {
       long number = next++;
       if (pending.size() >= capacity) {
         drop(number);
+        lost.incrementAndGet();
         return;
       }
       ReportDecisionsRequest entry =
@@ -225,6 +228,15 @@ public final class EventSpool implements AutoCloseable {
 
   public int depth() {
     return depth;
+  }
+
+  public int capacity() {
+    return capacity;
+  }
+
+  /** Events that found it full since it was opened. */
+  public long lost() {
+    return lost.get();
   }
 
   /** What comes after a number, oldest first, at most 256; waits a while if there is nothing. */

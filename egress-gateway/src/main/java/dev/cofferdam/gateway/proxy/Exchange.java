@@ -14,6 +14,7 @@ import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
+import io.micrometer.core.instrument.Counter;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.util.concurrent.Future;
@@ -527,6 +528,10 @@ final class Exchange
 
   private void closeSecrets() {
     if (secrets != null) {
+      Counter.builder("cofferdam.gateway.scrubs")
+          .description("Values that were taken out of answers")
+          .register(surroundings.meters())
+          .increment(secrets.scrubber().replaced());
       secrets.close();
       secrets = null;
     }

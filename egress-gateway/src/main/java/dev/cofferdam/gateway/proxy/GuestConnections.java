@@ -4,6 +4,7 @@ import dev.cofferdam.gateway.slot.Slot;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
+import io.micrometer.core.instrument.Gauge;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.socket.SocketChannel;
@@ -28,7 +29,9 @@ public final class GuestConnections extends ChannelInitializer<SocketChannel> {
     this.surroundings = surroundings;
     this.destination = destination;
     this.open = new AtomicInteger();
-    surroundings.meters().gauge("cofferdam.gateway.connections", open);
+    Gauge.builder("cofferdam.gateway.connections", open, AtomicInteger::get)
+        .description("Connections of guests that are open")
+        .register(surroundings.meters());
   }
 
   /** One instance serves all connections: it keeps nothing of any. */

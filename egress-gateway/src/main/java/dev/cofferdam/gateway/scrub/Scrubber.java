@@ -28,6 +28,7 @@ public final class Scrubber implements AutoCloseable {
   private final List<Secret> byNeedle = new ArrayList<>();
   private ByteBuf kept = Unpooled.EMPTY_BUFFER;
   private boolean weakSeen;
+  private int replaced;
 
   public Scrubber(List<Secret> secrets) {
     List<Needle> needles = new ArrayList<>();
@@ -94,6 +95,11 @@ public final class Scrubber implements AutoCloseable {
     return weakSeen;
   }
 
+  /** Values that were found and replaced so far. */
+  public int replaced() {
+    return replaced;
+  }
+
   @Override
   public void close() {
     kept.release();
@@ -116,6 +122,7 @@ public final class Scrubber implements AutoCloseable {
     public void found(int needle, ByteBuf in, int from, int length) {
       Secret secret = byNeedle.get(needle);
       weakSeen |= secret.weak();
+      replaced++;
       out.writeCharSequence(secret.placeholder(), StandardCharsets.US_ASCII);
     }
   }

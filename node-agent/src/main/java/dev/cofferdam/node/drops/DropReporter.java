@@ -9,6 +9,8 @@ import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.helper.SlotDrop;
 import io.grpc.Channel;
 import io.grpc.StatusRuntimeException;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -58,6 +60,7 @@ public final class DropReporter implements AutoCloseable {
   private final Guard guard;
   private final String node;
   private final Tenants tenants;
+  private final MeterRegistry meters;
   private final Map<Kind, Tally> pending = new LinkedHashMap<>();
   private final ScheduledExecutorService reports =
       Executors.newSingleThreadScheduledExecutor(Thread.ofVirtual().name("drops-report").factory());
@@ -68,8 +71,14 @@ public final class DropReporter implements AutoCloseable {
    * @param node this node's name
    */
   public DropReporter(
-      NodeHelper helper, Channel broker, Guard guard, String node, Tenants tenants) {
+      NodeHelper helper,
+      Channel broker,
+      Guard guard,
+      String node,
+      Tenants tenants,
+      MeterRegistry meters) {
     this.helper = helper;
+    this.meters = meters;
     this.stub = DropReportServiceGrpc.newBlockingStub(broker);
     this.guard = guard;
     this.node = node;
@@ -101,6 +110,11 @@ public final class DropReporter implements AutoCloseable {
       return;
     }
     Tally tally = new Tally(Math.max(drop.count(), 1), drop.firstTimeMs());
+    Counter.builder("cofferdam.node.drops")
+        .description("Packets of sandboxes that were dropped: a lower bound under a flood")
+        .tag("protocol", drop.protocol())
+        .register(meters)
+        .increment((double) tally.count());
     add(new Kind(sandbox.get(), drop.protocol(), drop.destination(), drop.port()), tally);
   }
 

@@ -4,17 +4,22 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.cofferdam.kit.metrics.Times;
 import dev.cofferdam.node.helper.HelperException.Code;
 import dev.cofferdam.node.machine.ProcessId;
 import io.github.resilience4j.core.IntervalFunction;
 import io.github.resilience4j.retry.Retry;
 import io.github.resilience4j.retry.RetryConfig;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,11 +44,13 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
               .build());
 
   private final Path socket;
+  private final MeterRegistry meters;
   private final ReentrantLock opening = new ReentrantLock();
   private @Nullable HelperConnection connection;
 
-  public HelperClient(Path socket) {
+  public HelperClient(Path socket, MeterRegistry meters) {
     this.socket = socket;
+    this.meters = meters;
   }
 
   @Override
@@ -70,6 +77,19 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
       slots.add(slot.asInt());
     }
     return List.copyOf(slots);
+  }
+
+  /**
+   * @throws HelperException NOT_FOUND where the sandbox has ended
+   */
+  public SlotUsage usage(int slot, String sandbox) {
+    JsonNode answer = repeatable("slot.usage", slotArguments(slot).put("sandbox", sandbox));
+    return new SlotUsage(
+        required(answer, "cpu_ns").asLong(),
+        required(answer, "memory_bytes").asLong(),
+        required(answer, "disk_bytes").asLong(),
+        required(answer, "from_guest_bytes").asLong(),
+        required(answer, "to_guest_bytes").asLong());
   }
 
   @Override
@@ -101,7 +121,7 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
             .put("vcpus", start.vcpus())
             .put("own", start.own());
     strings(arguments.putArray("args"), start.arguments());
-    JsonNode answer = connection().call("vmm.start", arguments, PATIENCE);
+    JsonNode answer = timed("vmm.start", () -> connection().call("vmm.start", arguments, PATIENCE));
     return new ProcessId(required(answer, "pid").asLong(), required(answer, "start_time").asLong());
   }
 
@@ -152,7 +172,27 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
   }
 
   private JsonNode repeatable(String verb, ObjectNode arguments) {
-    return retry.executeSupplier(() -> connection().call(verb, arguments, PATIENCE));
+    return timed(
+        verb, () -> retry.executeSupplier(() -> connection().call(verb, arguments, PATIENCE)));
+  }
+
+  private JsonNode timed(String verb, Supplier<JsonNode> call) {
+    Timer.Sample sample = Timer.start(meters);
+    String outcome = "failed";
+    try {
+      JsonNode answer = call.get();
+      outcome = "done";
+      return answer;
+    } catch (HelperException e) {
+      outcome = e.code().name().toLowerCase(Locale.ROOT);
+      throw e;
+    } finally {
+      sample.stop(
+          Times.histogram("cofferdam.node.helper", "Calls to node-helper, repeats included")
+              .tag("verb", verb)
+              .tag("outcome", outcome)
+              .register(meters));
+    }
   }
 
   private HelperConnection connection() {

@@ -22,7 +22,9 @@ import dev.cofferdam.node.template.TemplateCatalog;
 import dev.cofferdam.v1.ErrorReason;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
@@ -198,6 +200,28 @@ public final class Sandboxes implements AutoCloseable {
       }
     });
     return entries;
+  }
+
+  /** The slot of each sandbox that has a VM. */
+  public Map<String, Integer> occupied() {
+    Map<String, Integer> found = new HashMap<>();
+    cells.forEach((sandbox, state) -> {
+      if (state instanceof Running running) {
+        found.put(sandbox, running.slot().number());
+      }
+    });
+    return found;
+  }
+
+  /** How many sandboxes are in each state, by its name; none that has ended. */
+  public Map<String, Integer> states() {
+    Map<String, Integer> counts = new HashMap<>();
+    cells.forEach((sandbox, state) -> {
+      if (!(state instanceof Ended)) {
+        counts.merge(state.getClass().getSimpleName().toLowerCase(Locale.ROOT), 1, Integer::sum);
+      }
+    });
+    return counts;
   }
 
   /** Who did what a slot did at that time: nobody, if it was before the one who is in it now. */

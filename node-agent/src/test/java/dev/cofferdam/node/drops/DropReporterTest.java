@@ -31,6 +31,7 @@ class DropReporterTest {
   private final List<ReportDropsRequest> reports = new ArrayList<>();
   private boolean away;
   private InProcess broker;
+  private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
   private DropReporter reporter;
 
   @BeforeEach
@@ -64,11 +65,20 @@ class DropReporterTest {
                 "broker", ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, new SimpleMeterRegistry()),
             "n1",
             (slot, at) ->
-                slot == 2 || at.isBefore(SINCE) ? Optional.empty() : Optional.of(name(slot)));
+                slot == 2 || at.isBefore(SINCE) ? Optional.empty() : Optional.of(name(slot)),
+            meters);
   }
 
   private static String name(int slot) {
     return slot == 1 ? "sb-a" : "sb-" + slot;
+  }
+
+  @Test
+  void droppedPacketsAreCountedByProtocol() {
+    reporter.accept(new SlotDrop(1, "udp", "8.8.8.8", 53, 7, SINCE.toEpochMilli()));
+    reporter.accept(new SlotDrop(1, "udp", "8.8.8.9", 53, 2, SINCE.toEpochMilli()));
+    assertThat(meters.get("cofferdam.node.drops").tag("protocol", "udp").counter().count())
+        .isEqualTo(9);
   }
 
   @AfterEach

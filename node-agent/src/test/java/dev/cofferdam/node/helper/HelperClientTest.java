@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.node.machine.ProcessId;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 class HelperClientTest {
   @TempDir Path directory;
+  private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
   private final BlockingQueue<String> requests = new LinkedBlockingQueue<>();
   private Path socket;
   private @Nullable ServerSocketChannel server;
@@ -35,7 +37,7 @@ class HelperClientTest {
   @BeforeEach
   void open() {
     socket = directory.resolve("h.sock");
-    client = new HelperClient(socket);
+    client = new HelperClient(socket, meters);
   }
 
   @AfterEach
@@ -74,6 +76,23 @@ class HelperClientTest {
   }
 
   @Test
+  void whatASlotUsedIsReadAndTimed() throws IOException, InterruptedException {
+    serve(request ->
+        "{\"id\":%d,\"ok\":{\"cpu_ns\":12345678901,\"memory_bytes\":2,\"disk_bytes\":3,"
+            + "\"from_guest_bytes\":4,\"to_guest_bytes\":5}}");
+    assertThat(client.usage(2, "sb-x")).isEqualTo(new SlotUsage(12_345_678_901L, 2, 3, 4, 5));
+    assertThat(request())
+        .contains("\"verb\":\"slot.usage\",\"args\":{\"slot\":2,\"sandbox\":\"sb-x\"}");
+    assertThat(
+            meters
+                .get("cofferdam.node.helper")
+                .tags("verb", "slot.usage", "outcome", "done")
+                .timer()
+                .count())
+        .isEqualTo(1);
+  }
+
+  @Test
   void anErrorKeepsItsCode() throws IOException {
     serve(request -> "{\"id\":%d,\"error\":{\"code\":\"not_found\",\"message\":\"slot 9\"}}");
     assertThatThrownBy(() -> client.destroySlot(9))
@@ -81,6 +100,8 @@ class HelperClientTest {
             HelperException.class,
             e -> assertThat(e.code()).isEqualTo(HelperException.Code.NOT_FOUND))
         .hasMessageContaining("slot.destroy: slot 9");
+    assertThat(meters.get("cofferdam.node.helper").tag("outcome", "not_found").timer().count())
+        .isEqualTo(1);
   }
 
   @Test

@@ -11,6 +11,8 @@ import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.ManagedChannel;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.net.InetSocketAddress;
 import java.time.Duration;
@@ -41,6 +43,8 @@ public final class Cluster implements AutoCloseable {
   private final Duration timeout;
   private final InstantSource clock;
   private final MeterRegistry meters;
+  private final Counter placed;
+  private final Counter missed;
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<String, Member> members = new TreeMap<>();
 
@@ -59,7 +63,25 @@ public final class Cluster implements AutoCloseable {
     this.timeout = timeout;
     this.clock = clock;
     this.meters = meters;
-    meters.gauge("cofferdam_scheduler_nodes_connected", this, Cluster::connected);
+    this.placed = placements("placed");
+    this.missed = placements("node_full");
+    presence("connected", Connected.class);
+    presence("unseen", Unseen.class);
+    presence("gone", Gone.class);
+  }
+
+  private Counter placements(String outcome) {
+    return Counter.builder("cofferdam.scheduler.placements")
+        .description("Reservations on a chosen node, and those that found it full meanwhile")
+        .tag("outcome", outcome)
+        .register(meters);
+  }
+
+  private void presence(String name, Class<? extends Presence> presence) {
+    Gauge.builder("cofferdam.scheduler.nodes", this, cluster -> cluster.count(presence))
+        .description("Nodes on record; unseen: not heard of since this process began")
+        .tag("presence", name)
+        .register(meters);
   }
 
   /** Takes over what an earlier process knew. Once, before anything else. */
@@ -164,14 +186,17 @@ public final class Cluster implements AutoCloseable {
 
   /** False when the node no longer fits: the view that it was chosen on is old. */
   public boolean reserve(String node, String sandbox, SandboxSize size) {
-    return locked(() -> {
-      Member member = members.get(node);
-      if (member == null || !member.view().fits(size)) {
-        return false;
-      }
-      member.reserve(sandbox, size);
-      return true;
-    });
+    boolean reserved =
+        locked(() -> {
+          Member member = members.get(node);
+          if (member == null || !member.view().fits(size)) {
+            return false;
+          }
+          member.reserve(sandbox, size);
+          return true;
+        });
+    (reserved ? placed : missed).increment();
+    return reserved;
   }
 
   /** It holds at its node what its state needs from now on. */
@@ -225,10 +250,14 @@ public final class Cluster implements AutoCloseable {
   }
 
   public int connected() {
+    return count(Connected.class);
+  }
+
+  private int count(Class<? extends Presence> presence) {
     return locked(() ->
         (int)
             members.values().stream()
-                .filter(member -> member.presence() instanceof Connected)
+                .filter(member -> presence.isInstance(member.presence()))
                 .count());
   }
 

@@ -22,6 +22,7 @@ class ClusterTest {
   private static final SandboxSize SIZE = new SandboxSize(1, 512, 1024);
 
   private final NodeConnection connection = _ -> {};
+  private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
   private final Cluster cluster =
       new Cluster(
           new NoRecords(),
@@ -30,7 +31,7 @@ class ClusterTest {
           },
           Duration.ofSeconds(10),
           SettableClock.fixed(),
-          new SimpleMeterRegistry());
+          meters);
 
   @BeforeEach
   void join() {
@@ -50,6 +51,28 @@ class ClusterTest {
   @AfterEach
   void close() {
     cluster.close();
+  }
+
+  @Test
+  void nodesAndPlacementsAreCounted() {
+    assertThat(nodes("connected")).isEqualTo(1);
+    assertThat(nodes("gone")).isZero();
+    assertThat(cluster.reserve("n1", "a", SIZE)).isTrue();
+    assertThat(cluster.reserve("n1", "b", new SandboxSize(1, 4096, 1024))).isFalse();
+    assertThat(cluster.reserve("nobody", "c", SIZE)).isFalse();
+    assertThat(placements("placed")).isEqualTo(1);
+    assertThat(placements("node_full")).isEqualTo(2);
+    cluster.leave("n1", connection);
+    assertThat(nodes("connected")).isZero();
+    assertThat(nodes("gone")).isEqualTo(1);
+  }
+
+  private double nodes(String presence) {
+    return meters.get("cofferdam.scheduler.nodes").tag("presence", presence).gauge().value();
+  }
+
+  private double placements(String outcome) {
+    return meters.get("cofferdam.scheduler.placements").tag("outcome", outcome).counter().count();
   }
 
   @Test

@@ -20,8 +20,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * {@code cofferdam_rpc_server_seconds{listener,method,code,reason}}: how long each call took and
- * how it ended; {@code cofferdam_rpc_server_active{listener,service}}: calls under way, of which
- * most are streams. The reason is one of the closed list, or {@code none}.
+ * how it ended; {@code cofferdam_rpc_server_active{listener,rpc_service}}: calls under way, of
+ * which most are streams. The reason is one of the closed list, or {@code none}.
  */
 final class CallMetrics implements ServerInterceptor {
   private static final String NONE = "none";
@@ -64,7 +64,7 @@ final class CallMetrics implements ServerInterceptor {
           Gauge.builder("cofferdam.rpc.server.active", calls, AtomicInteger::get)
               .description("Calls under way")
               .tag("listener", listener)
-              .tag("service", service)
+              .tag("rpc_service", service)
               .register(meters);
           return calls;
         });

@@ -93,7 +93,7 @@ class CallMetricsTest {
   }
 
   private static String active(int calls) {
-    return "cofferdam_rpc_server_active{listener=\"here\",service=\"%s\"} %d.0"
+    return "cofferdam_rpc_server_active{listener=\"here\",rpc_service=\"%s\"} %d.0"
         .formatted(SERVICE, calls);
   }
 }

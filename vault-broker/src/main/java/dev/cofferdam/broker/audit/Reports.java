@@ -9,6 +9,7 @@ import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.Verdict;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -31,10 +32,13 @@ public final class Reports {
   private final AuditLog audit;
   private final InstantSource clock;
 
-  public Reports(Database database, AuditLog audit, InstantSource clock) {
+  private final ReportMeters meters;
+
+  public Reports(Database database, AuditLog audit, InstantSource clock, MeterRegistry meters) {
     this.database = database;
     this.audit = audit;
     this.clock = clock;
+    this.meters = new ReportMeters(meters);
   }
 
   /**
@@ -63,60 +67,66 @@ public final class Reports {
    * the event; of a sandbox that was never attached at the gateway the event is no tenant's.
    */
   public void decisions(String gateway, List<Decision> decisions) {
-    database.transact(tx -> {
-      Map<String, Long> last = new HashMap<>();
-      Map<String, Optional<String>> tenants = new HashMap<>();
-      List<AuditRow> rows = new ArrayList<>();
-      for (Decision decision : decisions) {
-        Long known = last.get(decision.spool());
-        long before = known == null ? lastNumber(tx, gateway, decision.spool()) : known;
-        if (decision.number() > before) {
-          Optional<String> tenant = tenant(tx, gateway, tenants, decision.event().getSandbox());
-          long missing = decision.number() - before - 1;
-          // A spool may count from 0 or from 1.
-          if (missing > 0 && !(before == -1 && missing == 1)) {
-            rows.addAll(gaps(tx, gateway, decision, tenant, before == -1 ? missing - 1 : missing));
+    List<AuditRow> written =
+        database.transact(tx -> {
+          Map<String, Long> last = new HashMap<>();
+          Map<String, Optional<String>> tenants = new HashMap<>();
+          List<AuditRow> rows = new ArrayList<>();
+          for (Decision decision : decisions) {
+            Long known = last.get(decision.spool());
+            long before = known == null ? lastNumber(tx, gateway, decision.spool()) : known;
+            if (decision.number() > before) {
+              Optional<String> tenant = tenant(tx, gateway, tenants, decision.event().getSandbox());
+              long missing = decision.number() - before - 1;
+              // A spool may count from 0 or from 1.
+              if (missing > 0 && !(before == -1 && missing == 1)) {
+                rows.addAll(
+                    gaps(tx, gateway, decision, tenant, before == -1 ? missing - 1 : missing));
+              }
+              rows.add(new AuditRow(tenant.orElse(""), event(decision.event())));
+              before = decision.number();
+            }
+            last.put(decision.spool(), before);
           }
-          rows.add(new AuditRow(tenant.orElse(""), event(decision.event())));
-          before = decision.number();
-        }
-        last.put(decision.spool(), before);
-      }
-      for (Map.Entry<String, Long> entry : last.entrySet()) {
-        tx.update(
-            "update spool set number = ? where gateway = ? and id = ?",
-            entry.getValue(),
-            gateway,
-            entry.getKey());
-      }
-      audit.append(tx, rows);
-      return rows;
-    });
+          for (Map.Entry<String, Long> entry : last.entrySet()) {
+            tx.update(
+                "update spool set number = ? where gateway = ? and id = ?",
+                entry.getValue(),
+                gateway,
+                entry.getKey());
+          }
+          audit.append(tx, rows);
+          return rows;
+        });
+    // After the commit: a transaction may run several times.
+    written.forEach(row -> meters.written(row.event(), clock.instant()));
   }
 
   /**
    * Drops of sandboxes that the node has; those of others it cannot know of, and they are left out.
    */
   public void drops(String node, List<Drop> drops) {
-    database.transact(tx -> {
-      Map<String, Optional<String>> owners = new HashMap<>();
-      List<AuditRow> rows = new ArrayList<>();
-      for (Drop drop : drops) {
-        Optional<String> owner = owners.get(drop.sandbox());
-        if (owner == null) {
-          owner =
-              tx.first(
-                  "select tenant from sandbox where id = ? and node = ?",
-                  row -> row.getString(1),
-                  AuditTexts.line(drop.sandbox(), 63),
-                  node);
-          owners.put(drop.sandbox(), owner);
-        }
-        owner.ifPresent(tenant -> rows.add(new AuditRow(tenant, event(drop))));
-      }
-      audit.append(tx, rows);
-      return rows;
-    });
+    List<AuditRow> written =
+        database.transact(tx -> {
+          Map<String, Optional<String>> owners = new HashMap<>();
+          List<AuditRow> rows = new ArrayList<>();
+          for (Drop drop : drops) {
+            Optional<String> owner = owners.get(drop.sandbox());
+            if (owner == null) {
+              owner =
+                  tx.first(
+                      "select tenant from sandbox where id = ? and node = ?",
+                      row -> row.getString(1),
+                      AuditTexts.line(drop.sandbox(), 63),
+                      node);
+              owners.put(drop.sandbox(), owner);
+            }
+            owner.ifPresent(tenant -> rows.add(new AuditRow(tenant, event(drop))));
+          }
+          audit.append(tx, rows);
+          return rows;
+        });
+    written.forEach(row -> meters.written(row.event(), clock.instant()));
   }
 
   private static long lastNumber(Tx tx, String gateway, String spool) throws SQLException {

@@ -1,0 +1,114 @@
+package dev.cofferdam.node.metrics;
+
+import dev.cofferdam.node.machine.Hypervisor;
+import dev.cofferdam.node.sandbox.Sandboxes;
+import dev.cofferdam.node.sandbox.SizeLimits;
+import dev.cofferdam.node.slot.SlotPool;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Supplier;
+
+/** How much room the node has, what is in it, and what it is. */
+public final class NodeMeters {
+  private static final List<String> STATES =
+      List.of("starting", "running", "paused", "suspended", "removing");
+  private static final Path MEMORY = Path.of("/proc/meminfo");
+
+  private final MeterRegistry meters;
+
+  private NodeMeters(MeterRegistry meters) {
+    this.meters = meters;
+  }
+
+  /**
+   * @param sandboxRoot whose file system holds the sandboxes' disks
+   */
+  public static void register(
+      MeterRegistry meters,
+      Hypervisor hypervisor,
+      SizeLimits limits,
+      Sandboxes sandboxes,
+      SlotPool slots,
+      Path sandboxRoot) {
+    NodeMeters node = new NodeMeters(meters);
+    Gauge.builder("cofferdam.node.info", () -> 1)
+        .description("The driver and the boundary that it gives")
+        .tag("driver", hypervisor.name())
+        .tag("isolation", hypervisor.isolation().label())
+        .register(meters);
+    for (String state : STATES) {
+      Gauge.builder("cofferdam.node.sandboxes", () -> sandboxes.states().getOrDefault(state, 0))
+          .description("Sandboxes on this node by state")
+          .tag("state", state)
+          .register(meters);
+    }
+    node.slots("used", slots::used);
+    node.slots("available", slots::available);
+    node.bytes(
+        "cofferdam.node.memory.limit",
+        "Guest memory that may be promised to sandboxes",
+        () -> mebibytes(limits.memoryMib()));
+    node.bytes(
+        "cofferdam.node.memory.free",
+        "Guest memory that is promised to no sandbox",
+        () -> mebibytes(sandboxes.freeMemoryMib()));
+    node.bytes(
+        "cofferdam.node.host.memory.total",
+        "Memory of the host, from /proc/meminfo",
+        () -> memory("MemTotal:"));
+    node.bytes(
+        "cofferdam.node.host.memory.available",
+        "Memory of the host that could be had without swapping, from /proc/meminfo",
+        () -> memory("MemAvailable:"));
+    node.bytes(
+        "cofferdam.node.filesystem.size",
+        "The file system of the sandboxes' disks",
+        () -> space(sandboxRoot, false));
+    node.bytes(
+        "cofferdam.node.filesystem.available",
+        "What is left of the file system of the sandboxes' disks",
+        () -> space(sandboxRoot, true));
+  }
+
+  private void slots(String use, Supplier<Number> count) {
+    Gauge.builder("cofferdam.node.slots", count)
+        .description("Places for sandboxes; used ones hold one, or one that is being made")
+        .tag("use", use)
+        .register(meters);
+  }
+
+  private void bytes(String name, String description, Supplier<Number> value) {
+    Gauge.builder(name, value).description(description).baseUnit("bytes").register(meters);
+  }
+
+  private static Number mebibytes(int count) {
+    return (long) count << 20;
+  }
+
+  /** NaN, which Prometheus takes for a gap, where it cannot be read. */
+  private static Number memory(String field) {
+    try (var lines = Files.lines(MEMORY)) {
+      return lines
+          .filter(line -> line.startsWith(field))
+          .map(line -> line.substring(field.length()).replace("kB", "").strip())
+          .mapToDouble(kibibytes -> Double.parseDouble(kibibytes) * 1024)
+          .findFirst()
+          .orElse(Double.NaN);
+    } catch (IOException e) {
+      return Double.NaN;
+    }
+  }
+
+  private static Number space(Path path, boolean available) {
+    try {
+      var store = Files.getFileStore(path);
+      return available ? store.getUsableSpace() : store.getTotalSpace();
+    } catch (IOException e) {
+      return Double.NaN;
+    }
+  }
+}

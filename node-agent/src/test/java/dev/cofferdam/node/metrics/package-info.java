@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.node.metrics;
+
+import org.jspecify.annotations.NullMarked;
