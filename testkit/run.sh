@@ -28,7 +28,7 @@ STAGE=$ROOT/deploy/stage/stage
 SHARES=(
   "nine_checks test_10_nine_checks.py test_80_kill.py test_90_canary.py"
   "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_40_substitution.py test_41_trust.py \
-test_50_uniqueness.py test_51_lifecycle.py test_60_cli.py test_90_canary.py"
+test_50_uniqueness.py test_51_lifecycle.py test_60_cli.py test_70_metrics.py test_90_canary.py"
 )
 keep=""
 
@@ -46,12 +46,23 @@ go_client() {
   PATH=$COFFERDAM_CACHE/tools/bin:$PATH "$TESTKIT/go/build.sh" "$BUILT/ninechecks.test"
 }
 
+# Unpacked, not installed: the package would run a server of its own.
+prometheus() {
+  local into=$COFFERDAM_CACHE/tools/prometheus
+  rm -rf "$into" && mkdir -p "$into"
+  cd "$into"
+  apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }
+  dpkg-deb -x prometheus_*.deb .
+  rm prometheus_*.deb
+}
+
 # Everything that worlds share, made outside the stages, which have no way to a package registry.
 prepare() {
   "$ROOT/cofferdam" provision
   mkdir -p "$BUILT"
   step "Python stubs" e2e-python stubs
   step "Go client" e2e-go go_client
+  [ -x "$COFFERDAM_CACHE/tools/prometheus/usr/bin/prometheus" ] || step "Prometheus (Debian's)" e2e-prometheus prometheus
 }
 
 # world NAME COMMAND...: makes a world, runs the command in a shell with its environment, takes it away.
