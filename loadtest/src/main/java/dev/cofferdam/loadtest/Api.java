@@ -4,11 +4,14 @@ import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.DeleteSecretRequest;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.PauseSandboxRequest;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.ReadFileRequest;
+import dev.cofferdam.v1.ResumeSandboxRequest;
 import dev.cofferdam.v1.Sandbox;
 import dev.cofferdam.v1.SandboxServiceGrpc;
 import dev.cofferdam.v1.SecretServiceGrpc;
+import dev.cofferdam.v1.SuspendSandboxRequest;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
 import io.grpc.Grpc;
@@ -74,16 +77,31 @@ final class Api implements AutoCloseable {
   }
 
   Sandbox create(CreateSandboxRequest request) {
-    return SandboxServiceGrpc.newBlockingStub(scheduler)
-        .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS)
-        .createSandbox(request);
+    return sandboxes().createSandbox(request);
   }
 
   void delete(String sandbox) {
     var _ =
-        SandboxServiceGrpc.newBlockingStub(scheduler)
-            .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS)
-            .deleteSandbox(DeleteSandboxRequest.newBuilder().setSandbox(sandbox).build());
+        sandboxes().deleteSandbox(DeleteSandboxRequest.newBuilder().setSandbox(sandbox).build());
+  }
+
+  void pause(String sandbox) {
+    var _ = sandboxes().pauseSandbox(PauseSandboxRequest.newBuilder().setSandbox(sandbox).build());
+  }
+
+  void resume(String sandbox) {
+    var _ =
+        sandboxes().resumeSandbox(ResumeSandboxRequest.newBuilder().setSandbox(sandbox).build());
+  }
+
+  void suspend(String sandbox) {
+    var _ =
+        sandboxes().suspendSandbox(SuspendSandboxRequest.newBuilder().setSandbox(sandbox).build());
+  }
+
+  private SandboxServiceGrpc.SandboxServiceBlockingStub sandboxes() {
+    return SandboxServiceGrpc.newBlockingStub(scheduler)
+        .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
   }
 
   Exec exec(String sandbox, String... argv) {

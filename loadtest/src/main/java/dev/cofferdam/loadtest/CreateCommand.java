@@ -50,6 +50,13 @@ final class CreateCommand implements Callable<Integer> {
       description = "Creates at once, in the end; 0 for none (default: ${DEFAULT-VALUE}).")
   private int burst = 20;
 
+  @Option(
+      names = "--naps",
+      description =
+          "Pauses, resumes, suspends and wakes of one sandbox, in the end; 0 for none (default:"
+              + " ${DEFAULT-VALUE}).")
+  private int naps = 10;
+
   @Option(names = "--template", description = "Default: the mesh's own.")
   private String template = "";
 
@@ -60,10 +67,10 @@ final class CreateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException, ExecutionException {
-    if (creates < 1 || warmUp < 0 || parallel < 1 || burst < 0) {
+    if (creates < 1 || warmUp < 0 || parallel < 1 || burst < 0 || naps < 0) {
       throw new IllegalArgumentException(
-          "creates %d, warm-up %d, parallel %d, burst %d: expected at least 1, 0, 1 and 0"
-              .formatted(creates, warmUp, parallel, burst));
+          "creates %d, warm-up %d, parallel %d, burst %d, naps %d: expected at least 1, 0, 1, 0, 0"
+              .formatted(creates, warmUp, parallel, burst, naps));
     }
     Report report =
         new Report(
@@ -79,6 +86,9 @@ final class CreateCommand implements Callable<Integer> {
       report.fact("parallel", parallel);
       Creates workload = new Creates(api, template);
       measure(report, workload, node);
+      if (naps > 0) {
+        Naps.run(report, workload, naps);
+      }
       if (burst > 0) {
         Burst.run(report, workload, node, pool, burst);
       }

@@ -80,6 +80,24 @@ final class Creates {
     api.delete(sandbox);
   }
 
+  /** Times of one sandbox that sleeps and wakes, in nanoseconds. */
+  record Nap(long pause, long resumeToOutput, long suspend, long wakeToOutput) {}
+
+  Nap nap(String sandbox) {
+    long begin = System.nanoTime();
+    api.pause(sandbox);
+    long paused = System.nanoTime();
+    api.resume(sandbox);
+    var _ = api.exec(sandbox, COMMAND);
+    long resumed = System.nanoTime();
+    api.suspend(sandbox);
+    long suspended = System.nanoTime();
+    // A call to a suspended sandbox wakes it.
+    var _ = api.exec(sandbox, COMMAND);
+    return new Nap(
+        paused - begin, resumed - paused, suspended - resumed, System.nanoTime() - suspended);
+  }
+
   static Percentiles total(List<Sample> samples) {
     return of(samples, Sample::total);
   }
