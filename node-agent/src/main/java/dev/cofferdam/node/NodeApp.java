@@ -2,6 +2,7 @@ package dev.cofferdam.node;
 
 import dev.cofferdam.internal.v1.NodeHeartbeat;
 import dev.cofferdam.internal.v1.RunningSandbox;
+import dev.cofferdam.internal.v1.SandboxChanged;
 import dev.cofferdam.kit.admin.AdminServer;
 import dev.cofferdam.kit.client.Guard;
 import dev.cofferdam.kit.client.MeshChannels;
@@ -12,6 +13,7 @@ import dev.cofferdam.kit.server.RpcServer;
 import dev.cofferdam.node.api.GuestRouter;
 import dev.cofferdam.node.api.NodeApi;
 import dev.cofferdam.node.api.NodeRules;
+import dev.cofferdam.node.api.VisibleStates;
 import dev.cofferdam.node.disk.MkfsDisks;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.drops.DropReporter;
@@ -37,11 +39,14 @@ import dev.cofferdam.node.registry.NodeFacts;
 import dev.cofferdam.node.registry.NodeView;
 import dev.cofferdam.node.registry.RegistryConnection;
 import dev.cofferdam.node.sandbox.Gateway;
+import dev.cofferdam.node.sandbox.IdleWatch;
 import dev.cofferdam.node.sandbox.SandboxMaker;
 import dev.cofferdam.node.sandbox.SandboxMetrics;
 import dev.cofferdam.node.sandbox.Sandboxes;
+import dev.cofferdam.node.sandbox.SleepParts;
 import dev.cofferdam.node.sandbox.Teardown;
 import dev.cofferdam.node.slot.SlotPool;
+import dev.cofferdam.node.snapshot.SnapshotStore;
 import dev.cofferdam.node.template.TemplateMaker;
 import dev.cofferdam.node.template.TemplateStore;
 import dev.cofferdam.node.template.Templates;
@@ -71,6 +76,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -189,6 +195,18 @@ public final class NodeApp implements AutoCloseable {
                       scheduler.schedule(
                           () -> executor.execute(task), pause.toNanos(), TimeUnit.NANOSECONDS);
                 }));
+    SleepParts sleep =
+        new SleepParts(
+            helper,
+            hypervisor,
+            files,
+            guests,
+            gateway,
+            new SnapshotStore(config.templateRoot()),
+            journal,
+            InstantSource.system(),
+            random,
+            executor);
     Teardown teardown =
         new Teardown(helper, slots, config.slotPrefix(), files, gateway, journal, executor);
     Sandboxes sandboxes =
@@ -213,6 +231,8 @@ public final class NodeApp implements AutoCloseable {
                 guests,
                 files,
                 journal,
+                helper,
+                sleep,
                 new SandboxMetrics(meters),
                 System::nanoTime,
                 executor,
@@ -237,6 +257,18 @@ public final class NodeApp implements AutoCloseable {
                 executor,
                 random));
     sandboxes.onLoss(registry::lost);
+    sandboxes
+        .states()
+        .onChange((sandbox, epoch, state, change, message) ->
+            registry.changed(
+                SandboxChanged.newBuilder()
+                    .setSandbox(sandbox)
+                    .setEpoch(epoch)
+                    .setState(VisibleStates.of(state))
+                    .setChange(change)
+                    .setMessage(message)
+                    .build()));
+    watchIdle(new IdleWatch(sandboxes, sleep, System::nanoTime), scheduler, executor);
     keep(
         RpcServer.builder("mesh", config.listen())
             .tls(tls.server(ClientAuth.REQUIRE), tls.trustDomain())
@@ -323,6 +355,28 @@ public final class NodeApp implements AutoCloseable {
     }
   }
 
+  /** One look after another: a guest that does not answer must not be asked by many. */
+  private static void watchIdle(
+      IdleWatch watch, ScheduledExecutorService scheduler, ExecutorService executor) {
+    AtomicBoolean looking = new AtomicBoolean();
+    var _ =
+        scheduler.scheduleWithFixedDelay(
+            () -> {
+              if (looking.compareAndSet(false, true)) {
+                executor.execute(() -> {
+                  try {
+                    watch.look();
+                  } finally {
+                    looking.set(false);
+                  }
+                });
+              }
+            },
+            1,
+            1,
+            TimeUnit.SECONDS);
+  }
+
   private static NodeFacts facts(NodeConfig config, Hypervisor hypervisor) {
     return new NodeFacts(
         config.advertised().getHostString() + ":" + config.advertised().getPort(),
@@ -344,11 +398,13 @@ public final class NodeApp implements AutoCloseable {
     return new NodeView() {
       @Override
       public List<RunningSandbox> running() {
-        return sandboxes.running().stream()
-            .map(entry ->
+        return sandboxes.present().stream()
+            .map(present ->
                 RunningSandbox.newBuilder()
-                    .setSandbox(entry.sandbox())
-                    .setEpoch(entry.epoch())
+                    .setSandbox(present.sandbox())
+                    .setEpoch(present.epoch())
+                    .setState(VisibleStates.of(present.state()))
+                    .setChange(sandboxes.states().change(present.sandbox()))
                     .build())
             .toList();
       }

@@ -30,7 +30,7 @@ public final class GuestRouter implements OpaqueRelay.Router {
 
   @Override
   public OpaqueRelay.Route route(String sandbox, MethodDescriptor<?, ?> method) {
-    Relay relay = sandboxes.relay(sandbox);
+    Relay relay = sandboxes.states().reach(sandbox);
     Metadata headers = new Metadata();
     headers.put(AUTHORIZATION, "Bearer " + relay.token());
     return new OpaqueRelay.Route(relay.guest().connected(PATIENCE), CallOptions.DEFAULT, headers);

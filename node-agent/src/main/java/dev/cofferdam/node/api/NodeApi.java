@@ -3,10 +3,19 @@ package dev.cofferdam.node.api;
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSandboxResponse;
+import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
+import dev.cofferdam.internal.v1.RemoveSnapshotResponse;
+import dev.cofferdam.internal.v1.RollBackRequest;
+import dev.cofferdam.internal.v1.RollBackResponse;
+import dev.cofferdam.internal.v1.SetSandboxStateRequest;
+import dev.cofferdam.internal.v1.SetSandboxStateResponse;
 import dev.cofferdam.internal.v1.StartSandboxRequest;
 import dev.cofferdam.internal.v1.StartSandboxResponse;
+import dev.cofferdam.internal.v1.TakeSnapshotRequest;
+import dev.cofferdam.internal.v1.TakeSnapshotResponse;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.node.machine.MachineSize;
+import dev.cofferdam.node.sandbox.SandboxStates;
 import dev.cofferdam.node.sandbox.Sandboxes;
 import dev.cofferdam.node.sandbox.StartOrder;
 import dev.cofferdam.node.sandbox.Started;
@@ -14,6 +23,9 @@ import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.StartWay;
 import io.grpc.stub.StreamObserver;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
 
 /** NodeService: what the scheduler orders. */
 public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
@@ -35,7 +47,9 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
                 size(request.getSize()),
                 request.getEnvMap(),
                 request.getAttachTicket(),
-                request.getCaCertificate()));
+                request.getCaCertificate(),
+                Optional.of(request.getSnapshot()).filter(id -> !id.isEmpty()),
+                idle(request.getIdleTimeoutMs())));
     response.onNext(
         StartSandboxResponse.newBuilder()
             .setIsolation(started.isolation().label())
@@ -60,6 +74,74 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
       case RESIZED -> StartWay.START_WAY_RESIZED;
       case BOOTED -> StartWay.START_WAY_BOOTED;
     };
+  }
+
+  @Override
+  public void setSandboxState(
+      SetSandboxStateRequest request, StreamObserver<SetSandboxStateResponse> response) {
+    SandboxStates states = sandboxes.states();
+    Map<String, Double> steps =
+        states.set(request.getSandbox(), request.getEpoch(), VisibleStates.of(request.getState()));
+    response.onNext(
+        SetSandboxStateResponse.newBuilder()
+            .putAllStepsMs(steps)
+            .setChange(states.change(request.getSandbox()))
+            .build());
+    response.onCompleted();
+  }
+
+  @Override
+  public void takeSnapshot(
+      TakeSnapshotRequest request, StreamObserver<TakeSnapshotResponse> response) {
+    boolean full =
+        switch (request.getKind()) {
+          case SNAPSHOT_KIND_FULL, SNAPSHOT_KIND_UNSPECIFIED -> true;
+          case SNAPSHOT_KIND_DISK -> false;
+          case UNRECOGNIZED ->
+              throw new Refusal(
+                  ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+                  "kind is " + request.getKindValue() + ", expected FULL or DISK");
+        };
+    SandboxStates.Taken taken =
+        sandboxes
+            .states()
+            .take(request.getSandbox(), request.getEpoch(), request.getSnapshot(), full);
+    response.onNext(
+        TakeSnapshotResponse.newBuilder()
+            .setBytes(taken.bytes())
+            .putAllStepsMs(taken.stepsMs())
+            .build());
+    response.onCompleted();
+  }
+
+  @Override
+  public void removeSnapshot(
+      RemoveSnapshotRequest request, StreamObserver<RemoveSnapshotResponse> response) {
+    sandboxes.states().removeSnapshot(request.getSnapshot());
+    response.onNext(RemoveSnapshotResponse.getDefaultInstance());
+    response.onCompleted();
+  }
+
+  @Override
+  public void rollBack(RollBackRequest request, StreamObserver<RollBackResponse> response) {
+    SandboxStates states = sandboxes.states();
+    Map<String, Double> steps =
+        states.rollBack(request.getSandbox(), request.getEpoch(), request.getSnapshot());
+    response.onNext(
+        RollBackResponse.newBuilder()
+            .putAllStepsMs(steps)
+            .setChange(states.change(request.getSandbox()))
+            .build());
+    response.onCompleted();
+  }
+
+  private static Duration idle(long millis) {
+    if (millis < 0) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+          "idle_timeout_ms is " + Long.toUnsignedString(millis) + ", expected at most 2^63-1");
+    }
+    return Duration.ofMillis(millis);
   }
 
   private static MachineSize size(SandboxSize size) {

@@ -11,6 +11,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -23,6 +25,7 @@ import java.util.stream.Stream;
 public final class SandboxFiles {
   private final Path root;
   private final Path tokens;
+  private final Path profiles;
   private final NodeHelper helper;
 
   /**
@@ -33,10 +36,13 @@ public final class SandboxFiles {
     this.helper = helper;
     this.root = root;
     this.tokens = tokens;
+    this.profiles = tokens.resolveSibling("profiles");
     try {
       Files.createDirectories(root);
       Files.createDirectories(tokens);
       Files.setPosixFilePermissions(tokens, PosixFilePermissions.fromString("rwx------"));
+      Files.createDirectories(profiles);
+      Files.setPosixFilePermissions(profiles, PosixFilePermissions.fromString("rwx------"));
     } catch (IOException e) {
       throw new UncheckedIOException("cannot use " + root + " and " + tokens, e);
     }
@@ -67,11 +73,39 @@ public final class SandboxFiles {
   }
 
   public void writeToken(String sandbox, String token) throws IOException {
-    Path file = tokens.resolve(sandbox);
+    write(tokens.resolve(sandbox), token);
+  }
+
+  /** What it takes to make its machine and its guest again. */
+  public void writeProfile(String sandbox, String profile) throws IOException {
+    write(profiles.resolve(sandbox), profile);
+  }
+
+  public Optional<String> readProfile(String sandbox) throws IOException {
+    try {
+      return Optional.of(Files.readString(profiles.resolve(sandbox)));
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    }
+  }
+
+  /** Makes durable what a sandbox needs to come back after the host itself was away. */
+  public void sync(String sandbox, List<String> files) throws IOException {
+    List<Path> all = new ArrayList<>(List.of(tokens.resolve(sandbox), profiles.resolve(sandbox)));
+    files.forEach(file -> all.add(directory(sandbox).resolve(file)));
+    for (Path file : all) {
+      SparseFile.sync(file);
+    }
+    for (Path place : List.of(tokens, profiles, directory(sandbox), root)) {
+      SparseFile.sync(place);
+    }
+  }
+
+  private static void write(Path file, String text) throws IOException {
     Files.deleteIfExists(file);
     Files.createFile(
         file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-    Files.writeString(file, token, StandardOpenOption.WRITE);
+    Files.writeString(file, text, StandardOpenOption.WRITE);
   }
 
   public Optional<String> readToken(String sandbox) throws IOException {
@@ -91,6 +125,7 @@ public final class SandboxFiles {
    * @throws dev.cofferdam.node.helper.HelperException when something else is
    */
   public void delete(String sandbox) throws IOException {
+    Files.deleteIfExists(profiles.resolve(sandbox));
     Files.deleteIfExists(tokens.resolve(sandbox));
     helper.removeSandbox(sandbox);
   }

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
@@ -87,6 +88,32 @@ public final class SparseFile {
           done += count;
         }
       }
+    }
+  }
+
+  /**
+   * A copy without the holes, which is not durable yet.
+   *
+   * @throws IOException also when the source is no plain file: it may lie where a VMM writes
+   */
+  public static List<Extent> copyInCache(Path source, Path target) throws IOException {
+    BasicFileAttributes found =
+        Files.readAttributes(source, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    if (!found.isRegularFile()) {
+      throw new IOException(source + " is no plain file");
+    }
+    List<Extent> extents = extents(source);
+    try (FileChannel channel = create(target, found.size())) {
+      copy(source, extents, channel);
+    }
+    return extents;
+  }
+
+  /** Makes a file's content, or a directory's names, durable. */
+  public static void sync(Path path) throws IOException {
+    try (FileChannel channel =
+        FileChannel.open(path, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS)) {
+      channel.force(true);
     }
   }
 

@@ -3,6 +3,7 @@ package dev.cofferdam.node.guest;
 import io.grpc.Channel;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The agent inside one sandbox. Its calls wait for it to come up. Everything it says is the guest's
@@ -39,6 +40,31 @@ public interface Guest extends AutoCloseable {
    * @throws GuestException when it refuses or does not answer in time
    */
   void prepareSnapshot(List<String> warmUp, Duration patience);
+
+  /**
+   * Stops everything of the tenant and syncs its disks; every connection to it is closed by the
+   * guest afterwards, and this link is at its end. Repeatable.
+   *
+   * @param token as it was configured with
+   * @throws GuestException when it refuses or does not answer in time. It may have stopped all the
+   *     same: {@link #thaw} undoes either
+   */
+  void freeze(String token, Duration patience);
+
+  /**
+   * Lets everything go on that {@link #freeze} stopped, reseeded and on time. One that was not
+   * stopped is told the time. Repeatable.
+   *
+   * @param token as it was configured with when it was stopped
+   * @param identity of a copy: who it is from now on, before anything in it runs
+   * @throws GuestException when it refuses, and is still stopped, or does not answer in time
+   */
+  void thaw(String token, Freshness freshness, Optional<GuestIdentity> identity, Duration patience);
+
+  /**
+   * @throws GuestException when it refuses or does not answer in time
+   */
+  Activity activity(String token, Duration patience);
 
   /**
    * For relayed calls, connected now. One that ends with its connection says why: NODE_UNAVAILABLE

@@ -1,17 +1,23 @@
 package dev.cofferdam.node.guest;
 
 import dev.cofferdam.internal.v1.ConfigureRequest;
+import dev.cofferdam.internal.v1.FreezeRequest;
+import dev.cofferdam.internal.v1.GetActivityRequest;
+import dev.cofferdam.internal.v1.GetActivityResponse;
 import dev.cofferdam.internal.v1.GuestServiceGrpc;
 import dev.cofferdam.internal.v1.PrepareSnapshotRequest;
+import dev.cofferdam.internal.v1.ThawRequest;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
 import io.grpc.ConnectivityState;
 import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.stub.MetadataUtils;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -22,6 +28,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -52,6 +59,9 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
 
   /** How long it may take to say so: an emulated one under load is slow. */
   private static final Duration ANSWER = Duration.ofSeconds(20);
+
+  private static final Metadata.Key<String> AUTHORIZATION =
+      Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   private static final long SETTLE_NANOS = 300_000_000;
 
@@ -180,6 +190,56 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
             "the guest was not readied for a snapshot: " + e.getStatus().getCode(), e);
       }
       awaitGone();
+    }
+
+    @Override
+    public void freeze(String token, Duration patience) {
+      lastConnection = true;
+      try {
+        var _ = as(token, patience).freeze(FreezeRequest.getDefaultInstance());
+      } catch (StatusRuntimeException e) {
+        throw new GuestException("the guest did not stop: " + e.getStatus().getCode(), e);
+      }
+      awaitGone();
+    }
+
+    @Override
+    public void thaw(
+        String token, Freshness freshness, Optional<GuestIdentity> identity, Duration patience) {
+      ThawRequest.Builder request =
+          ThawRequest.newBuilder().setEntropy(freshness.entropy()).setTimeNs(freshness.timeNs());
+      identity.ifPresent(copy -> request.setIdentity(request(copy)));
+      long end = System.nanoTime() + patience.toNanos();
+      while (true) {
+        try {
+          var _ = as(token, Duration.ofNanos(end - System.nanoTime())).thaw(request.build());
+          return;
+        } catch (StatusRuntimeException e) {
+          // As in configure.
+          if (e.getStatus().getCode() != Status.Code.UNAVAILABLE || System.nanoTime() >= end) {
+            throw new GuestException("the guest did not go on: " + e.getStatus().getCode(), e);
+          }
+        }
+      }
+    }
+
+    @Override
+    public Activity activity(String token, Duration patience) {
+      try {
+        GetActivityResponse found =
+            as(token, patience).getActivity(GetActivityRequest.getDefaultInstance());
+        return new Activity(
+            found.getStreams(), found.getConnections(), Duration.ofMillis(found.getCpuMs()));
+      } catch (StatusRuntimeException e) {
+        throw new GuestException(
+            "the guest did not say what it does: " + e.getStatus().getCode(), e);
+      }
+    }
+
+    private GuestServiceGrpc.GuestServiceBlockingStub as(String token, Duration patience) {
+      Metadata headers = new Metadata();
+      headers.put(AUTHORIZATION, "Bearer " + token);
+      return stub(patience).withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
     }
 
     /**

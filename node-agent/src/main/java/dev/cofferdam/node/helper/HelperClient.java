@@ -110,6 +110,11 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
   }
 
   @Override
+  public void forgetTemplate(String template) {
+    var _ = repeatable("template.forget", JSON.createObjectNode().put("template", template));
+  }
+
+  @Override
   public ProcessId startVmm(VmmStart start) {
     ObjectNode arguments =
         slotArguments(start.slot())

@@ -34,6 +34,9 @@ public interface NodeHelper {
   /** Loads a template's memory, so that the first restore does not pay for it. */
   void loadTemplate(String template);
 
+  /** Gives back the memory that a template or a snapshot took; machines that have it keep it. */
+  void forgetTemplate(String template);
+
   ProcessId startVmm(VmmStart start);
 
   /**

@@ -6,8 +6,11 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.cofferdam.node.journal.JournalEntry.Claimed;
 import dev.cofferdam.node.journal.JournalEntry.Ended;
+import dev.cofferdam.node.journal.JournalEntry.Halted;
 import dev.cofferdam.node.journal.JournalEntry.Removing;
+import dev.cofferdam.node.journal.JournalEntry.RollingBack;
 import dev.cofferdam.node.journal.JournalEntry.Running;
+import dev.cofferdam.node.journal.JournalEntry.Suspended;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.ProcessId;
 import java.nio.charset.StandardCharsets;
@@ -27,14 +30,20 @@ final class JournalCodec {
         JSON.createObjectNode().put("sandbox", entry.sandbox()).put("epoch", entry.epoch());
     switch (entry) {
       case Claimed claimed -> json.put("state", "claimed").put("slot", claimed.slot());
-      case Running running ->
-          json.put("state", "running")
-              .put("slot", running.slot())
-              .put("pid", running.process().pid())
-              .put("start_time", running.process().startTime())
-              .put("vcpus", running.size().vcpus())
-              .put("memory_mib", running.size().memoryMib())
-              .put("disk_mib", running.size().diskMib());
+      case Running running -> {
+        json.put("state", "running").put("slot", running.slot());
+        process(json, running.process());
+        size(json, running.size());
+      }
+      case Halted halted -> {
+        json.put("state", "halted").put("slot", halted.slot()).put("paused", halted.paused());
+        process(json, halted.process());
+        size(json, halted.size());
+      }
+      case Suspended suspended ->
+          size(json.put("state", "suspended").put("slot", suspended.slot()), suspended.size());
+      case RollingBack back ->
+          size(json.put("state", "rolling_back").put("slot", back.slot()), back.size());
       case Removing removing -> json.put("state", "removing").put("slot", removing.slot());
       case Ended ended -> json.put("state", "ended").put("repeatable", ended.repeatable());
     }
@@ -65,19 +74,43 @@ final class JournalCodec {
     return switch (json.required("state").asText()) {
       case "claimed" -> new Claimed(sandbox, epoch, json.required("slot").asInt());
       case "running" ->
-          new Running(
+          new Running(sandbox, epoch, json.required("slot").asInt(), process(json), size(json));
+      case "halted" ->
+          new Halted(
               sandbox,
               epoch,
               json.required("slot").asInt(),
-              new ProcessId(json.required("pid").asLong(), json.required("start_time").asLong()),
-              new MachineSize(
-                  json.required("vcpus").asInt(),
-                  json.required("memory_mib").asInt(),
-                  json.required("disk_mib").asInt()));
+              process(json),
+              size(json),
+              json.required("paused").asBoolean());
+      case "suspended" -> new Suspended(sandbox, epoch, json.required("slot").asInt(), size(json));
+      case "rolling_back" ->
+          new RollingBack(sandbox, epoch, json.required("slot").asInt(), size(json));
       case "removing" -> new Removing(sandbox, epoch, json.required("slot").asInt());
       case "ended" -> new Ended(sandbox, epoch, json.required("repeatable").asBoolean());
       default -> throw new IllegalArgumentException("unknown state in " + json);
     };
+  }
+
+  private static void process(ObjectNode json, ProcessId process) {
+    json.put("pid", process.pid()).put("start_time", process.startTime());
+  }
+
+  private static ProcessId process(JsonNode json) {
+    return new ProcessId(json.required("pid").asLong(), json.required("start_time").asLong());
+  }
+
+  private static void size(ObjectNode json, MachineSize size) {
+    json.put("vcpus", size.vcpus())
+        .put("memory_mib", size.memoryMib())
+        .put("disk_mib", size.diskMib());
+  }
+
+  private static MachineSize size(JsonNode json) {
+    return new MachineSize(
+        json.required("vcpus").asInt(),
+        json.required("memory_mib").asInt(),
+        json.required("disk_mib").asInt());
   }
 
   private static String check(byte[] text) {

@@ -22,6 +22,23 @@ public sealed interface JournalEntry {
   record Running(String sandbox, long epoch, int slot, ProcessId process, MachineSize size)
       implements JournalEntry {}
 
+  /**
+   * Its VM is there, but its guest may stand still: on purpose, or while something is done to it.
+   *
+   * @param paused on purpose; otherwise it is to go on
+   */
+  record Halted(
+      String sandbox, long epoch, int slot, ProcessId process, MachineSize size, boolean paused)
+      implements JournalEntry {}
+
+  /** It is all in its directory, durable; a VM of it that there is has not run. */
+  record Suspended(String sandbox, long epoch, int slot, MachineSize size)
+      implements JournalEntry {}
+
+  /** What it is put back to lies whole beside it; what it was is to be given up. */
+  record RollingBack(String sandbox, long epoch, int slot, MachineSize size)
+      implements JournalEntry {}
+
   /** It is being torn down; whatever is left has to go. */
   record Removing(String sandbox, long epoch, int slot) implements JournalEntry {}
 

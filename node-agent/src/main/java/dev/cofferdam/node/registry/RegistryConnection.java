@@ -4,6 +4,7 @@ import dev.cofferdam.internal.v1.ConnectRequest;
 import dev.cofferdam.internal.v1.ConnectResponse;
 import dev.cofferdam.internal.v1.NodeRegistration;
 import dev.cofferdam.internal.v1.NodeRegistryServiceGrpc;
+import dev.cofferdam.internal.v1.SandboxChanged;
 import dev.cofferdam.internal.v1.SandboxLost;
 import dev.cofferdam.kit.client.Guard;
 import io.grpc.Channel;
@@ -96,6 +97,15 @@ public final class RegistryConnection implements AutoCloseable {
                         .setEpoch(epoch)
                         .setMessage(message))
                 .build());
+      }
+    }
+  }
+
+  /** What is not sent is told by the next registration. */
+  public void changed(SandboxChanged change) {
+    synchronized (lock) {
+      if (session != null) {
+        session.send(ConnectRequest.newBuilder().setSandboxChanged(change).build());
       }
     }
   }

@@ -3,16 +3,23 @@ package dev.cofferdam.node.sandbox;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.guest.Guest;
 import dev.cofferdam.node.guest.GuestConnector;
+import dev.cofferdam.node.guest.GuestException;
 import dev.cofferdam.node.helper.HelperException;
+import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.journal.JournalEntry;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.machine.MachineSize;
+import dev.cofferdam.node.machine.ProcessId;
 import dev.cofferdam.node.machine.ProcessTable;
+import dev.cofferdam.node.machine.Steps;
 import dev.cofferdam.node.sandbox.SandboxState.Ended;
+import dev.cofferdam.node.sandbox.SandboxState.Paused;
 import dev.cofferdam.node.sandbox.SandboxState.Removing;
 import dev.cofferdam.node.sandbox.SandboxState.Running;
+import dev.cofferdam.node.sandbox.SandboxState.Suspended;
 import dev.cofferdam.node.slot.Slot;
 import dev.cofferdam.node.slot.SlotPool;
 import java.io.IOException;
@@ -37,6 +44,9 @@ final class Adoption {
   private final GuestConnector guests;
   private final SandboxFiles files;
   private final Journal journal;
+  private final NodeHelper helper;
+  private final Standstill standstill;
+  private final Waking waking;
   private final ExecutorService executor;
   private final BiConsumer<String, Running> watch;
 
@@ -53,6 +63,9 @@ final class Adoption {
       GuestConnector guests,
       SandboxFiles files,
       Journal journal,
+      NodeHelper helper,
+      Standstill standstill,
+      Waking waking,
       ExecutorService executor,
       BiConsumer<String, Running> watch) {
     this.cells = cells;
@@ -63,6 +76,9 @@ final class Adoption {
     this.guests = guests;
     this.files = files;
     this.journal = journal;
+    this.helper = helper;
+    this.standstill = standstill;
+    this.waking = waking;
     this.executor = executor;
     this.watch = watch;
   }
@@ -79,6 +95,8 @@ final class Adoption {
     }
     List<Runnable> works = new ArrayList<>();
     plan.adopt().forEach(entry -> works.add(() -> adopt(entry)));
+    plan.goOn().forEach(entry -> works.add(() -> goOn(entry)));
+    plan.asleep().forEach(entry -> works.add(() -> sleepOn(entry)));
     plan.remove().forEach(entry -> works.add(() -> remove(entry)));
     Tasks.all(executor, works);
     for (String stray : plan.strays()) {
@@ -104,36 +122,128 @@ final class Adoption {
    * sandbox.
    */
   private void adopt(JournalEntry.Running entry) {
+    take(
+        entry,
+        cell -> {
+          Running running =
+              adopted(entry.sandbox(), entry.epoch(), entry.slot(), entry.size(), entry.process());
+          cell.state = running;
+          watch.accept(entry.sandbox(), running);
+        });
+  }
+
+  /**
+   * Whatever was being done to it is not. One that was paused is; its guest may be stopped or not,
+   * and goes on either way when it is resumed.
+   */
+  private void goOn(JournalEntry.Halted entry) {
+    String sandbox = entry.sandbox();
+    take(
+        entry,
+        cell -> {
+          Running running =
+              adopted(sandbox, entry.epoch(), entry.slot(), entry.size(), entry.process());
+          cell.state = new Paused(running, true);
+          watch.accept(sandbox, running);
+          if (entry.paused()) {
+            running.guest().close();
+            running.machine().pause();
+            return;
+          }
+          running.machine().resume();
+          Running again = standstill.thaw(running, new Steps(System::nanoTime));
+          journal.append(Sleeper.entry(sandbox, again));
+          cell.state = again;
+          waking.forget(sandbox);
+        });
+  }
+
+  /** Also after the host itself was away: its slot is made again. */
+  private void sleepOn(JournalEntry entry) {
+    String sandbox = entry.sandbox();
+    take(
+        entry,
+        cell -> {
+          MachineSize size;
+          switch (entry) {
+            case JournalEntry.Suspended suspended -> {
+              waking.unstage(sandbox);
+              size = suspended.size();
+            }
+            case JournalEntry.RollingBack back -> size = back.size();
+            case JournalEntry.Claimed _,
+                JournalEntry.Running _,
+                JournalEntry.Halted _,
+                JournalEntry.Removing _,
+                JournalEntry.Ended _ ->
+                throw new IllegalArgumentException(sandbox + " does not sleep: " + entry);
+          }
+          Slot slot = slots.adopt(Recovery.slot(entry));
+          // One that was to wake it, or that it fell asleep in: it has not run since.
+          var _ = helper.stopVmm(slot.number());
+          if (entry instanceof JournalEntry.RollingBack) {
+            waking.settle(sandbox);
+            journal.append(new JournalEntry.Suspended(sandbox, entry.epoch(), slot.number(), size));
+          }
+          capacity.adopt(size);
+          capacity.sleep(size);
+          cell.state = new Suspended(entry.epoch(), slot, token(sandbox), size);
+        });
+  }
+
+  /** What puts an entry's sandbox where it belongs. */
+  @FunctionalInterface
+  private interface Taking {
+    void run(Cells.Cell cell) throws IOException;
+  }
+
+  private void take(JournalEntry entry, Taking taking) {
     String sandbox = entry.sandbox();
     cells.run(
         sandbox,
         cell -> {
           try {
-            String token =
-                files
-                    .readToken(sandbox)
-                    .orElseThrow(() -> new MachineException(sandbox + " has no token"));
-            Machine machine =
-                hypervisor.adopt(sandbox, entry.slot(), entry.size(), entry.process());
-            Slot slot = slots.adopt(entry.slot());
-            Guest guest = guests.connect(slot.link());
-            capacity.adopt(entry.size());
-            // Nobody else was in its slot since before this process.
-            Instant since = Instant.EPOCH;
-            Running running =
-                new Running(entry.epoch(), slot, machine, guest, token, entry.size(), since);
-            cell.state = running;
-            watch.accept(sandbox, running);
-            log.atInfo().setMessage("sandbox_adopted").addKeyValue("sandbox", sandbox).log();
+            taking.run(cell);
+            log.atInfo()
+                .setMessage("sandbox_adopted")
+                .addKeyValue("sandbox", sandbox)
+                .addKeyValue("state", String.valueOf(cell.state))
+                .log();
+          } catch (GuestException e) {
+            // Its machine is there: it stays as it is, paused, for another try.
+            log.atWarn()
+                .setMessage("sandbox_does_not_go_on")
+                .addKeyValue("sandbox", sandbox)
+                .setCause(e)
+                .log();
           } catch (IOException | MachineException e) {
             log.atWarn()
                 .setMessage("sandbox_not_adopted")
                 .addKeyValue("sandbox", sandbox)
                 .setCause(e)
                 .log();
-            cell.state = new Removing(entry.epoch(), entry.slot(), Optional.empty());
+            cell.state = new Removing(entry.epoch(), Recovery.slot(entry), Optional.empty());
             ending.tryAgainLater(sandbox, cell, false);
           }
         });
+  }
+
+  private Running adopted(
+      String sandbox, long epoch, int number, MachineSize size, ProcessId process)
+      throws IOException {
+    String token = token(sandbox);
+    Machine machine = hypervisor.adopt(sandbox, number, size, process);
+    waking.unstage(sandbox);
+    Slot slot = slots.adopt(number);
+    Guest guest = guests.connect(slot.link());
+    capacity.adopt(size);
+    // Nobody else was in its slot since before this process.
+    return new Running(epoch, slot, machine, guest, token, size, Instant.EPOCH);
+  }
+
+  private String token(String sandbox) throws IOException {
+    return files
+        .readToken(sandbox)
+        .orElseThrow(() -> new MachineException(sandbox + " has no token"));
   }
 }

@@ -37,6 +37,26 @@ final class Capacity {
     diskMib -= size.diskMib();
   }
 
+  /** It keeps its disk alone. */
+  synchronized void sleep(MachineSize size) {
+    memoryMib -= size.memoryMib();
+  }
+
+  /**
+   * It has its disk already.
+   *
+   * @throws Refusal NO_CAPACITY
+   */
+  synchronized void wake(MachineSize size) {
+    require("memory_mib", size.memoryMib(), memoryMib, limits.memoryMib());
+    wakeAnyhow(size);
+  }
+
+  /** For one that is removed in its sleep: it goes as others do. */
+  synchronized void wakeAnyhow(MachineSize size) {
+    memoryMib += size.memoryMib();
+  }
+
   synchronized int freeMemoryMib() {
     return Math.max(limits.memoryMib() - memoryMib, 0);
   }

@@ -5,9 +5,12 @@ import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.journal.JournalEntry;
 import dev.cofferdam.node.sandbox.SandboxState.Ended;
+import dev.cofferdam.node.sandbox.SandboxState.Halting;
+import dev.cofferdam.node.sandbox.SandboxState.Paused;
 import dev.cofferdam.node.sandbox.SandboxState.Removing;
 import dev.cofferdam.node.sandbox.SandboxState.Running;
 import dev.cofferdam.node.sandbox.SandboxState.Starting;
+import dev.cofferdam.node.sandbox.SandboxState.Suspended;
 import dev.cofferdam.v1.ErrorReason;
 import java.io.IOException;
 import java.util.Optional;
@@ -40,14 +43,24 @@ final class Ending {
       case Ended _ -> {}
       case Starting starting ->
           throw new IllegalStateException(sandbox + " starts while its lock is held: " + starting);
-      case Running running -> {
-        journal.append(
-            new JournalEntry.Removing(sandbox, running.epoch(), running.slot().number()));
-        letGo(cell, running);
+      case Running running -> endLive(sandbox, cell, running);
+      case Halting halting -> endLive(sandbox, cell, halting.running());
+      case Paused paused -> endLive(sandbox, cell, paused.running());
+      case Suspended asleep -> {
+        journal.append(new JournalEntry.Removing(sandbox, asleep.epoch(), asleep.slot().number()));
+        capacity.wakeAnyhow(asleep.size());
+        cell.state =
+            new Removing(asleep.epoch(), asleep.slot().number(), Optional.of(asleep.size()));
         tearDown(sandbox, cell, false);
       }
       case Removing _ -> tearDown(sandbox, cell, false);
     }
+  }
+
+  private void endLive(String sandbox, Cells.Cell cell, Running running) {
+    journal.append(new JournalEntry.Removing(sandbox, running.epoch(), running.slot().number()));
+    letGo(cell, running);
+    tearDown(sandbox, cell, false);
   }
 
   /**

@@ -1,9 +1,12 @@
 package dev.cofferdam.node.sandbox;
 
 import dev.cofferdam.node.sandbox.SandboxState.Ended;
+import dev.cofferdam.node.sandbox.SandboxState.Halting;
+import dev.cofferdam.node.sandbox.SandboxState.Paused;
 import dev.cofferdam.node.sandbox.SandboxState.Removing;
 import dev.cofferdam.node.sandbox.SandboxState.Running;
 import dev.cofferdam.node.sandbox.SandboxState.Starting;
+import dev.cofferdam.node.sandbox.SandboxState.Suspended;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,8 +24,8 @@ final class Fencing {
     /** Tear down what an older assignment left, then make it. */
     record Replace() implements Start {}
 
-    /** It runs already. */
-    record Answer(Running running) implements Start {}
+    /** It is here already, awake or not. */
+    record Answer() implements Start {}
 
     /** An order of the past. */
     record Stale(long highest) implements Start {}
@@ -39,7 +42,8 @@ final class Fencing {
     return switch (state) {
       // Under the sandbox's lock nobody else is starting it: what is left of a start is torn down.
       case Starting _ -> new Start.Replace();
-      case Running running -> order == 0 ? new Start.Answer(running) : new Start.Replace();
+      case Running _, Halting _, Paused _, Suspended _ ->
+          order == 0 ? new Start.Answer() : new Start.Replace();
       case Removing removing ->
           order == 0 ? new Start.Stale(removing.epoch()) : new Start.Replace();
       case Ended ended ->

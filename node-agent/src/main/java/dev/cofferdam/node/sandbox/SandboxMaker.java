@@ -287,7 +287,7 @@ public final class SandboxMaker {
     }
   }
 
-  private static RuntimeException refusal(StartOrder order, RuntimeException thrown) {
+  static RuntimeException refusal(StartOrder order, RuntimeException thrown) {
     return switch (thrown) {
       case MachineException e -> failed(order, e);
       case GuestException e -> failed(order, e);

@@ -6,6 +6,7 @@ import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.slot.Slot;
 import java.time.Instant;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Where a sandbox is in its life on this node:
@@ -13,9 +14,10 @@ import java.util.Optional;
  * <pre>
  *            start                 answered             remove, VM lost
  *  (unknown) ─────> Starting ─────────────────> Running ───────────────> Removing ──────> Ended
- *                      │ failed, undone                                     ▲  │ not yet     │
- *                      └───────────────> Ended (repeatable)                 └──┘ again       │
- *                                                                    a higher epoch starts anew
+ *                      │ failed, undone          ▲ │ ▲                      ▲  │ not yet     │
+ *                      └──────────> Ended        │ │ └─> Halting, Paused,   └──┘ again       │
+ *                                (repeatable)    │ │     Suspended ──────> Removing          │
+ *                                                └─┘ snapshot, roll-back  a higher epoch starts anew
  * </pre>
  */
 sealed interface SandboxState {
@@ -38,10 +40,59 @@ sealed interface SandboxState {
       MachineSize size,
       Instant since)
       implements SandboxState {
+    /** The same with another link to its guest. */
+    Running with(Guest link) {
+      return new Running(epoch, slot, machine, link, token, size, since);
+    }
+
     @Override
     public String toString() {
       return "Running[epoch %d, slot %d]".formatted(epoch, slot.number());
     }
+  }
+
+  /** Something is done to it by the thread that holds the sandbox's lock: who calls it waits. */
+  record Halting(Running running) implements SandboxState {
+    @Override
+    public long epoch() {
+      return running.epoch();
+    }
+  }
+
+  /**
+   * Its VM stands still, its memory in place.
+   *
+   * @param frozen whether its guest was stopped before, and the link to it is at its end
+   */
+  record Paused(Running running, boolean frozen) implements SandboxState {
+    @Override
+    public long epoch() {
+      return running.epoch();
+    }
+  }
+
+  /**
+   * All of it is in its directory, durable, and no VM of it runs. Without a state of a VM there it
+   * boots from its disk when it wakes.
+   *
+   * @param token that its guest was stopped with
+   */
+  record Suspended(long epoch, Slot slot, String token, MachineSize size) implements SandboxState {
+    @Override
+    public String toString() {
+      return "Suspended[epoch %d, slot %d]".formatted(epoch, slot.number());
+    }
+  }
+
+  /** What has a VM, whether it runs at the moment or not. */
+  static Optional<Running> live(@Nullable SandboxState state) {
+    return switch (state) {
+      case Running running -> Optional.of(running);
+      case Halting halting -> Optional.of(halting.running());
+      case Paused paused -> Optional.of(paused.running());
+      case Starting _, Suspended _, Removing _, Ended _ -> Optional.empty();
+      case null -> Optional.empty();
+    };
   }
 
   /**

@@ -4,6 +4,7 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.guest.GuestConnector;
 import dev.cofferdam.node.helper.HelperException;
+import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.journal.JournalEntry;
 import dev.cofferdam.node.machine.Hypervisor;
@@ -12,11 +13,15 @@ import dev.cofferdam.node.machine.Steps;
 import dev.cofferdam.node.pool.MachinePool;
 import dev.cofferdam.node.pool.Pooled;
 import dev.cofferdam.node.sandbox.SandboxState.Ended;
+import dev.cofferdam.node.sandbox.SandboxState.Halting;
+import dev.cofferdam.node.sandbox.SandboxState.Paused;
 import dev.cofferdam.node.sandbox.SandboxState.Removing;
 import dev.cofferdam.node.sandbox.SandboxState.Running;
 import dev.cofferdam.node.sandbox.SandboxState.Starting;
+import dev.cofferdam.node.sandbox.SandboxState.Suspended;
 import dev.cofferdam.node.slot.Slot;
 import dev.cofferdam.node.slot.SlotPool;
+import dev.cofferdam.node.snapshot.Snapshot;
 import dev.cofferdam.node.template.Template;
 import dev.cofferdam.node.template.TemplateCatalog;
 import dev.cofferdam.v1.ErrorReason;
@@ -43,6 +48,9 @@ public final class Sandboxes implements AutoCloseable {
   /** How the outside sees a running sandbox. */
   public record Entry(String sandbox, long epoch) {}
 
+  /** How the outside sees a sandbox that is here. */
+  public record Present(String sandbox, long epoch, SandboxStates.Visible state) {}
+
   /** Hears of sandboxes whose VM ended by itself, once nothing of them is of use any more. */
   @FunctionalInterface
   public interface LossListener {
@@ -65,6 +73,8 @@ public final class Sandboxes implements AutoCloseable {
   private final Ending ending;
   private final Adoption adoption;
   private volatile Admission admission = () -> {};
+  private final SleepParts sleep;
+  private final SandboxStates states;
   private volatile LossListener listener = (sandbox, epoch, message) -> {};
   private volatile boolean closed;
 
@@ -83,6 +93,8 @@ public final class Sandboxes implements AutoCloseable {
       GuestConnector guests,
       SandboxFiles files,
       Journal journal,
+      NodeHelper helper,
+      SleepParts sleep,
       SandboxMetrics metrics,
       LongSupplier nanos,
       ExecutorService executor,
@@ -110,8 +122,13 @@ public final class Sandboxes implements AutoCloseable {
             guests,
             files,
             journal,
+            helper,
+            sleep.standstill,
+            sleep.waking,
             executor,
             this::watch);
+    this.sleep = sleep;
+    this.states = sleep.states(cells, capacity, this::watch);
   }
 
   public void onLoss(LossListener listener) {
@@ -121,6 +138,11 @@ public final class Sandboxes implements AutoCloseable {
   /** From now on nobody is let in but by it. */
   public void admitBy(Admission admission) {
     this.admission = admission;
+  }
+
+  /** What can be done to those that are there. */
+  public SandboxStates states() {
+    return states;
   }
 
   /** Takes up what an earlier process left: once, before anything else. */
@@ -168,6 +190,7 @@ public final class Sandboxes implements AutoCloseable {
                 new Fencing.Start.Stale(cell.state == null ? 0 : cell.state.epoch()));
           }
           ending.remove(sandbox, cell);
+          states.forget(sandbox);
           if (epoch != 0
               && !(cell.state instanceof Ended e && e.epoch() == epoch && !e.repeatable())) {
             journal.append(new JournalEntry.Ended(sandbox, epoch, false));
@@ -182,6 +205,9 @@ public final class Sandboxes implements AutoCloseable {
   public Relay relay(String sandbox) {
     return switch (cells.peek(sandbox)) {
       case Running running -> new Relay(running.guest(), running.token());
+      case Halting _ -> throw notRunning(sandbox, "stands still");
+      case Paused _ -> throw notRunning(sandbox, "is paused");
+      case Suspended _ -> throw notRunning(sandbox, "is suspended");
       case Starting _ -> throw notRunning(sandbox, "is being started");
       case Removing _ -> throw notRunning(sandbox, "is being removed");
       case Ended _ -> throw notRunning(sandbox, "has ended");
@@ -193,23 +219,26 @@ public final class Sandboxes implements AutoCloseable {
 
   /** Everything that runs here. */
   public List<Entry> running() {
-    List<Entry> entries = new ArrayList<>();
-    cells.forEach((sandbox, state) -> {
-      if (state instanceof Running running) {
-        entries.add(new Entry(sandbox, running.epoch()));
-      }
-    });
+    return present().stream()
+        .filter(present -> present.state() == SandboxStates.Visible.RUNNING)
+        .map(present -> new Entry(present.sandbox(), present.epoch()))
+        .toList();
+  }
+
+  /** Everything that is here and answered once, awake or not. */
+  public List<Present> present() {
+    List<Present> entries = new ArrayList<>();
+    cells.forEach((sandbox, state) ->
+        visible(state)
+            .ifPresent(visible -> entries.add(new Present(sandbox, state.epoch(), visible))));
     return entries;
   }
 
   /** The slot of each sandbox that has a VM. */
   public Map<String, Integer> occupied() {
     Map<String, Integer> found = new HashMap<>();
-    cells.forEach((sandbox, state) -> {
-      if (state instanceof Running running) {
-        found.put(sandbox, running.slot().number());
-      }
-    });
+    cells.forEach((sandbox, state) ->
+        SandboxState.live(state).ifPresent(running -> found.put(sandbox, running.slot().number())));
     return found;
   }
 
@@ -224,16 +253,23 @@ public final class Sandboxes implements AutoCloseable {
     return counts;
   }
 
+  private static Optional<SandboxStates.Visible> visible(SandboxState state) {
+    return switch (state) {
+      // Something is being done to it; it is on its way to run, or to a state that will be told.
+      case Running _, Halting _ -> Optional.of(SandboxStates.Visible.RUNNING);
+      case Paused _ -> Optional.of(SandboxStates.Visible.PAUSED);
+      case Suspended _ -> Optional.of(SandboxStates.Visible.SUSPENDED);
+      case Starting _, Removing _, Ended _ -> Optional.empty();
+    };
+  }
+
   /** Who did what a slot did at that time: nobody, if it was before the one who is in it now. */
   public Optional<String> inSlot(int slot, Instant at) {
     String[] found = new String[1];
-    cells.forEach((sandbox, state) -> {
-      if (state instanceof Running running
-          && running.slot().number() == slot
-          && !at.isBefore(running.since())) {
-        found[0] = sandbox;
-      }
-    });
+    cells.forEach((sandbox, state) ->
+        SandboxState.live(state)
+            .filter(running -> running.slot().number() == slot && !at.isBefore(running.since()))
+            .ifPresent(_ -> found[0] = sandbox));
     return Optional.ofNullable(found[0]);
   }
 
@@ -264,41 +300,59 @@ public final class Sandboxes implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
-    cells.forEach((sandbox, state) -> {
-      if (state instanceof Running running) {
-        running.guest().close();
-        running.machine().close();
-      }
-    });
+    cells.forEach((sandbox, state) ->
+        SandboxState.live(state)
+            .ifPresent(running -> {
+              running.guest().close();
+              running.machine().close();
+            }));
   }
 
   private Started begin(StartOrder order, Cells.Cell cell, Steps steps) {
-    Template template = templates.require(order.template());
+    Optional<Snapshot> snapshot = order.snapshot().map(sleep.store::require);
+    snapshot.ifPresent(found -> sleep.forks.require(order, found));
+    Source source =
+        snapshot.isPresent()
+            ? new Source.Fork(snapshot.get())
+            : new Source.Fresh(templates.require(order.template()));
     limits.require(order.size());
     try (var _ = pool.start()) {
       admission.admit();
       capacity.reserve(order.size());
-      Optional<Pooled> pooled = fromPool(order, template, steps);
-      if (pooled.isPresent() && pooled.get() instanceof Pooled.Restored) {
-        return begin(order, template, new Place.Pooled(pooled.get()), cell, steps);
+      if (source instanceof Source.Fresh fresh) {
+        return fresh(order, fresh.template(), cell, steps);
       }
       starts.acquireUninterruptibly();
       try {
-        Place place =
-            pooled.isPresent()
-                ? new Place.Pooled(pooled.get())
-                : new Place.Empty(claim(order, steps));
-        return begin(order, template, place, cell, steps);
+        return begin(order, source, new Place.Empty(claim(order, steps)), cell, steps);
       } finally {
         starts.release();
       }
     }
   }
 
+  private Started fresh(StartOrder order, Template template, Cells.Cell cell, Steps steps) {
+    Source source = new Source.Fresh(template);
+    Optional<Pooled> pooled = fromPool(order, template, steps);
+    if (pooled.isPresent() && pooled.get() instanceof Pooled.Restored) {
+      return begin(order, source, new Place.Pooled(pooled.get()), cell, steps);
+    }
+    starts.acquireUninterruptibly();
+    try {
+      Place place =
+          pooled.isPresent()
+              ? new Place.Pooled(pooled.get())
+              : new Place.Empty(claim(order, steps));
+      return begin(order, source, place, cell, steps);
+    } finally {
+      starts.release();
+    }
+  }
+
   private Started begin(
-      StartOrder order, Template template, Place place, Cells.Cell cell, Steps steps) {
+      StartOrder order, Source source, Place place, Cells.Cell cell, Steps steps) {
     cell.state = new Starting(order.epoch());
-    return make(order, template, place, cell, steps);
+    return make(order, source, place, cell, steps);
   }
 
   /** What is restored there is ready at once, and waits for no other start. */
@@ -316,6 +370,28 @@ public final class Sandboxes implements AutoCloseable {
         capacity.release(order.size());
       }
     }
+  }
+
+  /** What a sandbox is made of. */
+  private sealed interface Source {
+    record Fresh(Template template) implements Source {}
+
+    record Fork(Snapshot snapshot) implements Source {}
+  }
+
+  private SandboxMaker.Made made(StartOrder order, Source source, Place place, Steps steps) {
+    return switch (source) {
+      case Source.Fresh(Template template) -> {
+        SandboxMaker.Made made = maker.make(order, template, place, steps);
+        sleep.profiles.write(order, template.image().digest(), template.image().kernelArguments());
+        yield made;
+      }
+      case Source.Fork(Snapshot snapshot) -> {
+        Running running = sleep.forks.make(order, snapshot, place.slot(), steps);
+        sleep.profiles.write(order, snapshot.image(), snapshot.kernelArguments());
+        yield new SandboxMaker.Made(running, snapshot.full() ? StartWay.RESTORED : StartWay.BOOTED);
+      }
+    };
   }
 
   private Slot claim(StartOrder order, Steps steps) {
@@ -348,16 +424,15 @@ public final class Sandboxes implements AutoCloseable {
     }
   }
 
-  private Started make(
-      StartOrder order, Template template, Place place, Cells.Cell cell, Steps steps) {
+  private Started make(StartOrder order, Source source, Place place, Cells.Cell cell, Steps steps) {
     String sandbox = order.sandbox();
     int slot = place.slot().number();
     try {
       steps.time(
           "journal", () -> journal.note(new JournalEntry.Claimed(sandbox, order.epoch(), slot)));
-      SandboxMaker.Made made = maker.make(order, template, place, steps);
+      SandboxMaker.Made made = made(order, source, place, steps);
       Running running = made.running();
-      steps.time("journal", () -> journal.note(entry(sandbox, running)));
+      steps.time("journal", () -> journal.note(Sleeper.entry(sandbox, running)));
       cell.state = running;
       watch(sandbox, running);
       steps.reached("total");
@@ -400,11 +475,13 @@ public final class Sandboxes implements AutoCloseable {
         cells.locked(
             sandbox,
             cell -> {
-              if (!(cell.state instanceof Running now)
-                  || !now.machine().process().equals(running.machine().process())) {
+              Optional<Running> now = SandboxState.live(cell.state);
+              if (now.isEmpty()
+                  || !now.get().machine().process().equals(running.machine().process())) {
                 return false;
               }
-              ending.lost(sandbox, cell, running);
+              ending.lost(sandbox, cell, now.get());
+              states.forget(sandbox);
               return true;
             });
     if (mine) {
@@ -418,16 +495,7 @@ public final class Sandboxes implements AutoCloseable {
     }
   }
 
-  private static JournalEntry.Running entry(String sandbox, Running running) {
-    return new JournalEntry.Running(
-        sandbox,
-        running.epoch(),
-        running.slot().number(),
-        running.machine().process(),
-        running.size());
-  }
-
-  private static Refusal stale(String sandbox, long epoch, Fencing.Start.Stale stale) {
+  static Refusal stale(String sandbox, long epoch, Fencing.Start.Stale stale) {
     return new Refusal(
         ErrorReason.ERROR_REASON_STALE_EPOCH,
         "epoch of %s is %s, expected more than what this node has seen: %s"

@@ -2,8 +2,11 @@ package dev.cofferdam.node.sandbox;
 
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.node.machine.MachineSize;
+import dev.cofferdam.node.snapshot.SnapshotStore;
 import dev.cofferdam.v1.ErrorReason;
+import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
@@ -14,6 +17,8 @@ import java.util.regex.Pattern;
  *     top of the tenant's
  * @param ticket for the gateway, opaque
  * @param caCertificate PEM, or empty
+ * @param snapshot what it is made of instead of the template
+ * @param idle it is suspended after so long without anything to do; zero: never
  */
 public record StartOrder(
     String sandbox,
@@ -22,7 +27,9 @@ public record StartOrder(
     MachineSize size,
     Map<String, String> environment,
     String ticket,
-    String caCertificate) {
+    String caCertificate,
+    Optional<String> snapshot,
+    Duration idle) {
   private static final Pattern SANDBOX = Pattern.compile("sb-[a-z2-7]{20}");
   private static final Pattern VARIABLE = Pattern.compile("[A-Za-z_][A-Za-z0-9_]{0,127}");
   private static final int MAX_VARIABLES = 512;
@@ -39,8 +46,30 @@ public record StartOrder(
       throw new Refusal(
           ErrorReason.ERROR_REASON_INVALID_ARGUMENT, "attach_ticket is empty, expected a ticket");
     }
+    snapshot.ifPresent(SnapshotStore::requireId);
     environment = Map.copyOf(environment);
     requireEnvironment(environment);
+  }
+
+  /** Of the template, and never suspended by itself. */
+  public StartOrder(
+      String sandbox,
+      long epoch,
+      String template,
+      MachineSize size,
+      Map<String, String> environment,
+      String ticket,
+      String caCertificate) {
+    this(
+        sandbox,
+        epoch,
+        template,
+        size,
+        environment,
+        ticket,
+        caCertificate,
+        Optional.empty(),
+        Duration.ZERO);
   }
 
   /** A sandbox's id becomes a path: nothing but the one form gets in. */

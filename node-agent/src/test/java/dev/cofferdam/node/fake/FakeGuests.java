@@ -1,7 +1,10 @@
 package dev.cofferdam.node.fake;
 
+import dev.cofferdam.node.guest.Activity;
+import dev.cofferdam.node.guest.Freshness;
 import dev.cofferdam.node.guest.Guest;
 import dev.cofferdam.node.guest.GuestConnector;
+import dev.cofferdam.node.guest.GuestException;
 import dev.cofferdam.node.guest.GuestIdentity;
 import io.grpc.Channel;
 import io.grpc.ManagedChannel;
@@ -10,6 +13,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** Guests that take what they are told, and remember it. */
 public final class FakeGuests implements GuestConnector, AutoCloseable {
@@ -17,8 +21,35 @@ public final class FakeGuests implements GuestConnector, AutoCloseable {
   private final List<GuestIdentity> configured = new ArrayList<>();
   private final List<ManagedChannel> channels = new ArrayList<>();
 
-  public FakeGuests(Acts acts) {
+  /** What every guest says of itself. */
+  public volatile Activity activity = new Activity(0, 0, Duration.ZERO);
+
+  private final Kernel kernel;
+
+  public FakeGuests(Acts acts, Kernel kernel) {
     this.acts = acts;
+    this.kernel = kernel;
+  }
+
+  /** The memory of the guest at the end of a link. */
+  private Kernel.Memory memory(Path link) {
+    int slot = Integer.parseInt(String.valueOf(link.getFileName()).replace(".sock", ""));
+    Kernel.Memory memory = kernel.memory(slot).orElseThrow(() -> silent("nothing runs"));
+    if (!memory.running) {
+      throw silent("the machine stands still");
+    }
+    return memory;
+  }
+
+  private static Kernel.Memory required(Kernel.Memory memory, String token) {
+    if (!memory.token.equals(token)) {
+      throw silent("the token is another's");
+    }
+    return memory;
+  }
+
+  private static GuestException silent(String why) {
+    return new GuestException(why, new IllegalStateException(why));
   }
 
   public synchronized List<GuestIdentity> configured() {
@@ -41,6 +72,7 @@ public final class FakeGuests implements GuestConnector, AutoCloseable {
       @Override
       public void configure(GuestIdentity identity, Duration patience) {
         acts.act("guest.configure");
+        memory(link).token = identity.token();
         synchronized (FakeGuests.this) {
           configured.add(identity);
         }
@@ -63,7 +95,38 @@ public final class FakeGuests implements GuestConnector, AutoCloseable {
       }
 
       @Override
+      public void freeze(String token, Duration patience) {
+        acts.act("guest.freeze");
+        required(memory(link), token).frozen = true;
+        close();
+      }
+
+      @Override
+      public void thaw(
+          String token, Freshness freshness, Optional<GuestIdentity> identity, Duration patience) {
+        acts.act("guest.thaw");
+        Kernel.Memory memory = memory(link);
+        if (identity.isEmpty() || memory.frozen) {
+          required(memory, token);
+        }
+        identity.ifPresent(copy -> {
+          memory.token = copy.token();
+          synchronized (FakeGuests.this) {
+            configured.add(copy);
+          }
+        });
+        memory.frozen = false;
+      }
+
+      @Override
+      public Activity activity(String token, Duration patience) {
+        required(memory(link), token);
+        return activity;
+      }
+
+      @Override
       public Channel connected(Duration patience) {
+        var _ = memory(link);
         return channel;
       }
 

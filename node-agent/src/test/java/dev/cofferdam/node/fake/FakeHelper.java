@@ -96,6 +96,11 @@ public final class FakeHelper implements NodeHelper {
   }
 
   @Override
+  public void forgetTemplate(String template) {
+    acts.act("template.forget");
+  }
+
+  @Override
   public ProcessId startVmm(VmmStart start) {
     acts.act("vmm.start");
     return launcher.launch(start);

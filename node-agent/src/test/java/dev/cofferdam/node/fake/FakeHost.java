@@ -16,9 +16,11 @@ import dev.cofferdam.node.sandbox.SandboxMaker;
 import dev.cofferdam.node.sandbox.SandboxMetrics;
 import dev.cofferdam.node.sandbox.Sandboxes;
 import dev.cofferdam.node.sandbox.SizeLimits;
+import dev.cofferdam.node.sandbox.SleepParts;
 import dev.cofferdam.node.sandbox.Teardown;
 import dev.cofferdam.node.slot.SlotPool;
 import dev.cofferdam.node.slot.SlotPrefix;
+import dev.cofferdam.node.snapshot.SnapshotStore;
 import dev.cofferdam.node.template.Template;
 import dev.cofferdam.node.template.TemplateCatalog;
 import dev.cofferdam.v1.ErrorReason;
@@ -50,7 +52,7 @@ public final class FakeHost {
   /** One process of the node agent. */
   public final class Node implements AutoCloseable {
     public final Acts acts = new Acts();
-    public final FakeGuests guests = new FakeGuests(acts);
+    public final FakeGuests guests = new FakeGuests(acts, kernel);
     public final SlotPool slots;
     public final MachinePool pool;
     public final SimpleMeterRegistry meters = new SimpleMeterRegistry();
@@ -129,6 +131,18 @@ public final class FakeHost {
             }
             return template;
           };
+      SleepParts sleep =
+          new SleepParts(
+              helper,
+              hypervisor,
+              files,
+              guests,
+              gateway,
+              new SnapshotStore(directory.resolve("kept")),
+              journal,
+              InstantSource.system(),
+              new Random(2),
+              executor);
       sandboxes =
           new Sandboxes(
               maker,
@@ -141,6 +155,8 @@ public final class FakeHost {
               guests,
               files,
               journal,
+              helper,
+              sleep,
               new SandboxMetrics(meters),
               System::nanoTime,
               executor,
@@ -237,7 +253,8 @@ public final class FakeHost {
       Files.createDirectories(directory);
       Path disk = directory.resolve("disk.ext4");
       SparseFile.create(disk, 64L << 20).close();
-      Files.write(directory.resolve(MachineSpec.RAM), new byte[FakeHypervisor.RAM_BYTES]);
+      Files.writeString(
+          directory.resolve(MachineSpec.RAM), FakeHypervisor.ram(new Kernel.Memory()));
       Files.writeString(directory.resolve(MachineSpec.STATE), FakeHypervisor.STATE);
       return new Template("feedfeedfeedfeed", directory, image, PREPARED, SparseFile.extents(disk));
     } catch (IOException e) {

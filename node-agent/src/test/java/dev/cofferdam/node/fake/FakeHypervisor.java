@@ -20,8 +20,14 @@ import java.util.concurrent.CompletionStage;
 
 /** Machines that only have a state. */
 public final class FakeHypervisor implements Hypervisor {
-  /** What it writes of a machine's memory. */
+  /** How much it writes of a machine's memory. */
   public static final int RAM_BYTES = 8192;
+
+  /** What it writes of a machine's memory. */
+  public static String ram(Kernel.Memory memory) {
+    String text = "%s,%s,%d".formatted(memory.token, memory.frozen, memory.counter);
+    return text + " ".repeat(RAM_BYTES - text.length());
+  }
 
   /** What it writes of a machine's devices. */
   public static final String STATE = "state 1";
@@ -86,10 +92,16 @@ public final class FakeHypervisor implements Hypervisor {
           throw new MachineException(machine.process() + " is gone");
         }
         try {
-          if (Files.size(from.resolve(MachineSpec.RAM)) != RAM_BYTES
+          String ram = Files.readString(from.resolve(MachineSpec.RAM));
+          if (ram.length() != RAM_BYTES
               || !Files.readString(from.resolve(MachineSpec.STATE)).equals(STATE)) {
             throw new IOException("not what this version writes");
           }
+          String[] fields = ram.strip().split(",", -1);
+          Kernel.Memory memory = kernel.memory(spec.slot()).orElseThrow();
+          memory.token = fields[0];
+          memory.frozen = Boolean.parseBoolean(fields[1]);
+          memory.counter = Integer.parseInt(fields[2]);
           return machine;
         } catch (IOException e) {
           kernel.kill(spec.slot());
@@ -122,7 +134,6 @@ public final class FakeHypervisor implements Hypervisor {
     }
     FakeMachine machine = new FakeMachine(sandbox, slot);
     machine.process = process;
-    machine.running = true;
     kernel.listen(slot, machine::died);
     return machine;
   }
@@ -147,7 +158,6 @@ public final class FakeHypervisor implements Hypervisor {
     private final int slot;
     private final CompletableFuture<String> ended = new CompletableFuture<>();
     private ProcessId process = new ProcessId(2, 0);
-    private boolean running;
     private volatile boolean letGo;
 
     FakeMachine(String sandbox, int slot) {
@@ -164,21 +174,21 @@ public final class FakeHypervisor implements Hypervisor {
     public void resume() {
       acts.act("machine.resume");
       alive();
-      running = true;
+      memory().running = true;
     }
 
     @Override
     public void pause() {
       acts.act("machine.pause");
       alive();
-      running = false;
+      memory().running = false;
     }
 
     @Override
     public void snapshot(Path target) {
       acts.act("machine.snapshot");
       alive();
-      if (running) {
+      if (memory().running) {
         throw new MachineException(sandbox + " runs");
       }
       Path ram = target.resolve(MachineSpec.RAM);
@@ -187,7 +197,7 @@ public final class FakeHypervisor implements Hypervisor {
         throw new MachineException(target + " is taken");
       }
       try {
-        Files.write(ram, new byte[RAM_BYTES]);
+        Files.writeString(ram, ram(memory()));
         Files.writeString(state, STATE);
       } catch (IOException e) {
         try {
@@ -234,6 +244,10 @@ public final class FakeHypervisor implements Hypervisor {
     @Override
     public void close() {
       letGo = true;
+    }
+
+    private Kernel.Memory memory() {
+      return kernel.memory(slot).orElseThrow(() -> new MachineException(sandbox + " is gone"));
     }
 
     private void alive() {

@@ -5,6 +5,7 @@ import dev.cofferdam.node.machine.ProcessTable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -14,7 +15,20 @@ public final class Kernel implements ProcessTable {
   /** One VMM. */
   public record Vmm(ProcessId process, String sandbox, Runnable onDeath) {}
 
+  /** What is in the memory of a VMM's guest. */
+  public static final class Memory {
+    public String token = "";
+    public boolean frozen;
+
+    /** What a process of the tenant has counted up to. */
+    public int counter;
+
+    /** Whether the machine runs; not part of a snapshot. */
+    public boolean running;
+  }
+
   private final Set<Integer> slots = new TreeSet<>();
+  private final Map<Integer, Memory> memories = new TreeMap<>();
   private final Map<Integer, Vmm> vmms = new TreeMap<>();
   private final Map<String, String> attachments = new TreeMap<>();
   private long nextPid = 1000;
@@ -40,12 +54,33 @@ public final class Kernel implements ProcessTable {
     }
     ProcessId process = new ProcessId(nextPid++, 77);
     vmms.put(slot, new Vmm(process, sandbox, onDeath));
+    memories.put(slot, new Memory());
     return process;
   }
 
   /** A VMM whose directory was renamed. */
   public synchronized void rename(int slot, String sandbox) {
     vmms.computeIfPresent(slot, (s, vmm) -> new Vmm(vmm.process(), sandbox, vmm.onDeath()));
+  }
+
+  /** Of the VMM in a slot. */
+  public synchronized Optional<Memory> memory(int slot) {
+    return vmms.containsKey(slot) ? Optional.ofNullable(memories.get(slot)) : Optional.empty();
+  }
+
+  /** Of a sandbox that has a VMM. */
+  public synchronized Memory memory(String sandbox) {
+    return vmms.entrySet().stream()
+        .filter(entry -> entry.getValue().sandbox().equals(sandbox))
+        .map(entry -> memories.get(entry.getKey()))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** The host itself was away. */
+  public synchronized void reboot() {
+    vmms.clear();
+    slots.clear();
   }
 
   public void kill(int slot) {

@@ -160,6 +160,11 @@ class QemuHypervisorTest extends HypervisorContract {
     }
 
     @Override
+    public void forgetTemplate(String template) {
+      rest.forgetTemplate(template);
+    }
+
+    @Override
     public ProcessId startVmm(VmmStart start) {
       return rest.startVmm(start);
     }

@@ -33,7 +33,7 @@ class TemplateMakerTest {
   @TempDir Path directory;
   private final Kernel kernel = new Kernel();
   private final Acts acts = new Acts();
-  private final FakeGuests guests = new FakeGuests(acts);
+  private final FakeGuests guests = new FakeGuests(acts, kernel);
   private Image image;
   private TemplateMaker maker;
 

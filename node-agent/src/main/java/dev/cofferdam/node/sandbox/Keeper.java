@@ -1,0 +1,253 @@
+package dev.cofferdam.node.sandbox;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.node.disk.SandboxFiles;
+import dev.cofferdam.node.disk.SparseFile;
+import dev.cofferdam.node.helper.HelperException;
+import dev.cofferdam.node.helper.NodeHelper;
+import dev.cofferdam.node.journal.Journal;
+import dev.cofferdam.node.journal.JournalEntry;
+import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.machine.MachineSize;
+import dev.cofferdam.node.machine.MachineSpec;
+import dev.cofferdam.node.machine.Steps;
+import dev.cofferdam.node.sandbox.SandboxState.Halting;
+import dev.cofferdam.node.sandbox.SandboxState.Paused;
+import dev.cofferdam.node.sandbox.SandboxState.Running;
+import dev.cofferdam.node.sandbox.SandboxState.Suspended;
+import dev.cofferdam.node.snapshot.Snapshot;
+import dev.cofferdam.node.snapshot.SnapshotStore;
+import dev.cofferdam.v1.ErrorReason;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Future;
+
+/**
+ * Takes snapshots of a sandbox, and puts it back to one. Everything here runs under the sandbox's
+ * lock.
+ *
+ * <p>A roll-back first lays what it needs whole beside the sandbox, while that goes on; then the
+ * journal says so, and from there on it is the sandbox: put in place, asleep, to be woken.
+ */
+final class Keeper {
+  private static final List<String> PARTS =
+      List.of(MachineSpec.RAM, MachineSpec.STATE, MachineSpec.DISK);
+
+  private final NodeHelper helper;
+  private final SandboxFiles files;
+  private final Profiles profiles;
+  private final SnapshotStore store;
+  private final Capacity capacity;
+  private final Journal journal;
+  private final Standstill standstill;
+  private final Sleeper sleeper;
+  private final Waking waking;
+  private final ExecutorService executor;
+
+  /**
+   * @param executor runs what overlaps
+   */
+  Keeper(
+      NodeHelper helper,
+      SandboxFiles files,
+      Profiles profiles,
+      SnapshotStore store,
+      Capacity capacity,
+      Journal journal,
+      Standstill standstill,
+      Sleeper sleeper,
+      Waking waking,
+      ExecutorService executor) {
+    this.helper = helper;
+    this.files = files;
+    this.profiles = profiles;
+    this.store = store;
+    this.capacity = capacity;
+    this.journal = journal;
+    this.standstill = standstill;
+    this.sleeper = sleeper;
+    this.waking = waking;
+    this.executor = executor;
+  }
+
+  /** The sandbox is afterwards what it was before: running, paused or suspended. */
+  Snapshot take(String sandbox, Cells.Cell cell, String id, boolean full, Steps steps) {
+    try {
+      Path target = store.begin(id);
+      try {
+        Snapshot draft =
+            cell.state instanceof Suspended asleep
+                ? copy(sandbox, asleep, id, target, full, steps)
+                : takeLive(sandbox, cell, id, target, full, steps);
+        return steps.time("durable", () -> committed(draft));
+      } catch (RuntimeException | Error e) {
+        discard(id, e);
+        throw e;
+      }
+    } catch (IOException e) {
+      throw new MachineException(id + " was not taken: " + e.getMessage(), e);
+    }
+  }
+
+  private Snapshot committed(Snapshot draft) {
+    try {
+      return store.commit(draft);
+    } catch (IOException e) {
+      throw new MachineException(draft.id() + " is not durable: " + e.getMessage(), e);
+    }
+  }
+
+  private void discard(String id, Throwable cause) {
+    try {
+      store.remove(id);
+    } catch (IOException e) {
+      cause.addSuppressed(e);
+    }
+  }
+
+  private Snapshot copy(
+      String sandbox, Suspended asleep, String id, Path target, boolean full, Steps steps) {
+    Path own = files.directory(sandbox);
+    if (full && waking.cold(sandbox)) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING,
+          sandbox + " has not run since it was put back to its disk: it has no memory");
+    }
+    for (String part : full ? PARTS : List.of(MachineSpec.DISK)) {
+      steps.time(part, () -> copy(own.resolve(part), target.resolve(part)));
+    }
+    return draft(id, target, sandbox, full, asleep.size(), asleep.token());
+  }
+
+  private Snapshot takeLive(
+      String sandbox, Cells.Cell cell, String id, Path target, boolean full, Steps steps) {
+    SandboxState before = cell.state;
+    boolean paused = before instanceof Paused;
+    Running running = SandboxState.live(before).orElseThrow();
+    Snapshot draft = draft(id, target, sandbox, full, running.size(), running.token());
+    journal.append(Sleeper.halted(sandbox, running, paused));
+    cell.state = new Halting(running);
+    try {
+      if (before instanceof Paused still) {
+        standstill.stop(still, steps);
+      } else {
+        standstill.stop(running, steps);
+      }
+      Path disk = files.directory(sandbox).resolve(MachineSpec.DISK);
+      Future<?> copied =
+          executor.submit(
+              () -> steps.time("disk", () -> copy(disk, target.resolve(MachineSpec.DISK))));
+      try {
+        if (full) {
+          steps.time("snapshot", () -> running.machine().snapshot(target));
+        }
+        steps.time("disk_wait", () -> Tasks.join(copied));
+      } finally {
+        Tasks.settle(copied);
+      }
+      if (paused) {
+        cell.state = new Paused(running, true);
+      } else {
+        Running again = standstill.goOn(running, steps);
+        journal.append(Sleeper.entry(sandbox, again));
+        cell.state = again;
+      }
+      return draft;
+    } catch (RuntimeException | Error e) {
+      sleeper.back(sandbox, cell, running, paused, e);
+      throw e;
+    }
+  }
+
+  private Snapshot draft(
+      String id, Path target, String sandbox, boolean full, MachineSize size, String token) {
+    Profile profile = profiles.read(sandbox);
+    return new Snapshot(
+        id,
+        target,
+        sandbox,
+        full,
+        size,
+        profile.image(),
+        profile.kernelArguments(),
+        profile.fingerprint(),
+        token,
+        0);
+  }
+
+  private static void copy(Path source, Path target) {
+    try {
+      var _ = SparseFile.copyInCache(source, target);
+    } catch (IOException e) {
+      throw new MachineException(source + " was not copied: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * @throws Refusal SNAPSHOT_UNUSABLE when it is not this sandbox's
+   */
+  void rollBack(String sandbox, Cells.Cell cell, Snapshot snapshot, Steps steps) {
+    if (!snapshot.sandbox().equals(sandbox)) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_SNAPSHOT_UNUSABLE,
+          "%s is of %s, expected one of %s".formatted(snapshot.id(), snapshot.sandbox(), sandbox));
+    }
+    stage(sandbox, snapshot, steps);
+    Suspended back = inForce(sandbox, cell, steps);
+    sleeper.wake(sandbox, cell, back, steps);
+  }
+
+  private void stage(String sandbox, Snapshot snapshot, Steps steps) {
+    try {
+      waking.unstage(sandbox);
+      waking.stage(sandbox, snapshot, steps);
+    } catch (IOException | RuntimeException e) {
+      try {
+        waking.unstage(sandbox);
+      } catch (IOException left) {
+        e.addSuppressed(left);
+      }
+      throw e instanceof RuntimeException failure
+          ? failure
+          : new MachineException(sandbox + " was not put back: " + e.getMessage(), e);
+    }
+  }
+
+  private Suspended inForce(String sandbox, Cells.Cell cell, Steps steps) {
+    SandboxState before = cell.state;
+    Optional<Running> live = SandboxState.live(before);
+    Suspended back =
+        before instanceof Suspended asleep
+            ? asleep
+            : live.map(running ->
+                    new Suspended(running.epoch(), running.slot(), running.token(), running.size()))
+                .orElseThrow();
+    journal.append(
+        new JournalEntry.RollingBack(sandbox, back.epoch(), back.slot().number(), back.size()));
+    live.ifPresent(running -> {
+      running.guest().end();
+      Sleeper.end(sandbox, running, steps);
+      capacity.sleep(running.size());
+    });
+    // Whatever fails from here on is done again when it wakes.
+    cell.state = back;
+    return back;
+  }
+
+  /** Idempotent. */
+  void remove(String id) {
+    try {
+      store.remove(id);
+      helper.forgetTemplate(id);
+    } catch (IOException | HelperException e) {
+      Refusal refusal =
+          new Refusal(
+              ErrorReason.ERROR_REASON_INTERNAL, id + " is not removed yet: " + e.getMessage());
+      refusal.initCause(e);
+      throw refusal;
+    }
+  }
+}
