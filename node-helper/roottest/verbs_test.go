@@ -309,6 +309,13 @@ func TestTemplatesMustBePlainFiles(t *testing.T) {
 		if stat.Size != 1<<30 || stat.Blocks > 64 {
 			t.Errorf("size %d, %d blocks", stat.Size, stat.Blocks)
 		}
+		for range 2 {
+			w.ok("template.forget", map[string]any{"template": "good"})
+		}
+		if after, err := os.Readlink(fd); err == nil && after == target {
+			t.Error("what was forgotten is still held")
+		}
+		w.refused("invalid", "template.forget", map[string]any{"template": "../good"})
 		return
 	}
 	t.Error("no memfd of the template")

@@ -61,19 +61,24 @@ func (s *Service) freeze(ctx context.Context) error {
 }
 
 // Thaw lets the tenant go on, in a guest that draws other random numbers than its copies and knows the time; in a copy,
-// as somebody else. One that fails may be repeated; one that is repeated is answered the same.
+// as somebody else. One that fails may be repeated. A guest that goes on already is only told the time: its machine may
+// have stood still without a Freeze.
 func (s *Service) Thaw(_ context.Context, request *guestv1.ThawRequest) (*guestv1.ThawResponse, error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	wanted := request.GetIdentity()
-	if !s.frozen.Load() {
-		if current := s.identity.Load(); wanted != nil && !current.hasToken(wanted.GetToken()) {
-			return nil, refusal.New(v1.ErrorReason_ERROR_REASON_TOKEN_INVALID, "the guest goes on already, and with another token")
-		}
-		return &guestv1.ThawResponse{}, nil
+	current := s.identity.Load()
+	if current == nil {
+		return nil, refusal.New(v1.ErrorReason_ERROR_REASON_GUEST_NOT_CONFIGURED, "a guest that was not configured yet was not stopped either")
 	}
 	if err := checkThaw(request); err != nil {
 		return nil, err
+	}
+	wanted := request.GetIdentity()
+	if wanted != nil && !s.frozen.Load() {
+		if !current.hasToken(wanted.GetToken()) {
+			return nil, refusal.New(v1.ErrorReason_ERROR_REASON_TOKEN_INVALID, "the guest goes on already, and with another token")
+		}
+		return &guestv1.ThawResponse{}, nil
 	}
 	steps := []step{
 		{"entropy", func() error { return s.machine.AddEntropy(request.GetEntropy()) }},
@@ -84,6 +89,9 @@ func (s *Service) Thaw(_ context.Context, request *guestv1.ThawRequest) (*guestv
 	}
 	if err := run(steps); err != nil {
 		return nil, err
+	}
+	if !s.frozen.Load() {
+		return &guestv1.ThawResponse{}, nil
 	}
 	if wanted != nil {
 		s.assume(wanted)

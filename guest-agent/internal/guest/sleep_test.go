@@ -108,7 +108,7 @@ func TestNothingOfTheTenantRunsBeforeTheGuestIsReseeded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := strings.Join(f.machine.told, ", "); got != "entropy more, clock 2031-05-06T07:08:09Z, thaw" {
+	if got := strings.Join(f.machine.told, ", "); got != "entropy more, clock 2031-05-06T07:08:09Z, thaw, entropy more, clock 2031-05-06T07:08:09Z" {
 		t.Errorf("the machine was told %s", got)
 	}
 	for name, call := range f.calls() {
@@ -197,6 +197,8 @@ func TestThawThatFailsLeavesTheGuestStoppedAndCanBeRepeated(t *testing.T) {
 func TestFreezeThatFailsLeavesTheGuestAsItWas(t *testing.T) {
 	f := newFixture(t)
 	_, err := f.guest.Freeze(t.Context(), &guestv1.FreezeRequest{})
+	apitest.Refused(t, err, codes.FailedPrecondition, "GUEST_NOT_CONFIGURED")
+	_, err = f.guest.Thaw(t.Context(), thaw())
 	apitest.Refused(t, err, codes.FailedPrecondition, "GUEST_NOT_CONFIGURED")
 	if _, err := f.guest.Configure(t.Context(), request()); err != nil {
 		t.Fatal(err)

@@ -80,6 +80,7 @@ func (h *Helper) Verbs() map[string]wire.Verb {
 		"sandbox.prepare": verb(h.sandboxPrepare),
 		"sandbox.remove":  verb(h.sandboxRemove),
 		"template.load":   verb(h.templateLoad),
+		"template.forget": verb(h.templateForget),
 		"vmm.start":       verb(h.vmmStart),
 		"vmm.stop":        verb(h.vmmStop),
 	}
@@ -191,6 +192,13 @@ func (h *Helper) templateLoad(a *templateArgs) (any, error) {
 		return nil, missing(err)
 	}
 	return none{}, memory.Close()
+}
+
+func (h *Helper) templateForget(a *templateArgs) (any, error) {
+	if err := matches("template", digest, a.Template); err != nil {
+		return nil, err
+	}
+	return none{}, h.templates.Forget(a.Template)
 }
 
 func (h *Helper) vmmStop(a *slotArgs) (any, error) {

@@ -21,6 +21,8 @@ const (
 	page   = 4096
 	// VMMs hold what they use; the store only spares a second load.
 	kept = 16
+	// Of all that is kept together, holes left out: it is the host's memory.
+	keptBytes = 8 << 30
 
 	seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_SEAL
 )
@@ -33,8 +35,9 @@ type Store struct {
 }
 
 type memory struct {
-	file *os.File
-	used time.Time
+	file  *os.File
+	used  time.Time
+	bytes int64 // without holes
 }
 
 // NewStore loads nothing yet.
@@ -60,7 +63,11 @@ func (s *Store) Memory(digest string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		m = &memory{file: file}
+		var stat unix.Stat_t
+		if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+		m = &memory{file: file, bytes: stat.Blocks * 512}
 		s.held[digest] = m
 		s.evict(digest)
 	}
@@ -72,14 +79,31 @@ func (s *Store) Memory(digest string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), m.file.Name()), nil
 }
 
+// Forget gives back the memory that a template took; VMMs that have it keep it. Idempotent.
+func (s *Store) Forget(digest string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.held[digest]
+	if m == nil {
+		return nil
+	}
+	delete(s.held, digest)
+	return m.file.Close()
+}
+
 func (s *Store) evict(except string) {
-	for len(s.held) > kept {
+	var bytes int64
+	for _, m := range s.held {
+		bytes += m.bytes
+	}
+	for len(s.held) > 1 && (len(s.held) > kept || bytes > keptBytes) {
 		oldest := ""
 		for digest, m := range s.held {
 			if digest != except && (oldest == "" || m.used.Before(s.held[oldest].used)) {
 				oldest = digest
 			}
 		}
+		bytes -= s.held[oldest].bytes
 		s.held[oldest].file.Close()
 		delete(s.held, oldest)
 	}
