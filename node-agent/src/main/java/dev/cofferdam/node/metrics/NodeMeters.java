@@ -15,7 +15,7 @@ import java.util.function.Supplier;
 /** How much room the node has, what is in it, and what it is. */
 public final class NodeMeters {
   private static final List<String> STATES =
-      List.of("starting", "running", "paused", "suspended", "removing");
+      List.of("starting", "running", "halting", "paused", "suspended", "removing");
   private static final Path MEMORY = Path.of("/proc/meminfo");
 
   private final MeterRegistry meters;
@@ -41,7 +41,7 @@ public final class NodeMeters {
         .tag("isolation", hypervisor.isolation().label())
         .register(meters);
     for (String state : STATES) {
-      Gauge.builder("cofferdam.node.sandboxes", () -> sandboxes.states().getOrDefault(state, 0))
+      Gauge.builder("cofferdam.node.sandboxes", () -> sandboxes.counts().getOrDefault(state, 0))
           .description("Sandboxes on this node by state")
           .tag("state", state)
           .register(meters);

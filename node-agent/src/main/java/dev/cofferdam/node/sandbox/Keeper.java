@@ -128,7 +128,7 @@ final class Keeper {
     boolean paused = before instanceof Paused;
     Running running = SandboxState.live(before).orElseThrow();
     Snapshot draft = draft(id, target, sandbox, full, running.size(), running.token());
-    journal.append(Sleeper.halted(sandbox, running, paused));
+    journal.note(Sleeper.halted(sandbox, running, paused));
     cell.state = new Halting(running);
     try {
       if (before instanceof Paused still) {
@@ -152,7 +152,7 @@ final class Keeper {
         cell.state = new Paused(running, true);
       } else {
         Running again = standstill.goOn(running, steps);
-        journal.append(Sleeper.entry(sandbox, again));
+        journal.note(Sleeper.entry(sandbox, again));
         cell.state = again;
       }
       return draft;

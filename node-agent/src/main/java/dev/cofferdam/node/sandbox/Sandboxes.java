@@ -243,7 +243,7 @@ public final class Sandboxes implements AutoCloseable {
   }
 
   /** How many sandboxes are in each state, by its name; none that has ended. */
-  public Map<String, Integer> states() {
+  public Map<String, Integer> counts() {
     Map<String, Integer> counts = new HashMap<>();
     cells.forEach((sandbox, state) -> {
       if (!(state instanceof Ended)) {

@@ -65,11 +65,11 @@ final class Sleeper {
 
   /** Its connections stay: who speaks with it does not hear from it meanwhile. */
   void pause(String sandbox, Cells.Cell cell, Running running, Steps steps) {
-    journal.append(halted(sandbox, running, true));
+    journal.note(halted(sandbox, running, true));
     try {
       steps.time("pause", running.machine()::pause);
     } catch (RuntimeException | Error e) {
-      journal.append(entry(sandbox, running));
+      journal.note(entry(sandbox, running));
       throw e;
     }
     cell.state = new Paused(running, false);
@@ -85,7 +85,7 @@ final class Sleeper {
         steps.time("resume", paused.running().machine()::resume);
         running = standstill.thaw(paused.running(), steps);
       }
-      journal.append(entry(sandbox, running));
+      journal.note(entry(sandbox, running));
       cell.state = running;
     } catch (RuntimeException | Error e) {
       hold(cell, paused.running(), e);
@@ -109,7 +109,7 @@ final class Sleeper {
     }
     boolean paused = before instanceof Paused;
     try {
-      journal.append(halted(sandbox, running, paused));
+      journal.note(halted(sandbox, running, paused));
     } catch (RuntimeException | Error e) {
       cell.state = before;
       throw e;
@@ -170,7 +170,7 @@ final class Sleeper {
     }
     try {
       Running again = standstill.goOn(running, new Steps(System::nanoTime));
-      journal.append(entry(sandbox, again));
+      journal.note(entry(sandbox, again));
       cell.state = again;
     } catch (RuntimeException | Error e) {
       cause.addSuppressed(e);
@@ -204,7 +204,7 @@ final class Sleeper {
       if (!cold) {
         running = thaw(sandbox, cell, running, steps);
       }
-      journal.append(entry(sandbox, running));
+      journal.note(entry(sandbox, running));
       cell.state = running;
     } catch (RuntimeException | Error e) {
       if (cell.state instanceof Suspended) {

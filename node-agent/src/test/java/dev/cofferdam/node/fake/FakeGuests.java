@@ -120,6 +120,7 @@ public final class FakeGuests implements GuestConnector, AutoCloseable {
 
       @Override
       public Activity activity(String token, Duration patience) {
+        acts.mayFail("guest.activity");
         required(memory(link), token);
         return activity;
       }

@@ -12,6 +12,7 @@ import dev.cofferdam.node.pool.PoolConfig;
 import dev.cofferdam.node.pool.PoolMaker;
 import dev.cofferdam.node.pool.PoolMetrics;
 import dev.cofferdam.node.sandbox.Gateway;
+import dev.cofferdam.node.sandbox.IdleWatch;
 import dev.cofferdam.node.sandbox.SandboxMaker;
 import dev.cofferdam.node.sandbox.SandboxMetrics;
 import dev.cofferdam.node.sandbox.Sandboxes;
@@ -27,8 +28,11 @@ import dev.cofferdam.v1.ErrorReason;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -41,6 +45,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 
 /** A host and the node agents that run on it, one after another. */
@@ -60,6 +65,7 @@ public final class FakeHost {
     public final FakeHelper helper;
     private final Deque<Runnable> later = new ArrayDeque<>();
     private final FakeJournal journal;
+    private final SleepParts sleep;
     private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
 
     private Node(int spare, PoolConfig config) {
@@ -131,7 +137,7 @@ public final class FakeHost {
             }
             return template;
           };
-      SleepParts sleep =
+      sleep =
           new SleepParts(
               helper,
               hypervisor,
@@ -170,6 +176,23 @@ public final class FakeHost {
         task.run();
       }
       pool.maintain();
+    }
+
+    /** A process of the sandbox's counts up to that, in memory and on its disk. */
+    public void count(String sandbox, int count) {
+      kernel.memory(sandbox).counter = count;
+      try (FileChannel disk =
+          FileChannel.open(
+              root().resolve(sandbox).resolve(MachineSpec.DISK), StandardOpenOption.WRITE)) {
+        disk.write(ByteBuffer.wrap(new byte[] {(byte) count}), 1 << 20);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
+    /** One that looks when the test says so. */
+    public IdleWatch idleWatch(LongSupplier nanos) {
+      return new IdleWatch(sandboxes, sleep, nanos);
     }
 
     /** Dies on the spot: threads may go on, but nothing that they do happens. */

@@ -5,10 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.cofferdam.node.fake.FakeHost;
 import dev.cofferdam.node.fake.Killed;
 import dev.cofferdam.node.pool.PoolConfig;
+import dev.cofferdam.node.sandbox.SandboxStates.Visible;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -22,6 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 class CrashTest {
   private static final String A = "sb-aaaaaaaaaaaaaaaaaaaa";
   private static final String B = "sb-bbbbbbbbbbbbbbbbbbbb";
+  private static final String KEPT = "sn-aaaaaaaaaaaaaaaaaaaa";
   private static final int MANY = 200;
 
   @TempDir Path directory;
@@ -67,16 +72,122 @@ class CrashTest {
     assertThat(runs).isGreaterThan(8);
   }
 
-  /** Runs until the second part was not killed any more; says how often it was. */
+  @Test
+  void killedAtEveryActOfAPauseAndAResume() throws IOException {
+    int runs =
+        everyKill(
+            node -> node.sandboxes.start(order(A)),
+            node -> {
+              node.sandboxes.states().set(A, 1, Visible.PAUSED);
+              node.sandboxes.states().set(A, 1, Visible.RUNNING);
+            });
+    assertThat(runs).isGreaterThan(5);
+  }
+
+  /** Whatever happens to the node agent, nothing happens to what the sandbox has counted. */
+  @Test
+  void killedAtEveryActOfASuspendAndAWake() throws IOException {
+    int runs =
+        unharmedByEveryKill(
+            node -> counted(node, 7),
+            node -> {
+              node.sandboxes.states().set(A, 1, Visible.SUSPENDED);
+              node.sandboxes.states().set(A, 1, Visible.RUNNING);
+            },
+            host -> assertThat(host.kernel.memory(A).counter).isEqualTo(7));
+    assertThat(runs).isGreaterThan(15);
+  }
+
+  @Test
+  void killedAtEveryActOfASnapshot() throws IOException {
+    int runs =
+        unharmedByEveryKill(
+            node -> counted(node, 7),
+            node -> node.sandboxes.states().take(A, 1, KEPT, true),
+            host -> assertThat(host.kernel.memory(A).counter).isEqualTo(7));
+    assertThat(runs).isGreaterThan(7);
+  }
+
+  /** It is what it was, or what it was put back to: memory and disk of the one or of the other. */
+  @Test
+  void killedAtEveryActOfARollBack() throws IOException {
+    int runs =
+        unharmedByEveryKill(
+            node -> {
+              counted(node, 10);
+              node.sandboxes.states().take(A, 1, KEPT, true);
+              counted(node, 20);
+            },
+            node -> node.sandboxes.states().rollBack(A, 1, KEPT),
+            host -> assertThat(host.kernel.memory(A).counter).isEqualTo(onDisk(host)).isIn(10, 20));
+    assertThat(runs).isGreaterThan(10);
+  }
+
+  @Test
+  void killedAtEveryActOfAFork() throws IOException {
+    int runs =
+        everyKill(
+            node -> node.sandboxes.states().take(B, 1, KEPT, true),
+            node ->
+                node.sandboxes.start(
+                    new StartOrder(
+                        A,
+                        1,
+                        "debian",
+                        FakeHost.PREPARED,
+                        Map.of(),
+                        "ticket",
+                        "",
+                        Optional.of(KEPT),
+                        Duration.ZERO)));
+    assertThat(runs).isGreaterThan(8);
+  }
+
+  /** Both in the guest's memory and on its disk. */
+  private static void counted(FakeHost.Node node, int count) {
+    if (node.sandboxes.running().stream().noneMatch(entry -> entry.sandbox().equals(A))) {
+      node.sandboxes.start(order(A));
+    }
+    node.count(A, count);
+  }
+
+  private static int onDisk(FakeHost host) {
+    try {
+      return Files.readAllBytes(host.root().resolve(A).resolve("disk.ext4"))[1 << 20];
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   private int everyKill(Consumer<FakeHost.Node> before, Consumer<FakeHost.Node> killed)
       throws IOException {
-    return everyKill(FakeHost::node, before, killed);
+    return everyKill(FakeHost::node, before, killed, host -> {});
   }
 
   private int everyKill(
       Function<FakeHost, FakeHost.Node> first,
       Consumer<FakeHost.Node> before,
       Consumer<FakeHost.Node> killed)
+      throws IOException {
+    return everyKill(first, before, killed, host -> {});
+  }
+
+  private int unharmedByEveryKill(
+      Consumer<FakeHost.Node> before, Consumer<FakeHost.Node> killed, Consumer<FakeHost> unharmed)
+      throws IOException {
+    return everyKill(FakeHost::node, before, killed, unharmed);
+  }
+
+  /**
+   * Runs until the second part was not killed any more; says how often it was.
+   *
+   * @param unharmed looks at the host where sandbox A is there in the end
+   */
+  private int everyKill(
+      Function<FakeHost, FakeHost.Node> first,
+      Consumer<FakeHost.Node> before,
+      Consumer<FakeHost.Node> killed,
+      Consumer<FakeHost> unharmed)
       throws IOException {
     for (int kill = 0; kill < MANY; kill++) {
       FakeHost host = new FakeHost(Files.createDirectories(directory.resolve("run" + kill)));
@@ -90,7 +201,14 @@ class CrashTest {
       recoverKilledEverywhere(host);
       try (FakeHost.Node successor = host.node()) {
         successor.slots.maintain();
+        // Those who were told to sleep do; they have to be able to come back.
+        for (Sandboxes.Present present : successor.sandboxes.present()) {
+          successor.sandboxes.states().set(present.sandbox(), 1, Visible.RUNNING);
+        }
         assertWhole(host, successor);
+        if (host.kernel.running().contains(A)) {
+          unharmed.accept(host);
+        }
       }
       if (finished) {
         return kill;

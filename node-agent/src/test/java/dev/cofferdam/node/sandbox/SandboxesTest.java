@@ -66,14 +66,14 @@ class SandboxesTest {
 
   @Test
   void whatIsHereIsCountedByStateAndBySlot() {
-    assertThat(node.sandboxes.states()).isEmpty();
+    assertThat(node.sandboxes.counts()).isEmpty();
     node.sandboxes.start(order(A, 1));
     node.sandboxes.start(order(B, 1));
-    assertThat(node.sandboxes.states()).isEqualTo(Map.of("running", 2));
+    assertThat(node.sandboxes.counts()).isEqualTo(Map.of("running", 2));
     assertThat(node.sandboxes.occupied()).containsOnlyKeys(A, B).doesNotContainValue(0);
     assertThat(Set.copyOf(node.sandboxes.occupied().values())).hasSize(2);
     node.sandboxes.remove(A, 1);
-    assertThat(node.sandboxes.states()).isEqualTo(Map.of("running", 1));
+    assertThat(node.sandboxes.counts()).isEqualTo(Map.of("running", 1));
     assertThat(node.sandboxes.occupied()).containsOnlyKeys(B);
   }
 
