@@ -2,6 +2,7 @@
 # The load tests against a mesh of their own, in a stage with the test upstream:
 #
 #   loadtest/run.sh create [--pool restored|vmm|none] [--creates 50] [--parallel 1] [--burst 20] [--json FILE]
+#   loadtest/run.sh attach [--cycles 500] [--parallel 1] [--json FILE]
 #   loadtest/run.sh https [--rates 200,500,1000] [--rounds 5] [--seconds 3] [--json FILE]
 #
 # Needs root. See loadtest/README.md for what each number means.
@@ -10,7 +11,7 @@ ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 export COFFERDAM_ROOT=$ROOT COFFERDAM_CACHE=${COFFERDAM_CACHE:-/var/cache/cofferdam}
 # shellcheck source=deploy/provision/lib.sh
 . "$ROOT/deploy/provision/lib.sh"
-[ $# -gt 0 ] || die "which workload? loadtest/run.sh create|https [OPTIONS]"
+[ $# -gt 0 ] || die "which workload? loadtest/run.sh create|attach|https [OPTIONS]"
 need_root "the load tests"
 find_jdk
 find_maven

@@ -3,11 +3,11 @@ package dev.cofferdam.loadtest;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** One program, two workloads; {@code loadtest/run.sh} starts it beside a mesh of its own. */
+/** One program, three workloads; {@code loadtest/run.sh} starts it beside a mesh of its own. */
 @Command(
     name = "loadtest",
     mixinStandardHelpOptions = true,
-    subcommands = {CreateCommand.class, HttpsCommand.class, LoadClient.class},
+    subcommands = {AttachCommand.class, CreateCommand.class, HttpsCommand.class, LoadClient.class},
     description = "Measures a running mesh, which the variables of `cofferdam env` describe.")
 public final class Main {
   private Main() {}
