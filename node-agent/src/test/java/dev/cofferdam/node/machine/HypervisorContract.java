@@ -16,8 +16,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What every hypervisor does alike. */
 public abstract class HypervisorContract {
-  private static final String A = "sb-aaaaaaaaaaaaaaaaaaaa";
-  private static final String B = "sb-bbbbbbbbbbbbbbbbbbbb";
+  protected static final String A = "sb-aaaaaaaaaaaaaaaaaaaa";
+  protected static final String B = "sb-bbbbbbbbbbbbbbbbbbbb";
   protected static final MachineSize SIZE = new MachineSize(1, 128, 64);
   private static final String C = "sb-cccccccccccccccccccc";
   private static final String KEPT = "feedfeedfeedfeed";
