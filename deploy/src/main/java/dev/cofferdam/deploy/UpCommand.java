@@ -72,6 +72,10 @@ final class UpCommand implements Callable<Integer> {
   }
 
   private MeshOptions options(MeshLayout layout) {
+    String binary = System.getenv("COFFERDAM_CLOUD_HYPERVISOR");
+    if (binary != null) {
+      overrides.putIfAbsent("node.cloud-hypervisor.binary", binary);
+    }
     return new MeshOptions(
         layout,
         mesh,

@@ -14,17 +14,22 @@ import dev.cofferdam.node.api.GuestRouter;
 import dev.cofferdam.node.api.NodeApi;
 import dev.cofferdam.node.api.NodeRules;
 import dev.cofferdam.node.api.VisibleStates;
+import dev.cofferdam.node.cloudhypervisor.CloudHypervisor;
+import dev.cofferdam.node.cloudhypervisor.Landlock;
 import dev.cofferdam.node.disk.MkfsDisks;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.drops.DropReporter;
 import dev.cofferdam.node.gateway.GrpcGateway;
 import dev.cofferdam.node.guest.UnixGuestConnector;
 import dev.cofferdam.node.helper.HelperClient;
+import dev.cofferdam.node.image.Image;
 import dev.cofferdam.node.image.ImageStore;
 import dev.cofferdam.node.journal.FileJournal;
+import dev.cofferdam.node.journal.JournalEntry;
 import dev.cofferdam.node.journal.JournalException;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.LinuxProcessTable;
+import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.metrics.NodeMeters;
 import dev.cofferdam.node.metrics.SandboxUsage;
 import dev.cofferdam.node.pool.LinuxHostLoad;
@@ -33,6 +38,9 @@ import dev.cofferdam.node.pool.PoolMaker;
 import dev.cofferdam.node.pool.PoolMetrics;
 import dev.cofferdam.node.pressure.HostPressure;
 import dev.cofferdam.node.pressure.LinuxHost;
+import dev.cofferdam.node.probe.GuestProof;
+import dev.cofferdam.node.probe.HypervisorChoice;
+import dev.cofferdam.node.probe.HypervisorSetting;
 import dev.cofferdam.node.qemu.QemuHypervisor;
 import dev.cofferdam.node.qemu.QemuVersion;
 import dev.cofferdam.node.registry.NodeFacts;
@@ -61,6 +69,7 @@ import io.netty.handler.ssl.ClientAuth;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
 import java.security.SecureRandom;
@@ -146,9 +155,9 @@ public final class NodeApp implements AutoCloseable {
     SandboxFiles files =
         new SandboxFiles(config.sandboxRoot(), config.stateDirectory().resolve("tokens"), helper);
     LinuxProcessTable processes = new LinuxProcessTable();
-    Hypervisor hypervisor =
-        new QemuHypervisor(helper, processes, config.sandboxRoot(), QemuVersion.of(config.qemu()));
     UnixGuestConnector guests = keep(new UnixGuestConnector(executor));
+    helper.ensureGate();
+    Hypervisor hypervisor = hypervisor(config, helper, processes, files, guests, journal);
     SlotPool slots = new SlotPool(helper, config.slotsMax(), config.slotsSpare(), executor);
     Gateway gateway =
         new GrpcGateway(
@@ -243,7 +252,6 @@ public final class NodeApp implements AutoCloseable {
     NodeMeters.register(
         meters, hypervisor, config.limits(), sandboxes, slots, config.sandboxRoot());
     SandboxUsage usage = new SandboxUsage(sandboxes::occupied, helper::usage, meters);
-    helper.ensureGate();
     sandboxes.recover(processes);
 
     RegistryConnection registry =
@@ -375,6 +383,69 @@ public final class NodeApp implements AutoCloseable {
             1,
             1,
             TimeUnit.SECONDS);
+  }
+
+  private Hypervisor hypervisor(
+      NodeConfig config,
+      HelperClient helper,
+      LinuxProcessTable processes,
+      SandboxFiles files,
+      UnixGuestConnector guests,
+      FileJournal journal)
+      throws IOException {
+    Optional<Path> binary = Optional.of(config.cloudHypervisor()).filter(Files::isExecutable);
+    String version = "";
+    if (binary.isPresent()) {
+      try {
+        version = QemuVersion.of(binary.get());
+      } catch (IOException e) {
+        log.atWarn().setMessage("cloud_hypervisor_not_run").setCause(e).log();
+        binary = Optional.empty();
+      }
+    }
+    CloudHypervisor cloudHypervisor =
+        keep(
+            new CloudHypervisor(
+                helper,
+                processes,
+                config.sandboxRoot(),
+                config.templateRoot(),
+                version,
+                Landlock.usable(Path.of("/proc/sys/kernel/osrelease"))));
+    boolean live =
+        journal.latest().stream()
+            .anyMatch(entry ->
+                entry instanceof JournalEntry.Running running
+                    && processes.alive(running.process()));
+    HypervisorChoice.Decision decision =
+        new HypervisorChoice(
+                config.stateDirectory().resolve("hypervisor"),
+                version + " " + Files.readString(Path.of("/proc/sys/kernel/random/boot_id")),
+                live)
+            .decide(
+                config.hypervisor(),
+                binary,
+                () ->
+                    new GuestProof(helper, files, guests, System::nanoTime)
+                        .boot(cloudHypervisor, anyImage(config)));
+    log.atInfo()
+        .setMessage("hypervisor")
+        .addKeyValue("driver", decision.hypervisor().label())
+        .addKeyValue("why", decision.why())
+        .log();
+    return decision.hypervisor() == HypervisorSetting.CLOUD_HYPERVISOR
+        ? cloudHypervisor
+        : new QemuHypervisor(
+            helper, processes, config.sandboxRoot(), QemuVersion.of(config.qemu()));
+  }
+
+  /** Each has a kernel and an agent. */
+  private static Image anyImage(NodeConfig config) {
+    try {
+      return new ImageStore(config.imageRoot()).open(config.templates().values().iterator().next());
+    } catch (IOException e) {
+      throw new MachineException(String.valueOf(e.getMessage()), e);
+    }
   }
 
   private static NodeFacts facts(NodeConfig config, Hypervisor hypervisor) {

@@ -4,6 +4,7 @@ import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.kit.identity.TlsFiles;
 import dev.cofferdam.node.pool.PoolConfig;
 import dev.cofferdam.node.pressure.PressureLimits;
+import dev.cofferdam.node.probe.HypervisorSetting;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
 import java.net.InetSocketAddress;
@@ -54,6 +55,10 @@ import java.util.TreeMap;
  * @param qemu {@code qemu.binary}, default /usr/bin/qemu-system-x86_64: asked for its version; the
  *     helper starts its own
  * @param pressure {@code pressure.*}, see {@link PressureLimits}
+ * @param hypervisor {@code hypervisor}, default auto: Cloud Hypervisor where it boots a guest, else
+ *     QEMU; cloud-hypervisor or qemu insist on one. Sandboxes that live keep theirs
+ * @param cloudHypervisor {@code cloud-hypervisor.binary}, default /usr/bin/cloud-hypervisor: the
+ *     same in the helper's configuration
  */
 public record NodeConfig(
     InetSocketAddress listen,
@@ -78,7 +83,9 @@ public record NodeConfig(
     SizeLimits limits,
     SlotPrefix slotPrefix,
     Path qemu,
-    PressureLimits pressure) {
+    PressureLimits pressure,
+    HypervisorSetting hypervisor,
+    Path cloudHypervisor) {
   private static final String TEMPLATE = "template.";
   private static final String ROOT = "root";
 
@@ -122,7 +129,9 @@ public record NodeConfig(
                 settings.integer("disk.limit-mib", 65_536, 64, 1 << 24)),
             prefix(settings),
             settings.path("qemu.binary", Path.of("/usr/bin/qemu-system-x86_64")),
-            PressureLimits.read(settings));
+            PressureLimits.read(settings),
+            hypervisor(settings),
+            settings.path("cloud-hypervisor.binary", Path.of("/usr/bin/cloud-hypervisor")));
     if (config.slotsSpare() > config.slotsMax()) {
       settings.problem(
           "slots.spare",
@@ -155,6 +164,16 @@ public record NodeConfig(
       }
     });
     return templates;
+  }
+
+  private static HypervisorSetting hypervisor(Settings settings) {
+    String text = settings.text("hypervisor", HypervisorSetting.AUTO.label());
+    return HypervisorSetting.of(text)
+        .orElseGet(() -> {
+          settings.problem(
+              "hypervisor", "is '" + text + "', expected auto, cloud-hypervisor or qemu");
+          return HypervisorSetting.AUTO;
+        });
   }
 
   private static SlotPrefix prefix(Settings settings) {

@@ -8,6 +8,7 @@ import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.kit.identity.TlsFiles;
 import dev.cofferdam.node.pool.PoolConfig;
 import dev.cofferdam.node.pressure.PressureLimits;
+import dev.cofferdam.node.probe.HypervisorSetting;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
 import java.net.InetSocketAddress;
@@ -51,7 +52,9 @@ class NodeConfigTest {
                 new SizeLimits(4, 4096, 65_536),
                 SlotPrefix.parse("100.80.0.0/16"),
                 Path.of("/usr/bin/qemu-system-x86_64"),
-                new PressureLimits(512, 40, 1024, 1024, 256)));
+                new PressureLimits(512, 40, 1024, 1024, 256),
+                HypervisorSetting.AUTO,
+                Path.of("/usr/bin/cloud-hypervisor")));
   }
 
   @Test
@@ -88,6 +91,8 @@ class NodeConfigTest {
     keys.put("pressure.disk-mib", "3");
     keys.put("pressure.pids", "4");
     keys.put("pressure.descriptors", "5");
+    keys.put("hypervisor", "cloud-hypervisor");
+    keys.put("cloud-hypervisor.binary", "/ch");
     assertThat(read(keys))
         .isEqualTo(
             new NodeConfig(
@@ -113,7 +118,9 @@ class NodeConfigTest {
                 new SizeLimits(5, 1000, 2000),
                 SlotPrefix.parse("10.1.2.0/24"),
                 Path.of("/q"),
-                new PressureLimits(1, 2, 3, 4, 5)));
+                new PressureLimits(1, 2, 3, 4, 5),
+                HypervisorSetting.CLOUD_HYPERVISOR,
+                Path.of("/ch")));
   }
 
   @Test
@@ -127,6 +134,7 @@ class NodeConfigTest {
                         "slots.max", "300",
                         "slot.prefix", "10.1.2.0/24",
                         "template.Debian", "x",
+                        "hypervisor", "xen",
                         "nonsense", "1"),
                     Map.of())))
         .isInstanceOf(ConfigException.class)
@@ -134,6 +142,7 @@ class NodeConfigTest {
             "tls.key is required",
             "slots.max is 300, expected at most 254",
             "template.Debian",
+            "hypervisor is 'xen', expected auto, cloud-hypervisor or qemu",
             "nonsense is not a known key");
   }
 

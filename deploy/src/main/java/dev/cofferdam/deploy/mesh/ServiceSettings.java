@@ -11,6 +11,9 @@ import java.util.stream.Collectors;
  * keys are the services' own, where a wrong one stops the start.
  */
 public record ServiceSettings(MeshOptions options) {
+  /** Node's and helper's name one binary. */
+  private static final String CLOUD_HYPERVISOR = "node.cloud-hypervisor.binary";
+
   static final String SLOT_PREFIX = "100.80.0.0/16";
 
   /** The service's settings, the operator's overrides last. */
@@ -142,7 +145,10 @@ public record ServiceSettings(MeshOptions options) {
     values.put("vmm_uid_base", options.vmmUidBase());
     values.put("max_slots", MeshOptions.SLOTS);
     values.put("qemu", "/usr/bin/qemu-system-x86_64");
-    values.put("cloud_hypervisor", "");
+    // It need not be there.
+    values.put(
+        "cloud_hypervisor",
+        options.overrides().getOrDefault(CLOUD_HYPERVISOR, "/usr/bin/cloud-hypervisor"));
     return Json.object(values) + "\n";
   }
 

@@ -6,6 +6,7 @@ import dev.cofferdam.node.helper.VmmStart;
 import dev.cofferdam.node.machine.LinuxProcessTable;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.MachineSpec;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
@@ -20,7 +21,8 @@ final class World implements AutoCloseable {
   private static final String IMAGE = "0123456789abcdef";
 
   private final Path root = Path.of(System.getProperty("cofferdam.world", "/nowhere"));
-  private final HelperClient helper = new HelperClient(root.resolve("run/helper.sock"));
+  private final HelperClient helper =
+      new HelperClient(root.resolve("run/helper.sock"), new SimpleMeterRegistry());
   private final CloudHypervisor hypervisor =
       new CloudHypervisor(
           preparing(helper),
