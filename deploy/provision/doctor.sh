@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# What this machine has and lacks, which hypervisor driver will be used and why. Needs nothing built and changes nothing.
+# What this machine has and lacks, which hypervisor driver will be used and why. Needs nothing built and changes nothing; where provision has
+# made an image, a guest is booted from it.
 # Exit 0 when the mesh can run here, now or after the launcher has installed what it can.
 set -euo pipefail
 . "$COFFERDAM_ROOT/deploy/provision/lib.sh"
+. "$COFFERDAM_ROOT/deploy/provision/boots.sh"
 export PATH=$PATH:/usr/sbin:/sbin
 
 blocked=0
@@ -84,20 +86,39 @@ space() {
   [ "$disk" -ge 5000 ] && has disk "$disk MiB free in $where" || lacks disk "$disk MiB free in $where: 5000 are needed"
 }
 
+# The newest image that provision has made, for a guest to boot from.
+an_image() { find "$COFFERDAM_CACHE/images" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' 2>/dev/null | sort -rn | sed -n '1s/^[^ ]* //p'; }
+
+# Device files and flags of the processor are told, and decide nothing: a guest has to come up.
 hypervisor() {
-  local flags version=none
+  local flags image cloud ms
   flags=$(grep -m1 -oE '\b(vmx|svm)\b' /proc/cpuinfo || true)
   [ -n "$flags" ] && has "CPU virtualisation" "$flags" || note "CPU virtualisation" "none: neither vmx nor svm"
   if [ -c /dev/kvm ] && [ -r /dev/kvm ] && [ -w /dev/kvm ]; then has /dev/kvm "opens"; else note /dev/kvm "missing or not ours to open"; fi
-  if command -v qemu-system-x86_64 >/dev/null; then version=$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p'); fi
-  [ "$version" = none ] && later QEMU "by provision" || has QEMU "$version"
-  if command -v cloud-hypervisor >/dev/null; then note "Cloud Hypervisor" "$(cloud-hypervisor --version): its driver is not part of this release"; fi
-  printf '\n  driver: qemu, software emulation (isolation=emulated)\n'
-  if [ -n "$flags" ]; then
-    printf '  why:    this release has one driver, and it emulates: hardware virtualisation (%s) is not used yet\n' "$flags"
+  image=$(an_image)
+  cloud=${COFFERDAM_CLOUD_HYPERVISOR:-$(command -v cloud-hypervisor || true)}
+  if [ -z "$cloud" ]; then
+    note "Cloud Hypervisor" "no binary in PATH nor named by COFFERDAM_CLOUD_HYPERVISOR"
+  elif [ -z "$image" ]; then
+    note "Cloud Hypervisor" "$cloud: no guest to boot before provision has made an image"
+  elif ms=$(boots "$cloud" "$image" 20); then
+    has "Cloud Hypervisor" "booted a guest in $ms ms"
+    printf '\n  driver: cloud-hypervisor (isolation=hardware)\n  why:    a guest booted on it\n'
+    return
   else
-    printf '  why:    the CPU offers no hardware virtualisation here; emulation is the weaker boundary and is jailed the same way\n'
+    note "Cloud Hypervisor" "booted no guest within $ms ms"
   fi
+  if ! command -v qemu-system-x86_64 >/dev/null; then
+    later QEMU "by provision"
+  elif [ -z "$image" ]; then
+    note QEMU "no guest to boot before provision has made an image"
+  elif ms=$(boots "$(command -v qemu-system-x86_64)" "$image" 120); then
+    has QEMU "booted a guest in $ms ms, in software emulation"
+  else
+    lacks QEMU "booted no guest within $ms ms"
+  fi
+  printf '\n  driver: qemu, software emulation (isolation=emulated)\n'
+  printf '  why:    no guest was booted on Cloud Hypervisor; emulation is the weaker boundary and is jailed the same way\n'
 }
 
 system

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# The hypervisor contract against the real Cloud Hypervisor, in node-helper's jail, with a real guest.
+#
+#   run.sh            needs COFFERDAM_CLOUD_HYPERVISOR (a binary), COFFERDAM_IMAGE (an image's directory), COFFERDAM_HELPER, a built
+#                     node-agent with its tests, QEMU, erofs-utils, busybox-static; JAVA_HOME
+#
+# Where this machine's KVM boots a guest, the suite runs here, as root. Elsewhere an outer machine, whose processor QEMU emulates with SVM, boots
+# once for the whole suite. Prints a line for each test, "PASS name", "FAIL name" or "SKIP name".
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+: "${COFFERDAM_CLOUD_HYPERVISOR:?names no binary}" "${COFFERDAM_IMAGE:?names no image}" "${COFFERDAM_HELPER:?names no node-helper}" "${JAVA_HOME:?}"
+export PATH=$PATH:/usr/sbin:/sbin
+# shellcheck source=deploy/provision/boots.sh
+. "$root/deploy/provision/boots.sh"
+kernel=${COFFERDAM_CACHE:-/var/cache/cofferdam}/kernel/$(sed -n 's/.*"kernel": "\(.*\)".*/\1/p' "$COFFERDAM_IMAGE/manifest.json")
+release=$(cat "$kernel/release")
+work=$(mktemp -d)
+chmod 0755 "$work"
+# The machine itself, if it is still there, and all that it was made of.
+trap 'kill "${qemu:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
+suite=$work/suite
+
+modules() {
+  local module
+  for module in "$@"; do modprobe -d "$kernel" -S "$release" --show-depends "$module"; done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+}
+
+# What a program of this machine needs beside itself, for a file system that may lack it.
+with_libraries() {
+  local file
+  for file in "$@" $(ldd "$@" | awk '$2 == "=>" { print $3 }' | sort -u); do
+    file=$(readlink -f "$(dirname "$file")")/$(basename "$file")
+    install -D -m 0755 "$file" "$suite/overlay$file"
+  done
+}
+
+files() {
+  mkdir -p "$suite"/{classes,lib,images/0123456789abcdef,overlay/usr/lib/modules,overlay/usr/sbin}
+  "$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.management,java.naming,java.security.jgss,java.sql,java.xml,jdk.net,jdk.unsupported,jdk.management \
+    --strip-debug --no-man-pages --no-header-files --output "$suite/jre"
+  "$suite/jre/bin/java" -Xshare:dump -XX:+UseSerialGC >/dev/null
+  cp "$here/inside" "$suite/inside"
+  [ -z "${COFFERDAM_RECORD:-}" ] || cp "$here/record.py" "$suite/record.py"
+  cp "$COFFERDAM_HELPER" "$suite/node-helper"
+  cp "$(readlink -f "$COFFERDAM_CLOUD_HYPERVISOR")" "$suite/cloud-hypervisor"
+  chmod 0755 "$suite/cloud-hypervisor" "$suite/node-helper"
+  cp "$COFFERDAM_IMAGE"/{vmlinuz,initrd,rootfs.erofs,manifest.json} "$suite/images/0123456789abcdef/"
+  [ -z "${COFFERDAM_RECORD:-}" ] || return 0
+  local entry
+  for entry in $(tr : ' ' <"$root/node-agent/target/test-classpath"); do
+    if [ -d "$entry" ]; then "$JAVA_HOME/bin/jar" --create --no-compress --file "$suite/classes/$(basename "$(dirname "$(dirname "$entry")")").jar" -C "$entry" .; else cp "$entry" "$suite/lib/"; fi
+  done
+  "$JAVA_HOME/bin/jar" --create --no-compress --file "$suite/classes/node-agent.jar" -C "$root/node-agent/target/classes" .
+  "$JAVA_HOME/bin/jar" --create --no-compress --file "$suite/classes/node-agent-tests.jar" -C "$root/node-agent/target/test-classes" .
+}
+
+outer() {
+  local number=0 file
+  cp -r "$kernel/lib/modules/$release" "$suite/overlay/usr/lib/modules/"
+  with_libraries /usr/sbin/nft /usr/sbin/mke2fs
+  install -m 0755 /bin/busybox "$suite/overlay/usr/sbin/busybox"
+  ln -s busybox "$suite/overlay/usr/sbin/modprobe"
+  mkfs.erofs --quiet "$work/suite.erofs" "$suite" >/dev/null 2>&1 || mkfs.erofs "$work/suite.erofs" "$suite" >/dev/null
+  mkdir -p "$work/tree"/{bin,dev,proc,sys,mod}
+  install -m 0755 /bin/busybox "$work/tree/bin/busybox"
+  install -m 0755 "$here/init" "$work/tree/init"
+  while read -r file; do
+    install -m 0644 "$file" "$(printf '%s/tree/mod/%02d-%s' "$work" $number "${file##*/}")"
+    number=$((number + 1))
+  done < <(modules virtio_pci virtio_blk erofs overlay loop)
+  (cd "$work/tree" && find . -mindepth 1 | cpio --quiet -o -H newc) | gzip -1 >"$work/initrd"
+  timeout 600 qemu-system-x86_64 -nodefaults -no-user-config -nographic -no-reboot -machine pc,graphics=off -accel tcg,thread=multi,tb-size=512 -cpu max,la57=off -smp 2 -m 3072 \
+    -kernel "$kernel/vmlinuz" -initrd "$work/initrd" -append 'console=ttyS0 loglevel=4 panic=-1 mitigations=off tsc=reliable random.trust_cpu=on' \
+    -drive "if=none,id=suite,file=$work/suite.erofs,format=raw,readonly=on" -device virtio-blk-pci,drive=suite -serial "file:$work/console" &
+  qemu=$!
+  tail -n +1 -f --pid=$qemu "$work/console" --retry 2>/dev/null | sed -u 's/\r//' &
+  wait $qemu
+  wait
+  cp "$work/console" "$root/testkit/target/nested.log" 2>/dev/null || true
+  grep -q '^SUITE ended with 0' "$work/console"
+}
+
+[ -n "${COFFERDAM_RECORD:-}" ] || [ -f "$root/node-agent/target/test-classpath" ] || { echo "build node-agent's tests first: mvn -pl node-agent -am test-compile"; exit 1; }
+mkdir -p "$root/testkit/target"
+files
+if [ -z "${COFFERDAM_RECORD:-}" ] && boots "$COFFERDAM_CLOUD_HYPERVISOR" "$COFFERDAM_IMAGE" 20 >/dev/null; then
+  echo "on this machine's KVM"
+  SUITE=$suite "$suite/inside"
+else
+  echo "in an outer machine: KVM boots no guest here"
+  outer
+fi
