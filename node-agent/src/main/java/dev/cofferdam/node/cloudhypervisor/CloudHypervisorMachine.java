@@ -58,6 +58,10 @@ final class CloudHypervisorMachine implements Machine {
   private final ProcessId process;
   private volatile Path directory;
   private final CompletableFuture<String> ended = new CompletableFuture<>();
+
+  /** Said when the process is gone. */
+  private volatile String why = "the VMM's process ended";
+
   private volatile boolean letGo;
 
   CloudHypervisorMachine(
@@ -244,7 +248,7 @@ final class CloudHypervisorMachine implements Machine {
       }
     }
     if (!letGo) {
-      ended.complete("the VMM's process ended");
+      ended.complete(why);
     }
   }
 
@@ -269,7 +273,7 @@ final class CloudHypervisorMachine implements Machine {
 
   private void watchEvents() {
     EventFile events = new EventFile(() -> directory.resolve(VmmConfig.EVENTS));
-    while (!letGo && !ended.isDone()) {
+    while (!letGo && processes.alive(process)) {
       try {
         for (Event event : events.next()) {
           if (ENDS.contains(event)) {
@@ -285,19 +289,21 @@ final class CloudHypervisorMachine implements Machine {
     }
   }
 
-  private void end(String why) {
-    if (letGo) {
+  private void end(String reason) {
+    if (letGo || !processes.alive(process)) {
+      // The slot, and the directory with its events, may be a later machine's.
       return;
     }
+    why = reason;
     try {
       var _ = helper.stopVmm(slot);
-      ended.complete(why);
+      ended.complete(reason);
     } catch (HelperException e) {
       // The process is watched all the same; the helper is asked again at the sandbox's end.
       log.atWarn()
           .setMessage("vmm_not_stopped")
           .addKeyValue("sandbox", sandbox)
-          .addKeyValue("why", why)
+          .addKeyValue("why", reason)
           .setCause(e)
           .log();
     }

@@ -57,6 +57,8 @@ class GuestOnCloudHypervisorTest {
   @AfterEach
   void close() {
     guests.close();
+    world.kill(1);
+    world.kill(2);
     world.close();
   }
 

@@ -50,7 +50,10 @@ final class World implements AutoCloseable {
   }
 
   void kill(int slot) {
-    var _ = helper.stopVmm(slot);
+    String words = helper.stopVmm(slot);
+    if (!words.isEmpty()) {
+      System.out.println("the VMM in slot " + slot + " said: " + words);
+    }
   }
 
   MachineSpec spec(String sandbox, int slot, MachineSize size, String arguments) {
