@@ -250,7 +250,7 @@ public final class NodeApp implements AutoCloseable {
         new HostPressure(new LinuxHost(config.sandboxRoot()), config.pressure());
     sandboxes.admitBy(pressure);
     NodeMeters.register(
-        meters, hypervisor, config.limits(), sandboxes, slots, config.sandboxRoot());
+        meters, hypervisor, config.limits(), sandboxes, slots, pressure::now, config.sandboxRoot());
     SandboxUsage usage = new SandboxUsage(sandboxes::occupied, helper::usage, meters);
     sandboxes.recover(processes);
 

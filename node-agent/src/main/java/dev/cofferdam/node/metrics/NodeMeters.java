@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /** How much room the node has, what is in it, and what it is. */
@@ -25,6 +26,7 @@ public final class NodeMeters {
   }
 
   /**
+   * @param pressure why nothing may be placed here now; empty while all is well
    * @param sandboxRoot whose file system holds the sandboxes' disks
    */
   public static void register(
@@ -33,6 +35,7 @@ public final class NodeMeters {
       SizeLimits limits,
       Sandboxes sandboxes,
       SlotPool slots,
+      Supplier<Optional<String>> pressure,
       Path sandboxRoot) {
     NodeMeters node = new NodeMeters(meters);
     Gauge.builder("cofferdam.node.info", () -> 1)
@@ -46,6 +49,9 @@ public final class NodeMeters {
           .tag("state", state)
           .register(meters);
     }
+    Gauge.builder("cofferdam.node.pressure", () -> pressure.get().isPresent() ? 1 : 0)
+        .description("1 while the host is short of something and the node takes no more sandboxes")
+        .register(meters);
     node.slots("used", slots::used);
     node.slots("available", slots::available);
     node.bytes(
