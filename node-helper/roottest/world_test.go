@@ -56,23 +56,25 @@ func newWorld(t testing.TB) *world { return newWorldOf(t, "/usr/bin/qemu-system-
 // newWorldOf is a world whose VMM is that program.
 func newWorldOf(t testing.TB, vmm string) *world {
 	needRoot(t)
-	w := &world{t: t, mesh: fmt.Sprintf("nt%d%c", os.Getpid()%10000, 'a'+meshes.Add(1)-1)}
+	w := &world{t: t, mesh: fmt.Sprintf("nt%d%s", os.Getpid()%10000, strconv.FormatInt(int64(meshes.Add(1)), 36))}
 	// Not t.TempDir: its path is made of the test's name and too long for a socket.
 	dir, err := os.MkdirTemp("", "nh-")
 	must(t, err)
 	w.dir = dir
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	must(t, os.Chmod(dir, 0o755))
-	for _, d := range []string{"run", "sandboxes", "templates", "images"} {
+	for _, d := range []string{"run", "sandboxes", "templates", "images", "volumes"} {
 		must(t, os.MkdirAll(filepath.Join(dir, d), 0o755))
 	}
-	must(t, os.Chown(filepath.Join(dir, "sandboxes"), agentUID, agentGID))
+	for _, d := range []string{"sandboxes", "volumes"} {
+		must(t, os.Chown(filepath.Join(dir, d), agentUID, agentGID))
+	}
 	w.socket = filepath.Join(dir, "run", "helper.sock")
 	w.config = filepath.Join(dir, "helper.json")
 	text, err := json.Marshal(map[string]any{
 		"mesh": w.mesh, "socket": w.socket, "agent_uid": agentUID, "agent_gid": agentGID, "slot_prefix": "100.80.0.0/16",
 		"sandbox_root": filepath.Join(dir, "sandboxes"), "template_root": filepath.Join(dir, "templates"),
-		"image_root": filepath.Join(dir, "images"), "link_root": filepath.Join(dir, "run", "links"),
+		"image_root": filepath.Join(dir, "images"), "volume_root": filepath.Join(dir, "volumes"), "link_root": filepath.Join(dir, "run", "links"),
 		"vmm_uid_base": vmmUIDBase, "max_slots": 9, "qemu": vmm, "cloud_hypervisor": os.Getenv("COFFERDAM_CLOUD_HYPERVISOR"),
 	})
 	must(t, err)

@@ -33,6 +33,7 @@ type Config struct {
 	SandboxRoot     string `json:"sandbox_root"`
 	TemplateRoot    string `json:"template_root"`
 	ImageRoot       string `json:"image_root"`
+	VolumeRoot      string `json:"volume_root"`
 	LinkRoot        string `json:"link_root"`
 	VMMUIDBase      int    `json:"vmm_uid_base"`
 	MaxSlots        int    `json:"max_slots"`
@@ -64,7 +65,7 @@ func Parse(text []byte) (*Config, error) {
 	}
 	for name, value := range map[string]string{
 		"socket": c.Socket, "sandbox_root": c.SandboxRoot, "template_root": c.TemplateRoot, "image_root": c.ImageRoot,
-		"link_root": c.LinkRoot, "qemu": c.QEMU,
+		"volume_root": c.VolumeRoot, "link_root": c.LinkRoot, "qemu": c.QEMU,
 	} {
 		if !filepath.IsAbs(value) || filepath.Clean(value) != value || value == "/" {
 			bad("%s %q: expected a clean absolute path", name, value)

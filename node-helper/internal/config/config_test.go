@@ -10,7 +10,8 @@ func good() map[string]any {
 	return map[string]any{
 		"mesh": "cfd", "socket": "/run/x/helper.sock", "agent_uid": 990, "agent_gid": 990, "slot_prefix": "100.80.0.0/16",
 		"sandbox_root": "/var/lib/x/sandboxes", "template_root": "/var/cache/x/templates", "image_root": "/var/cache/x/images",
-		"link_root": "/run/x/links", "vmm_uid_base": 70000, "max_slots": 250, "qemu": "/usr/bin/qemu-system-x86_64", "cloud_hypervisor": "",
+		"volume_root": "/var/lib/x/volumes",
+		"link_root":   "/run/x/links", "vmm_uid_base": 70000, "max_slots": 250, "qemu": "/usr/bin/qemu-system-x86_64", "cloud_hypervisor": "",
 	}
 }
 

@@ -37,6 +37,8 @@ type Helper struct {
 	// The VMM that this process started in a slot, under the slot's lock.
 	running []*running
 
+	volumesMu sync.Mutex
+
 	linksMu sync.Mutex
 	links   map[int]*link.Relay
 }

@@ -14,6 +14,7 @@ import (
 var (
 	sandboxID = regexp.MustCompile(`^sb-[a-z0-9-]{1,60}$`)
 	digest    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,127}$`)
+	volumeID  = regexp.MustCompile(`^vol-[a-z2-7]{20}$`)
 	fileName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 )
 
@@ -58,6 +59,7 @@ type startArgs struct {
 	MemoryMiB int      `json:"memory_mib"`
 	VCPUs     int      `json:"vcpus"`
 	Own       bool     `json:"own"`
+	Volumes   []string `json:"volumes"`
 }
 
 type started struct {

@@ -10,6 +10,7 @@ import (
 
 // Limits of one VMM.
 const (
+	MaxVolumes   = 8
 	MaxVCPUs     = 64
 	MinMemoryMiB = 32
 	MaxMemoryMiB = 64 << 10
@@ -29,7 +30,8 @@ type Command struct {
 	Template  bool
 	Image     bool
 	// Own: the VMM goes on from the memory and the state in its own directory.
-	Own bool
+	Own     bool
+	Volumes int
 }
 
 // Paths name a file directly inside a directory of the jail: no further slash, so no way up.
@@ -43,7 +45,8 @@ const (
 var (
 	inSandbox  = `/sandbox/` + fileName
 	inImage    = `/image/` + fileName
-	anyDisk    = `/(?:sandbox|image)/` + fileName
+	volumeFile = `/volume/[0-7]`
+	anyDisk    = `/(?:sandbox|image)/` + fileName + `|` + volumeFile
 	sharedRAM  = `/proc/self/fd/4`
 	networkMAC = `02:cf:00:00:00:15`
 )
@@ -106,7 +109,7 @@ var options = map[string]option{
 			must: []string{"if", "id", "file", "format"}},
 	}},
 	"-device": {repeated: true, shapes: []shape{
-		{word: exactly(`virtio-blk-pci`), keys: keys("drive", ident), must: []string{"drive"}},
+		{word: exactly(`virtio-blk-pci`), keys: keys("drive", ident, "serial", `volume-[0-7]`), must: []string{"drive"}},
 		{word: exactly(`virtio-net-pci`), keys: keys("netdev", ident, "mac", networkMAC, "romfile", ``), must: []string{"netdev", "mac", "romfile"}},
 	}},
 	"-netdev":   {shapes: []shape{{word: exactly(`tap`), keys: keys("id", ident, "fd", `3`), must: []string{"id", "fd"}}}},
@@ -258,6 +261,11 @@ func (c *Command) agreeObject(v values) error {
 func (c *Command) has(path string) error {
 	if strings.HasPrefix(path, "/image/") && !c.Image {
 		return fmt.Errorf("%s, but the request names no such directory", path)
+	}
+	if number, ok := strings.CutPrefix(path, "/volume/"); ok {
+		if n, err := strconv.Atoi(number); err != nil || n >= c.Volumes {
+			return fmt.Errorf("%s, but the request names %d volumes", path, c.Volumes)
+		}
 	}
 	return nil
 }

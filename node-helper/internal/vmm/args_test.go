@@ -43,7 +43,9 @@ func TestTheProtocolsLineIsAccepted(t *testing.T) {
 	private := clone(with(map[string]string{object: "memory-backend-ram,id=m0,size=512M"}))
 	private.Template = false
 	kvm := clone(with(map[string]string{"pc,graphics=off,memory-backend=m0": "q35,memory-backend=m0", "tcg,tb-size=96": "kvm"}))
-	for name, c := range map[string]*Command{"own": own, "private": private, "kvm": kvm} {
+	volumes := clone(append(protocolLine(), "-drive", "if=none,id=volume1,file=/volume/1,format=raw", "-device", "virtio-blk-pci,drive=volume1,serial=volume-1"))
+	volumes.Volumes = 2
+	for name, c := range map[string]*Command{"own": own, "private": private, "kvm": kvm, "volumes": volumes} {
 		if err := c.Check(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -56,6 +58,7 @@ func TestTheProtocolsLineIsAccepted(t *testing.T) {
 // Each line here is a way out of the jail, into the network, or into another format, if QEMU were given it.
 func TestOptionsThatAreNotOnTheList(t *testing.T) {
 	for _, more := range []string{
+		"-drive if=none,id=v,file=/volume/0,format=raw", "-drive if=none,id=v,file=/volume/../etc,format=raw", "-drive if=none,id=v,file=/volume/8,format=raw",
 		"-monitor stdio", "-monitor tcp:127.0.0.1:1", "-monitor unix:/sandbox/m,server=on", "-chardev socket,id=c,path=/sandbox/x", "-chardev file,id=c,path=/sandbox/x",
 		"-chardev pipe,id=c,path=/x", "-chardev pty,id=c", "-chardev ringbuf,id=c,size=1,logfile=/sandbox/x", "-gdb tcp::1", "-s", "-daemonize", "-pidfile /sandbox/p",
 		"-runas root", "-chroot /", "-D /sandbox/log", "-d all", "-trace file=/sandbox/x", "-readconfig /sandbox/c", "-writeconfig -", "-plugin /sandbox/x.so",

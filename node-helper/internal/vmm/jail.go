@@ -45,7 +45,9 @@ type Jail struct {
 	Sandbox *os.File // directory, seen as /sandbox, writable
 	// Directories seen read-only, nil if absent.
 	Template, Image *os.File
-	KVM             bool
+	// Single files, seen as /volume/0 and so on, writable.
+	Volumes []*os.File
+	KVM     bool
 	// The device that taps are opened through, and the one that memory is brought in through, page by page.
 	TUN, Userfault bool
 	// The VMM finds an API's listening socket and a file for its events open.
@@ -115,6 +117,13 @@ func (j *Jail) Start(cgroups *Cgroups) (Process, error) {
 	size, err := fileSize(j.Sandbox, j.Limits.MemoryMiB)
 	if err != nil {
 		return Process{}, err
+	}
+	for _, volume := range j.Volumes {
+		info, err := volume.Stat()
+		if err != nil {
+			return Process{}, err
+		}
+		size = max(size, uint64(info.Size())+fileSlack)
 	}
 	o.FileSize = size
 	limits := j.Limits
@@ -264,6 +273,11 @@ func (j *Jail) mounts(o *orders, files *[]*os.File) error {
 			continue
 		}
 		if err := add(int(d.dir.Fd()), "", d.target, d.attrs, false); err != nil {
+			return err
+		}
+	}
+	for n, volume := range j.Volumes {
+		if err := add(int(volume.Fd()), "", fmt.Sprintf("volume/%d", n), attrSandbox, true); err != nil {
 			return err
 		}
 	}

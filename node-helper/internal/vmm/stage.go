@@ -209,6 +209,9 @@ func makeDevices(o *orders) error {
 func attach(fd int, m mount) error {
 	var err error
 	if m.File {
+		if err := os.MkdirAll(filepath.Dir(m.Target), 0o755); err != nil {
+			return err
+		}
 		err = os.WriteFile(m.Target, nil, 0o644)
 	} else {
 		err = os.Mkdir(m.Target, 0o755)

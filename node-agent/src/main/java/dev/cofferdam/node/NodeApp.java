@@ -16,6 +16,7 @@ import dev.cofferdam.node.api.NodeRules;
 import dev.cofferdam.node.api.VisibleStates;
 import dev.cofferdam.node.cloudhypervisor.CloudHypervisor;
 import dev.cofferdam.node.cloudhypervisor.Landlock;
+import dev.cofferdam.node.disk.CpCopier;
 import dev.cofferdam.node.disk.MkfsDisks;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.drops.DropReporter;
@@ -58,6 +59,7 @@ import dev.cofferdam.node.snapshot.SnapshotStore;
 import dev.cofferdam.node.template.TemplateMaker;
 import dev.cofferdam.node.template.TemplateStore;
 import dev.cofferdam.node.template.Templates;
+import dev.cofferdam.node.volume.Volumes;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.PortServiceGrpc;
@@ -216,6 +218,8 @@ public final class NodeApp implements AutoCloseable {
             InstantSource.system(),
             random,
             executor);
+    Volumes volumes =
+        new Volumes(config.volumeRoot(), MkfsDisks.forVolumes(), new CpCopier()::copy, mib -> {});
     Teardown teardown =
         new Teardown(helper, slots, config.slotPrefix(), files, gateway, journal, executor);
     Sandboxes sandboxes =
@@ -282,7 +286,7 @@ public final class NodeApp implements AutoCloseable {
             .tls(tls.server(ClientAuth.REQUIRE), tls.trustDomain())
             .meters(meters)
             .rules(NodeRules.rules())
-            .service(new NodeApi(sandboxes))
+            .service(new NodeApi(sandboxes, volumes))
             .service(
                 OpaqueRelay.service(
                     ProcessServiceGrpc.getServiceDescriptor(), new GuestRouter(sandboxes)))

@@ -30,6 +30,8 @@ import java.util.TreeMap;
  * @param templateRoot {@code template.root}, default /var/cache/cofferdam/templates: written by
  *     this process
  * @param imageRoot {@code image.root}, default /var/cache/cofferdam/images: read alone
+ * @param volumeRoot {@code volume.root}, default /var/lib/cofferdam/node/volumes: a file a volume;
+ *     the same in the helper's configuration
  * @param templates {@code template.<name>}, a digest under the image root each; at least one.
  *     {@code root} is no name
  * @param preparedVcpus {@code prepared.vcpus}, default 1, 1 to 64: of the size whose sandboxes are
@@ -72,6 +74,7 @@ public record NodeConfig(
     Path sandboxRoot,
     Path templateRoot,
     Path imageRoot,
+    Path volumeRoot,
     Map<String, String> templates,
     int preparedVcpus,
     int preparedMemoryMib,
@@ -111,6 +114,7 @@ public record NodeConfig(
             settings.path("sandbox.root", Path.of("/var/lib/cofferdam/node/sandboxes")),
             settings.path("template.root", Path.of("/var/cache/cofferdam/templates")),
             settings.path("image.root", Path.of("/var/cache/cofferdam/images")),
+            settings.path("volume.root", Path.of("/var/lib/cofferdam/node/volumes")),
             templates(settings),
             settings.integer("prepared.vcpus", 1, 1, 64),
             settings.integer("prepared.memory-mib", 512, 128, 65_536),

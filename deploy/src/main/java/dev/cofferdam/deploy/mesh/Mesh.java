@@ -129,6 +129,7 @@ public final class Mesh implements AutoCloseable {
     }
     Account agent = account(MeshService.NODE);
     OwnedFiles.directory(layout.sandboxes(), "rwxr-x---", agent.uid(), agent.gid());
+    OwnedFiles.directory(layout.volumes(), "rwxr-x---", agent.uid(), agent.gid());
     OwnedFiles.directory(
         options.cache().resolve("templates"), "rwxr-xr-x", agent.uid(), agent.gid());
     copy(options.upstreamCa(), layout.gatewayUpstreamCa());

@@ -95,6 +95,10 @@ public record MeshLayout(Path state) {
     return home(MeshService.NODE).resolve("sandboxes");
   }
 
+  public Path volumes() {
+    return home(MeshService.NODE).resolve("volumes");
+  }
+
   public Path postgres() {
     return state.resolve("postgres");
   }

@@ -99,6 +99,7 @@ public record ServiceSettings(MeshOptions options) {
     settings.put("sandbox.root", layout.sandboxes().toString());
     settings.put("template.root", templateRoot().toString());
     settings.put("image.root", imageRoot().toString());
+    settings.put("volume.root", layout.volumes().toString());
     settings.put("template.debian", options.image().getFileName().toString());
     settings.put("slot.prefix", SLOT_PREFIX);
     return settings;
@@ -141,6 +142,7 @@ public record ServiceSettings(MeshOptions options) {
     values.put("sandbox_root", layout.sandboxes());
     values.put("template_root", templateRoot());
     values.put("image_root", imageRoot());
+    values.put("volume_root", layout.volumes());
     values.put("link_root", layout.run().resolve("links"));
     values.put("vmm_uid_base", options.vmmUidBase());
     values.put("max_slots", MeshOptions.SLOTS);

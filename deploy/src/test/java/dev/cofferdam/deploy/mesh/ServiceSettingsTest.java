@@ -76,6 +76,7 @@ final class ServiceSettingsTest {
             tls.authority=/s/ca/ca.pem
             tls.certificate=/s/node/tls.pem
             tls.key=/s/node/tls.key
+            volume.root=/s/node/volumes
             """);
   }
 
@@ -133,6 +134,6 @@ final class ServiceSettingsTest {
   void helper() {
     assertThat(settings.helper(995, 994))
         .isEqualTo(
-            "{\"mesh\":\"cfd\",\"socket\":\"/s/run/helper.sock\",\"agent_uid\":995,\"agent_gid\":994,\"slot_prefix\":\"100.80.0.0/16\",\"sandbox_root\":\"/s/node/sandboxes\",\"template_root\":\"/c/templates\",\"image_root\":\"/c/images\",\"link_root\":\"/s/run/links\",\"vmm_uid_base\":70000,\"max_slots\":250,\"qemu\":\"/usr/bin/qemu-system-x86_64\",\"cloud_hypervisor\":\"/usr/bin/cloud-hypervisor\"}\n");
+            "{\"mesh\":\"cfd\",\"socket\":\"/s/run/helper.sock\",\"agent_uid\":995,\"agent_gid\":994,\"slot_prefix\":\"100.80.0.0/16\",\"sandbox_root\":\"/s/node/sandboxes\",\"template_root\":\"/c/templates\",\"image_root\":\"/c/images\",\"volume_root\":\"/s/node/volumes\",\"link_root\":\"/s/run/links\",\"vmm_uid_base\":70000,\"max_slots\":250,\"qemu\":\"/usr/bin/qemu-system-x86_64\",\"cloud_hypervisor\":\"/usr/bin/cloud-hypervisor\"}\n");
   }
 }

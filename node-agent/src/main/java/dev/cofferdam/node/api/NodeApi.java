@@ -1,5 +1,7 @@
 package dev.cofferdam.node.api;
 
+import dev.cofferdam.internal.v1.MakeVolumeRequest;
+import dev.cofferdam.internal.v1.MakeVolumeResponse;
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSandboxResponse;
@@ -9,6 +11,8 @@ import dev.cofferdam.internal.v1.RollBackRequest;
 import dev.cofferdam.internal.v1.RollBackResponse;
 import dev.cofferdam.internal.v1.SetSandboxStateRequest;
 import dev.cofferdam.internal.v1.SetSandboxStateResponse;
+import dev.cofferdam.internal.v1.RemoveVolumeRequest;
+import dev.cofferdam.internal.v1.RemoveVolumeResponse;
 import dev.cofferdam.internal.v1.StartSandboxRequest;
 import dev.cofferdam.internal.v1.StartSandboxResponse;
 import dev.cofferdam.internal.v1.TakeSnapshotRequest;
@@ -19,10 +23,12 @@ import dev.cofferdam.node.sandbox.SandboxStates;
 import dev.cofferdam.node.sandbox.Sandboxes;
 import dev.cofferdam.node.sandbox.StartOrder;
 import dev.cofferdam.node.sandbox.Started;
+import dev.cofferdam.node.volume.Volumes;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.StartWay;
 import io.grpc.stub.StreamObserver;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
@@ -30,16 +36,17 @@ import java.util.Optional;
 /** NodeService: what the scheduler orders. */
 public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
   private final Sandboxes sandboxes;
+  private final Volumes volumes;
 
-  public NodeApi(Sandboxes sandboxes) {
+  public NodeApi(Sandboxes sandboxes, Volumes volumes) {
     this.sandboxes = sandboxes;
+    this.volumes = volumes;
   }
 
   @Override
   public void startSandbox(
       StartSandboxRequest request, StreamObserver<StartSandboxResponse> response) {
-    Started started =
-        sandboxes.start(
+    StartOrder order =
             new StartOrder(
                 request.getSandbox(),
                 request.getEpoch(),
@@ -49,7 +56,10 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
                 request.getAttachTicket(),
                 request.getCaCertificate(),
                 Optional.of(request.getSnapshot()).filter(id -> !id.isEmpty()),
-                idle(request.getIdleTimeoutMs())));
+                idle(request.getIdleTimeoutMs()),
+                request.getVolumesMap());
+    volumes.require(order.volumeIds());
+    Started started = sandboxes.start(order);
     response.onNext(
         StartSandboxResponse.newBuilder()
             .setIsolation(started.isolation().label())
@@ -142,6 +152,39 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
           "idle_timeout_ms is " + Long.toUnsignedString(millis) + ", expected at most 2^63-1");
     }
     return Duration.ofMillis(millis);
+  }
+
+  @Override
+  public void makeVolume(MakeVolumeRequest request, StreamObserver<MakeVolumeResponse> response) {
+    try {
+      volumes.make(
+          request.getVolume(),
+          request.getSizeMib(),
+          Optional.of(request.getSource()).filter(source -> !source.isEmpty()));
+    } catch (IOException e) {
+      throw failed("volume " + request.getVolume() + " was not made", e);
+    }
+    response.onNext(MakeVolumeResponse.getDefaultInstance());
+    response.onCompleted();
+  }
+
+  @Override
+  public void removeVolume(
+      RemoveVolumeRequest request, StreamObserver<RemoveVolumeResponse> response) {
+    try {
+      volumes.remove(request.getVolume());
+    } catch (IOException e) {
+      throw failed("volume " + request.getVolume() + " was not removed", e);
+    }
+    response.onNext(RemoveVolumeResponse.getDefaultInstance());
+    response.onCompleted();
+  }
+
+  private static Refusal failed(String what, IOException cause) {
+    Refusal refusal =
+        new Refusal(ErrorReason.ERROR_REASON_INTERNAL, what + ": " + cause.getMessage());
+    refusal.initCause(cause);
+    return refusal;
   }
 
   private static MachineSize size(SandboxSize size) {

@@ -70,6 +70,16 @@ public final class SparseFile {
     return channel;
   }
 
+  /** Makes a file longer, by a hole; one that is that long already stays. */
+  public static void extend(Path file, long size) throws IOException {
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS)) {
+      if (channel.size() < size) {
+        channel.write(ByteBuffer.allocate(1), size - 1);
+      }
+    }
+  }
+
   /** Copies these parts of a file to the same places of another. */
   public static void copy(Path source, List<Extent> extents, FileChannel target)
       throws IOException {

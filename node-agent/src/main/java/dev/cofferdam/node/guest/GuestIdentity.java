@@ -3,6 +3,7 @@ package dev.cofferdam.node.guest;
 import com.google.protobuf.ByteString;
 import java.time.Instant;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.random.RandomGenerator;
 
@@ -15,6 +16,7 @@ import java.util.random.RandomGenerator;
  * @param token at least 32 characters; whoever holds it drives the guest's agent
  * @param environment of every process, placeholders included
  * @param caCertificate PEM, or empty
+ * @param volumes directories to mount the machine's volumes at, by their number
  */
 public record GuestIdentity(
     ByteString entropy,
@@ -23,7 +25,8 @@ public record GuestIdentity(
     String machineId,
     String token,
     Map<String, String> environment,
-    String caCertificate) {
+    String caCertificate,
+    List<String> volumes) {
   public GuestIdentity {
     if (entropy.size() < 64) {
       throw new IllegalArgumentException(
@@ -38,6 +41,7 @@ public record GuestIdentity(
           "token has " + token.length() + " characters, expected at least 32");
     }
     environment = Map.copyOf(environment);
+    volumes = List.copyOf(volumes);
   }
 
   /** A new one, drawn from a generator that nobody can foresee. */
@@ -47,6 +51,17 @@ public record GuestIdentity(
       String hostname,
       Map<String, String> environment,
       String caCertificate) {
+    return fresh(random, now, hostname, environment, caCertificate, List.of());
+  }
+
+  /** As above, with volumes. */
+  public static GuestIdentity fresh(
+      RandomGenerator random,
+      Instant now,
+      String hostname,
+      Map<String, String> environment,
+      String caCertificate,
+      List<String> volumes) {
     return new GuestIdentity(
         ByteString.copyFrom(bytes(random, 128)),
         now.getEpochSecond() * 1_000_000_000L + now.getNano(),
@@ -54,7 +69,8 @@ public record GuestIdentity(
         HexFormat.of().formatHex(bytes(random, 16)),
         HexFormat.of().formatHex(bytes(random, 32)),
         environment,
-        caCertificate);
+        caCertificate,
+        volumes);
   }
 
   /** Nothing of it belongs in a log. */

@@ -147,7 +147,8 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
           .setMachineId(identity.machineId())
           .setToken(identity.token())
           .putAllEnv(identity.environment())
-          .setCaCertificate(identity.caCertificate());
+          .setCaCertificate(identity.caCertificate())
+          .addAllVolumes(identity.volumes());
     }
 
     private void configure(ConfigureRequest.Builder wanted, Duration patience) {

@@ -126,6 +126,9 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
             .put("vcpus", start.vcpus())
             .put("own", start.own());
     strings(arguments.putArray("args"), start.arguments());
+    if (!start.volumes().isEmpty()) {
+      strings(arguments.putArray("volumes"), start.volumes());
+    }
     JsonNode answer = timed("vmm.start", () -> connection().call("vmm.start", arguments, PATIENCE));
     return new ProcessId(required(answer, "pid").asLong(), required(answer, "start_time").asLong());
   }

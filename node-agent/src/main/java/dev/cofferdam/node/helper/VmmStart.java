@@ -10,6 +10,7 @@ import java.util.List;
  * @param template name of a template or snapshot, or empty: descriptor 4 is its memory, 5 its state
  * @param image digest
  * @param own descriptor 5 is the state in the sandbox's own directory, where its memory is as well
+ * @param volumes in the jail as {@code /volume/0} and so on
  */
 public record VmmStart(
     int slot,
@@ -20,8 +21,24 @@ public record VmmStart(
     String image,
     int memoryMib,
     int vcpus,
-    boolean own) {
+    boolean own,
+    List<String> volumes) {
   public VmmStart {
     arguments = List.copyOf(arguments);
+    volumes = List.copyOf(volumes);
+  }
+
+  /** Without volumes. */
+  public VmmStart(
+      int slot,
+      String sandbox,
+      String driver,
+      List<String> arguments,
+      String template,
+      String image,
+      int memoryMib,
+      int vcpus,
+      boolean own) {
+    this(slot, sandbox, driver, arguments, template, image, memoryMib, vcpus, own, List.of());
   }
 }

@@ -1,5 +1,7 @@
 package dev.cofferdam.node.machine;
 
+import java.util.List;
+
 /**
  * The machine wanted.
  *
@@ -8,9 +10,16 @@ package dev.cofferdam.node.machine;
  * @param slot its place in the network, which is made already
  * @param image digest of the image it runs
  * @param kernelArguments the guest kernel's command line
+ * @param volumes of this node, at most 8: further disks, which the guest tells apart by their
+ *     number. A template is made without any, and its clones may have some
  */
 public record MachineSpec(
-    String sandbox, int slot, String image, MachineSize size, String kernelArguments) {
+    String sandbox,
+    int slot,
+    String image,
+    MachineSize size,
+    String kernelArguments,
+    List<String> volumes) {
   /** Name of the writable disk in a sandbox's directory. */
   public static final String DISK = "disk.ext4";
 
@@ -24,5 +33,12 @@ public record MachineSpec(
     if (slot < 1) {
       throw new IllegalArgumentException("slot is " + slot + ", expected at least 1");
     }
+    volumes = List.copyOf(volumes);
+  }
+
+  /** Without volumes. */
+  public MachineSpec(
+      String sandbox, int slot, String image, MachineSize size, String kernelArguments) {
+    this(sandbox, slot, image, size, kernelArguments, List.of());
   }
 }

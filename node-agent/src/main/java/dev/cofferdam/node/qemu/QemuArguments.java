@@ -85,6 +85,7 @@ final class QemuArguments {
                 // To a file a tenant's guest could fill the host's disk.
                 "-serial",
                 "null"));
+    arguments.addAll(volumes(spec));
     if (memory != Memory.PRIVATE) {
       // Kernel and initrd are in the guest's memory already. Reading them again would cost 60 ms
       // and 14 MB a machine.
@@ -100,6 +101,23 @@ final class QemuArguments {
               spec.kernelArguments()));
     }
     return List.copyOf(arguments);
+  }
+
+  /**
+   * After all other devices, whose places the template's state knows. A clone's kernel finds them
+   * when its agent has it look.
+   */
+  private static List<String> volumes(MachineSpec spec) {
+    List<String> arguments = new ArrayList<>();
+    for (int number = 0; number < spec.volumes().size(); number++) {
+      arguments.addAll(
+          List.of(
+              "-drive",
+              "if=none,id=volume%d,file=/volume/%d,format=raw".formatted(number, number),
+              "-device",
+              "virtio-blk-pci,drive=volume%d,serial=volume-%d".formatted(number, number)));
+    }
+    return arguments;
   }
 
   private static String backend(MachineSize size, Memory memory) {

@@ -83,7 +83,10 @@ public final class QemuHypervisor implements Hypervisor {
 
   @Override
   public String fingerprint(MachineSpec spec) {
-    return version + "\n" + String.join("\n", QemuArguments.of(spec, Memory.PRIVATE));
+    MachineSpec alone =
+        new MachineSpec(
+            spec.sandbox(), spec.slot(), spec.image(), spec.size(), spec.kernelArguments());
+    return version + "\n" + String.join("\n", QemuArguments.of(alone, Memory.PRIVATE));
   }
 
   @Override
@@ -193,7 +196,8 @@ public final class QemuHypervisor implements Hypervisor {
                           spec.image(),
                           spec.size().memoryMib(),
                           spec.size().vcpus(),
-                          memory == Memory.OWN)));
+                          memory == Memory.OWN,
+                          spec.volumes())));
     } catch (HelperException e) {
       if (e.code() == HelperException.Code.UNAVAILABLE) {
         // It may have been started before the answer was lost.

@@ -225,7 +225,12 @@ public final class SandboxMaker {
 
   private GuestIdentity identity(StartOrder order) {
     return GuestIdentity.fresh(
-        random, clock.instant(), order.sandbox(), order.environment(), order.caCertificate());
+        random,
+        clock.instant(),
+        order.sandbox(),
+        order.environment(),
+        order.caCertificate(),
+        order.mountPoints());
   }
 
   /**
@@ -268,7 +273,8 @@ public final class SandboxMaker {
         slot.number(),
         template.image().digest(),
         size,
-        template.image().kernelArguments());
+        template.image().kernelArguments(),
+        order.volumeIds());
   }
 
   private void format(Path disk, int sizeMib) {

@@ -355,12 +355,15 @@ public final class Sandboxes implements AutoCloseable {
     return make(order, source, place, cell, steps);
   }
 
-  /** What is restored there is ready at once, and waits for no other start. */
+  /**
+   * What is restored there is ready at once, and waits for no other start. Its VMMs have no
+   * volumes.
+   */
   private Optional<Pooled> fromPool(StartOrder order, Template template, Steps steps) {
     boolean claimed = false;
     try {
       Optional<Pooled> pooled =
-          order.size().restoresFrom(template.size())
+          order.volumes().isEmpty() && order.size().restoresFrom(template.size())
               ? pool.claim(template, order.size(), steps)
               : Optional.empty();
       claimed = true;

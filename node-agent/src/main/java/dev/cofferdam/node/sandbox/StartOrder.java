@@ -5,6 +5,7 @@ import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.snapshot.SnapshotStore;
 import dev.cofferdam.v1.ErrorReason;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
@@ -19,6 +20,7 @@ import java.util.regex.Pattern;
  * @param caCertificate PEM, or empty
  * @param snapshot what it is made of instead of the template
  * @param idle it is suspended after so long without anything to do; zero: never
+ * @param volumes ids of this node's by the directory they are mounted at; at most 8
  */
 public record StartOrder(
     String sandbox,
@@ -29,7 +31,8 @@ public record StartOrder(
     String ticket,
     String caCertificate,
     Optional<String> snapshot,
-    Duration idle) {
+    Duration idle,
+    Map<String, String> volumes) {
   private static final Pattern SANDBOX = Pattern.compile("sb-[a-z2-7]{20}");
   private static final Pattern VARIABLE = Pattern.compile("[A-Za-z_][A-Za-z0-9_]{0,127}");
   private static final int MAX_VARIABLES = 512;
@@ -49,6 +52,64 @@ public record StartOrder(
     snapshot.ifPresent(SnapshotStore::requireId);
     environment = Map.copyOf(environment);
     requireEnvironment(environment);
+    volumes = Mounts.checked(volumes);
+  }
+
+  /** Of the template, with volumes. */
+  public StartOrder(
+      String sandbox,
+      long epoch,
+      String template,
+      MachineSize size,
+      Map<String, String> environment,
+      String ticket,
+      String caCertificate,
+      Map<String, String> volumes) {
+    this(
+        sandbox,
+        epoch,
+        template,
+        size,
+        environment,
+        ticket,
+        caCertificate,
+        Optional.empty(),
+        Duration.ZERO,
+        volumes);
+  }
+
+  /** Without volumes. */
+  public StartOrder(
+      String sandbox,
+      long epoch,
+      String template,
+      MachineSize size,
+      Map<String, String> environment,
+      String ticket,
+      String caCertificate,
+      Optional<String> snapshot,
+      Duration idle) {
+    this(
+        sandbox,
+        epoch,
+        template,
+        size,
+        environment,
+        ticket,
+        caCertificate,
+        snapshot,
+        idle,
+        Map.of());
+  }
+
+  /** The volumes by their number: parents are mounted before what lies in them. */
+  public List<String> volumeIds() {
+    return List.copyOf(volumes.values());
+  }
+
+  /** Where, by number. */
+  List<String> mountPoints() {
+    return List.copyOf(volumes.keySet());
   }
 
   /** Of the template, and never suspended by itself. */

@@ -42,6 +42,20 @@ class MkfsDisksTest {
   }
 
   @Test
+  void aVolumeHasAJournalAndStillTakesLittle() throws IOException {
+    Path disk = directory.resolve("disk");
+    MkfsDisks.forVolumes().format(disk, 1024);
+
+    ByteBuffer block = superblock(disk);
+    assertThat(block.getInt(0x5c) & HAS_JOURNAL).as("journal").isNotZero();
+    assertThat(1024 << block.getInt(0x18)).as("block size").isEqualTo(4096);
+    assertThat(disk).hasSize(1024L << 20);
+    assertThat(SparseFile.extents(disk).stream().mapToLong(Extent::length).sum())
+        .as("bytes on the host")
+        .isLessThan(4L << 20);
+  }
+
+  @Test
   void aProgramThatFailsSaysWhy() throws IOException {
     Path program = program("echo no such luck; exit 3");
     assertThatThrownBy(() -> new MkfsDisks(program, Duration.ofSeconds(20)).format(disk(), 64))

@@ -93,6 +93,16 @@ class HelperClientTest {
   }
 
   @Test
+  void aStartNamesItsVolumesInTheirOrder() throws Exception {
+    serve(request -> "{\"id\":%d,\"ok\":{\"pid\":77,\"start_time\":9}}");
+    List<String> volumes = List.of("vol-b", "vol-a");
+    var _ =
+        client.startVmm(
+            new VmmStart(2, "sb-x", "qemu", List.of(), "", "i", 512, 1, false, volumes));
+    assertThat(request()).contains("\"volumes\":[\"vol-b\",\"vol-a\"]");
+  }
+
+  @Test
   void anErrorKeepsItsCode() throws IOException {
     serve(request -> "{\"id\":%d,\"error\":{\"code\":\"not_found\",\"message\":\"slot 9\"}}");
     assertThatThrownBy(() -> client.destroySlot(9))

@@ -3,6 +3,7 @@ package dev.cofferdam.node.qemu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cofferdam.node.disk.SparseFile;
 import dev.cofferdam.node.fake.Acts;
 import dev.cofferdam.node.fake.FakeHelper;
 import dev.cofferdam.node.fake.Kernel;
@@ -111,6 +112,37 @@ class QemuHypervisorTest extends HypervisorContract {
     assertThatThrownBy(() -> hypervisor.boot(spec, new Steps(System::nanoTime)))
         .isInstanceOf(MachineException.class)
         .hasMessageContaining("Could not open");
+  }
+
+  @Test
+  void aCloneMayHaveVolumesThatItsTemplateHadNot() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    Steps steps = new Steps(System::nanoTime);
+    Machine source = hypervisor.boot(spec(hypervisor, "sb-template", 1), steps);
+    source.resume();
+    source.pause();
+    Path kept = Files.createDirectories(directory.resolve("kept"));
+    source.snapshot(kept);
+    source.stop();
+    publish(kept, "template");
+    Files.createDirectories(directory.resolve("v"));
+    SparseFile.create(directory.resolve("v").resolve("0"), 1 << 20).close();
+    SparseFile.create(directory.resolve("v").resolve("1"), 1 << 20).close();
+    MachineSpec plain = spec(hypervisor, "sb-clone", 2);
+    MachineSpec spec =
+        new MachineSpec(
+            "sb-clone",
+            2,
+            plain.image(),
+            plain.size(),
+            plain.kernelArguments(),
+            List.of("vol-a", "vol-b"));
+    assertThat(hypervisor.fingerprint(spec))
+        .as("a template knows nothing of its clones' volumes")
+        .isEqualTo(hypervisor.fingerprint(plain));
+    Machine clone = hypervisor.restore(spec, "template", steps);
+    clone.resume();
+    clone.stop();
   }
 
   private static void signal(String name, Machine machine) throws Exception {

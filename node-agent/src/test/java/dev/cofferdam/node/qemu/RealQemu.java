@@ -43,6 +43,7 @@ final class RealQemu {
       command.add(
           argument
               .replace("/sandbox/", directory + "/")
+              .replace("/volume/", sandboxes.resolveSibling("v") + "/")
               .replace("/image/rootfs.erofs", "/dev/zero")
               .replace("tap,id=n0,fd=3", "hubport,id=n0,hubid=0"));
     }

@@ -14,6 +14,7 @@ import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.v1.ErrorReason;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -378,6 +379,43 @@ class SandboxesTest {
         ErrorReason.ERROR_REASON_ENVIRONMENT_INVALID,
         () -> new StartOrder(A, 1, "debian", FakeHost.PREPARED, Map.of("A", "\0"), "ticket", ""));
     assertReason(ErrorReason.ERROR_REASON_INVALID_ARGUMENT, () -> node.sandboxes.remove("/", 1));
+  }
+
+  @Test
+  void volumesAreNumberedByTheirDirectoriesParentsFirst() {
+    String first = "vol-aaaaaaaaaaaaaaaaaaaa";
+    String second = "vol-bbbbbbbbbbbbbbbbbbbb";
+    StartOrder order = order(Map.of("/data/cache", first, "/data", second));
+    assertThat(order.volumeIds()).containsExactly(second, first);
+    node.sandboxes.start(order);
+    assertThat(node.guests.configured().getLast().volumes())
+        .containsExactly("/data", "/data/cache");
+  }
+
+  @Test
+  void volumesThatMakeNoSenseAreRefused() {
+    String volume = "vol-aaaaaaaaaaaaaaaaaaaa";
+    for (String directory :
+        List.of(
+            "", "/", "data", "/a/../b", "/a/./b", "/a//b", "/a/", "/.", "/a\0", "/proc/1", "/sys",
+            "/dev")) {
+      assertReason(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT, () -> order(Map.of(directory, volume)));
+    }
+    assertThat(order(Map.of("/..a/devices/.b/process", volume)).volumeIds()).hasSize(1);
+    assertReason(
+        ErrorReason.ERROR_REASON_INVALID_ARGUMENT, () -> order(Map.of("/a", volume, "/b", volume)));
+    assertReason(
+        ErrorReason.ERROR_REASON_INVALID_ARGUMENT, () -> order(Map.of("/a", "vol-../../etc")));
+    Map<String, String> many = new HashMap<>();
+    for (char letter = 'a'; letter <= 'i'; letter++) {
+      many.put("/" + letter, volume.replace('a', letter));
+    }
+    assertReason(ErrorReason.ERROR_REASON_INVALID_ARGUMENT, () -> order(many));
+  }
+
+  private static StartOrder order(Map<String, String> volumes) {
+    return new StartOrder(A, 1, "debian", FakeHost.PREPARED, Map.of(), "ticket", "", volumes);
   }
 
   private void restart() {

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.node.volume;
+
+import org.jspecify.annotations.NullMarked;
