@@ -17,6 +17,7 @@ import dev.cofferdam.node.api.VisibleStates;
 import dev.cofferdam.node.cloudhypervisor.CloudHypervisor;
 import dev.cofferdam.node.cloudhypervisor.Landlock;
 import dev.cofferdam.node.disk.CpCopier;
+import dev.cofferdam.node.disk.DiskRoom;
 import dev.cofferdam.node.disk.MkfsDisks;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.drops.DropReporter;
@@ -218,8 +219,12 @@ public final class NodeApp implements AutoCloseable {
             InstantSource.system(),
             random,
             executor);
+    DiskRoom room =
+        new DiskRoom(List.of(config.sandboxRoot(), config.volumeRoot()), config.diskReserveMib());
     Volumes volumes =
-        new Volumes(config.volumeRoot(), MkfsDisks.forVolumes(), new CpCopier()::copy, mib -> {});
+        new Volumes(
+            config.volumeRoot(), MkfsDisks.forVolumes(), new CpCopier()::copy, room::promise);
+    room.recount();
     Teardown teardown =
         new Teardown(helper, slots, config.slotPrefix(), files, gateway, journal, executor);
     Sandboxes sandboxes =
@@ -253,6 +258,10 @@ public final class NodeApp implements AutoCloseable {
     HostPressure pressure =
         new HostPressure(new LinuxHost(config.sandboxRoot()), config.pressure());
     sandboxes.admitBy(pressure);
+    sandboxes.checkBy(order -> {
+      volumes.require(order.volumeIds());
+      room.promise(order.size().diskMib());
+    });
     NodeMeters.register(
         meters, hypervisor, config.limits(), sandboxes, slots, pressure::now, config.sandboxRoot());
     SandboxUsage usage = new SandboxUsage(sandboxes::occupied, helper::usage, meters);
@@ -326,6 +335,7 @@ public final class NodeApp implements AutoCloseable {
         scheduler.scheduleWithFixedDelay(
             () ->
                 executor.execute(() -> {
+                  room.recount();
                   sandboxes.sweep();
                   slots.maintain();
                   pool.maintain();

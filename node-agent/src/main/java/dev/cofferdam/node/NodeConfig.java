@@ -30,6 +30,8 @@ import java.util.TreeMap;
  * @param templateRoot {@code template.root}, default /var/cache/cofferdam/templates: written by
  *     this process
  * @param imageRoot {@code image.root}, default /var/cache/cofferdam/images: read alone
+ * @param diskReserveMib {@code disk.reserve-mib}, default 1024, 0 to 16,777,216: of the file system
+ *     with the sandboxes, kept free for everything else
  * @param volumeRoot {@code volume.root}, default /var/lib/cofferdam/node/volumes: a file a volume;
  *     the same in the helper's configuration
  * @param templates {@code template.<name>}, a digest under the image root each; at least one.
@@ -74,6 +76,7 @@ public record NodeConfig(
     Path sandboxRoot,
     Path templateRoot,
     Path imageRoot,
+    int diskReserveMib,
     Path volumeRoot,
     Map<String, String> templates,
     int preparedVcpus,
@@ -114,6 +117,7 @@ public record NodeConfig(
             settings.path("sandbox.root", Path.of("/var/lib/cofferdam/node/sandboxes")),
             settings.path("template.root", Path.of("/var/cache/cofferdam/templates")),
             settings.path("image.root", Path.of("/var/cache/cofferdam/images")),
+            settings.integer("disk.reserve-mib", 1024, 0, 1 << 24),
             settings.path("volume.root", Path.of("/var/lib/cofferdam/node/volumes")),
             templates(settings),
             settings.integer("prepared.vcpus", 1, 1, 64),

@@ -41,6 +41,7 @@ class NodeConfigTest {
                 Path.of("/var/lib/cofferdam/node/sandboxes"),
                 Path.of("/var/cache/cofferdam/templates"),
                 Path.of("/var/cache/cofferdam/images"),
+                1024,
                 Path.of("/var/lib/cofferdam/node/volumes"),
                 Map.of("debian", "0123456789abcdef"),
                 1,
@@ -71,6 +72,7 @@ class NodeConfigTest {
     keys.put("sandbox.root", "/s");
     keys.put("template.root", "/t");
     keys.put("image.root", "/i");
+    keys.put("disk.reserve-mib", "77");
     keys.put("volume.root", "/v");
     keys.put("template.plan-9", "fedcba9876543210");
     keys.put("prepared.vcpus", "2");
@@ -109,6 +111,7 @@ class NodeConfigTest {
                 Path.of("/s"),
                 Path.of("/t"),
                 Path.of("/i"),
+                77,
                 Path.of("/v"),
                 Map.of("debian", "0123456789abcdef", "plan-9", "fedcba9876543210"),
                 2,

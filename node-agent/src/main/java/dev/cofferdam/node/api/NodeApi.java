@@ -7,12 +7,12 @@ import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSandboxResponse;
 import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
 import dev.cofferdam.internal.v1.RemoveSnapshotResponse;
+import dev.cofferdam.internal.v1.RemoveVolumeRequest;
+import dev.cofferdam.internal.v1.RemoveVolumeResponse;
 import dev.cofferdam.internal.v1.RollBackRequest;
 import dev.cofferdam.internal.v1.RollBackResponse;
 import dev.cofferdam.internal.v1.SetSandboxStateRequest;
 import dev.cofferdam.internal.v1.SetSandboxStateResponse;
-import dev.cofferdam.internal.v1.RemoveVolumeRequest;
-import dev.cofferdam.internal.v1.RemoveVolumeResponse;
 import dev.cofferdam.internal.v1.StartSandboxRequest;
 import dev.cofferdam.internal.v1.StartSandboxResponse;
 import dev.cofferdam.internal.v1.TakeSnapshotRequest;
@@ -47,18 +47,17 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
   public void startSandbox(
       StartSandboxRequest request, StreamObserver<StartSandboxResponse> response) {
     StartOrder order =
-            new StartOrder(
-                request.getSandbox(),
-                request.getEpoch(),
-                request.getTemplate(),
-                size(request.getSize()),
-                request.getEnvMap(),
-                request.getAttachTicket(),
-                request.getCaCertificate(),
-                Optional.of(request.getSnapshot()).filter(id -> !id.isEmpty()),
-                idle(request.getIdleTimeoutMs()),
-                request.getVolumesMap());
-    volumes.require(order.volumeIds());
+        new StartOrder(
+            request.getSandbox(),
+            request.getEpoch(),
+            request.getTemplate(),
+            size(request.getSize()),
+            request.getEnvMap(),
+            request.getAttachTicket(),
+            request.getCaCertificate(),
+            Optional.of(request.getSnapshot()).filter(id -> !id.isEmpty()),
+            idle(request.getIdleTimeoutMs()),
+            request.getVolumesMap());
     Started started = sandboxes.start(order);
     response.onNext(
         StartSandboxResponse.newBuilder()

@@ -1,7 +1,9 @@
 package dev.cofferdam.node.disk;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -15,8 +17,17 @@ final class HostCommand {
    * @throws IOException when it does not end with 0 in time, with what it said
    */
   static void run(List<String> command, Duration patience) throws IOException {
-    String program = command.getFirst();
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    run(new ProcessBuilder(command).redirectErrorStream(true), patience);
+  }
+
+  /** As above; what it prints goes to a file, and only its complaints into the exception. */
+  static void run(List<String> command, Duration patience, Path output) throws IOException {
+    run(new ProcessBuilder(command).redirectOutput(output.toFile()), patience);
+  }
+
+  private static void run(ProcessBuilder builder, Duration patience) throws IOException {
+    String program = builder.command().getFirst();
+    Process process = builder.start();
     try {
       // Waited for before it is read: a read has no end but the program's own. What it says fits
       // the pipe.
@@ -24,7 +35,9 @@ final class HostCommand {
         throw new IOException(program + " did not end within " + patience);
       }
       if (process.exitValue() != 0) {
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        InputStream said =
+            builder.redirectErrorStream() ? process.getInputStream() : process.getErrorStream();
+        String output = new String(said.readNBytes(4096), StandardCharsets.UTF_8);
         throw new IOException(
             "%s ended with %d: %s".formatted(program, process.exitValue(), output.strip()));
       }

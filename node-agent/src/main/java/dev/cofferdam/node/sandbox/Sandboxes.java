@@ -34,6 +34,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -75,6 +76,7 @@ public final class Sandboxes implements AutoCloseable {
   private volatile Admission admission = () -> {};
   private final SleepParts sleep;
   private final SandboxStates states;
+  private volatile Consumer<StartOrder> check = order -> {};
   private volatile LossListener listener = (sandbox, epoch, message) -> {};
   private volatile boolean closed;
 
@@ -143,6 +145,11 @@ public final class Sandboxes implements AutoCloseable {
   /** What can be done to those that are there. */
   public SandboxStates states() {
     return states;
+  }
+
+  /** Asked for each start, before anything is made: it refuses what this node cannot give. */
+  public void checkBy(Consumer<StartOrder> newCheck) {
+    check = newCheck;
   }
 
   /** Takes up what an earlier process left: once, before anything else. */
@@ -318,6 +325,7 @@ public final class Sandboxes implements AutoCloseable {
     limits.require(order.size());
     try (var _ = pool.start()) {
       admission.admit();
+      check.accept(order);
       capacity.reserve(order.size());
       if (source instanceof Source.Fresh fresh) {
         return fresh(order, fresh.template(), cell, steps);

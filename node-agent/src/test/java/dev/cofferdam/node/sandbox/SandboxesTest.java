@@ -382,6 +382,21 @@ class SandboxesTest {
   }
 
   @Test
+  void whatTheHostCannotTakeIsRefusedBeforeAnythingIsMade() {
+    node.sandboxes.checkBy(order -> {
+      throw new Refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "full");
+    });
+    assertReason(ErrorReason.ERROR_REASON_NO_CAPACITY, () -> node.sandboxes.start(order(A, 1)));
+    assertThat(host.kernel.slots()).isEmpty();
+    node.sandboxes.checkBy(order -> {});
+    node.sandboxes.start(order(A, 1));
+    node.sandboxes.checkBy(order -> {
+      throw new Refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "full");
+    });
+    assertThat(node.sandboxes.start(order(A, 1)).stepsMs()).as("it runs already").isEmpty();
+  }
+
+  @Test
   void volumesAreNumberedByTheirDirectoriesParentsFirst() {
     String first = "vol-aaaaaaaaaaaaaaaaaaaa";
     String second = "vol-bbbbbbbbbbbbbbbbbbbb";
