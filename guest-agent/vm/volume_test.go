@@ -33,6 +33,10 @@ func keepsVolumes(t *testing.T, image, made string) {
 	// As a sandbox ends: killed.
 	_ = h.process.Process.Kill()
 	_ = h.process.Wait()
+	// As a copy that is to be larger.
+	if err := os.Truncate(volumes[1], 200<<20); err != nil {
+		t.Fatal(err)
+	}
 	_, second := clone(t, image, made, volumes...)
 	second.configure("reader", "", nil, "/mnt/a", "/mnt/b")
 	for file, expected := range map[string]string{"/mnt/a/file": "kept", "/mnt/b/file": "other"} {
@@ -41,7 +45,8 @@ func keepsVolumes(t *testing.T, image, made string) {
 		}
 	}
 	sizes := second.run("sh", "-c", "for d in /mnt/a /mnt/b; do blockdev --getsize64 $(awk -v d=$d '$2 == d { print $1 }' /proc/mounts); done").stdout
-	if sizes != fmt.Sprintf("%d\n%d\n", 64<<20, 65<<20) {
+	if sizes != fmt.Sprintf("%d\n%d\n", 64<<20, 200<<20) {
 		t.Errorf("disks of %q bytes", sizes)
 	}
+	second.run("dd", "if=/dev/zero", "of=/mnt/b/more", "bs=1M", "count=120")
 }

@@ -43,10 +43,9 @@ func (Kernel) GrowDisk() error {
 	}
 	var wanted uint64
 	for deadline := time.Now().Add(grownWithin); ; time.Sleep(time.Millisecond) {
-		// Safety: the kernel writes a u64 to a pointer that stays live for the call.
-		var size uint64
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, disk.Fd(), unix.BLKGETSIZE64, uintptr(unsafe.Pointer(&size))); errno != 0 {
-			return fmt.Errorf("BLKGETSIZE64: %w", errno)
+		size, err := diskSize(disk)
+		if err != nil {
+			return err
 		}
 		if wanted = size / blockSize; wanted > blocks {
 			break
@@ -65,7 +64,7 @@ func fileSystemSize(disk *os.File) (blocks, blockSize uint64, err error) {
 		return 0, 0, err
 	}
 	if binary.LittleEndian.Uint16(block[magicAt:]) != ext4Magic {
-		return 0, 0, fmt.Errorf("%s holds no ext4", ownDisk)
+		return 0, 0, fmt.Errorf("%s holds no ext4", disk.Name())
 	}
 	low, high := binary.LittleEndian.Uint32(block[blocksLowAt:]), binary.LittleEndian.Uint32(block[blocksHighAt:])
 	return uint64(high)<<32 | uint64(low), 1 << (smallestBlockLog + binary.LittleEndian.Uint32(block[logBlockSizeAt:])), nil
@@ -87,9 +86,22 @@ func resize(blocks uint64) (err error) {
 		return err
 	}
 	defer directory.Close()
+	return resizeMounted(directory, blocks)
+}
+
+func resizeMounted(directory *os.File, blocks uint64) error {
 	// Safety: the kernel reads a u64 from a pointer that stays live for the call.
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, directory.Fd(), ext4ResizeFS, uintptr(unsafe.Pointer(&blocks))); errno != 0 {
 		return fmt.Errorf("EXT4_IOC_RESIZE_FS: %w", errno)
 	}
 	return nil
+}
+
+func diskSize(disk *os.File) (uint64, error) {
+	// Safety: the kernel writes a u64 to a pointer that stays live for the call.
+	var size uint64
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, disk.Fd(), unix.BLKGETSIZE64, uintptr(unsafe.Pointer(&size))); errno != 0 {
+		return 0, fmt.Errorf("BLKGETSIZE64: %w", errno)
+	}
+	return size, nil
 }
