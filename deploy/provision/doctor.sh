@@ -44,7 +44,7 @@ builders() {
 programs() {
   local name package
   for name in qemu-system-x86_64:qemu-system-x86 nft:nftables ip:iproute2 setpriv:util-linux bwrap:bubblewrap mmdebstrap:mmdebstrap \
-    mkfs.erofs:erofs-utils mkfs.ext4:e2fsprogs modprobe:kmod cpio:cpio xz:xz-utils; do
+    mkfs.erofs:erofs-utils sqfstar:squashfs-tools mkfs.ext4:e2fsprogs modprobe:kmod cpio:cpio xz:xz-utils; do
     package=${name#*:} name=${name%%:*}
     if command -v "$name" >/dev/null; then has "$name" "$(command -v "$name")"; else later "$name" "by provision, package $package"; fi
   done

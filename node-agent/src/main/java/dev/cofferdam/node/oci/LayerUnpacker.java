@@ -1,0 +1,96 @@
+package dev.cofferdam.node.oci;
+
+import java.io.BufferedInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.DigestInputStream;
+import java.security.MessageDigest;
+import java.util.zip.GZIPInputStream;
+import java.util.zip.ZipException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Unpacks layers to plain tar archives, and stops where they grow larger than allowed: a few MB of
+ * zeros pack to nothing. Not safe for use by several threads.
+ */
+final class LayerUnpacker {
+  private static final int BUFFER = 1 << 16;
+  private static final int MAGIC = 4;
+
+  private long left;
+
+  /**
+   * @param bytes of all layers together, unpacked
+   */
+  LayerUnpacker(long bytes) {
+    this.left = bytes;
+  }
+
+  /**
+   * @param target is made
+   * @throws ImageException for what is too large, or not what its digests say
+   */
+  void unpack(OciImage image, OciImage.Layer layer, Path target) throws IOException {
+    MessageDigest packed = Digest.sha256();
+    MessageDigest unpacked = Digest.sha256();
+    try (InputStream blob = new DigestInputStream(image.blobs().open(layer.name()), packed);
+        OutputStream out = Files.newOutputStream(target, StandardOpenOption.CREATE_NEW)) {
+      InputStream in = new BufferedInputStream(blob, BUFFER);
+      copy(plain(in, layer.name()), unpacked, out);
+      // Behind the end there may be more that the digest covers.
+      long rest = in.transferTo(OutputStream.nullOutputStream());
+      if (rest > left) {
+        throw new ImageException(
+            "layer %s has %d bytes behind its end".formatted(layer.name(), rest));
+      }
+    } catch (ZipException | java.io.EOFException e) {
+      throw new ImageException("layer " + layer.name() + " is broken: " + e.getMessage(), e);
+    }
+    require(layer, "is", Digest.of(packed), layer.packed().orElse(null));
+    require(layer, "unpacks to", Digest.of(unpacked), layer.unpacked());
+  }
+
+  private void copy(InputStream in, MessageDigest digest, OutputStream out) throws IOException {
+    byte[] buffer = new byte[BUFFER];
+    for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
+      left -= count;
+      if (left < 0) {
+        throw new ImageException("its layers are larger than allowed when unpacked");
+      }
+      digest.update(buffer, 0, count);
+      out.write(buffer, 0, count);
+    }
+  }
+
+  /** By what it begins with: a media type is only what somebody says. */
+  private static InputStream plain(InputStream in, String name) throws IOException {
+    in.mark(MAGIC);
+    byte[] magic = in.readNBytes(MAGIC);
+    in.reset();
+    if (magic.length >= 2 && magic[0] == 0x1f && magic[1] == (byte) 0x8b) {
+      return new GZIPInputStream(in, BUFFER);
+    }
+    if (magic.length == MAGIC
+        && magic[0] == 0x28
+        && magic[1] == (byte) 0xb5
+        && magic[2] == 0x2f
+        && magic[3] == (byte) 0xfd) {
+      throw new ImageException(
+          "layer " + name + " is packed by zstd, expected gzip or nothing; convert the image");
+    }
+    return in;
+  }
+
+  private static void require(
+      OciImage.Layer layer, String what, Digest found, @Nullable Digest expected)
+      throws ImageException {
+    if (expected != null && !found.equals(expected)) {
+      throw new ImageException(
+          "layer %s %s %s, expected %s".formatted(layer.name(), what, found, expected));
+    }
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.node.oci;
+
+import org.jspecify.annotations.NullMarked;
