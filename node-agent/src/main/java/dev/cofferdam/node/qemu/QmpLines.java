@@ -5,13 +5,24 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
-/** Lines of a channel, none longer than a bound. */
+/**
+ * Lines of a channel, none longer than a bound, and not faster than anybody needs them: a virtual
+ * thread is given no time slice, and one that always finds something to read would let no other
+ * run.
+ */
 final class QmpLines {
+  /** A session's commands and answers are some KiB in all. */
+  private static final int PACE_BYTES = 4 << 10;
+
+  private static final long PACE_NANOS = 1_000_000;
+
   private final ReadableByteChannel channel;
   private final int maxBytes;
   private final ByteBuffer buffer = ByteBuffer.allocate(16 << 10).flip();
+  private int unpaced;
   private final ByteArrayOutputStream line = new ByteArrayOutputStream(256);
 
   QmpLines(ReadableByteChannel channel, int maxBytes) {
@@ -38,6 +49,11 @@ final class QmpLines {
       buffer.flip();
       if (read < 0) {
         return null;
+      }
+      unpaced += read;
+      if (unpaced >= PACE_BYTES) {
+        LockSupport.parkNanos(unpaced / PACE_BYTES * PACE_NANOS);
+        unpaced %= PACE_BYTES;
       }
     }
   }
