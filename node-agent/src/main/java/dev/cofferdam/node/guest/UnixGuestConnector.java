@@ -22,7 +22,6 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.nio.NioIoHandler;
-import io.netty.channel.socket.nio.NioDomainSocketChannel;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import java.net.UnixDomainSocketAddress;
 import java.nio.file.Path;
@@ -63,6 +62,9 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
+  /** After its deadline a call of our own has ended, one way or the other. */
+  private static final Duration GRACE = Duration.ofSeconds(1);
+
   private static final long SETTLE_NANOS = 300_000_000;
 
   private final EventLoopGroup loop =
@@ -93,7 +95,7 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
     ManagedChannel channel =
         NettyChannelBuilder.forAddress(UnixDomainSocketAddress.of(link))
             .overrideAuthority("guest")
-            .channelType(NioDomainSocketChannel.class, UnixDomainSocketAddress.class)
+            .channelFactory(LinkChannel::open, UnixDomainSocketAddress.class)
             .eventLoopGroup(loop)
             .executor(executor)
             .usePlaintext()
@@ -309,6 +311,7 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
 
     private GuestServiceGrpc.GuestServiceBlockingStub stub(Duration patience) {
       return GuestServiceGrpc.newBlockingStub(channel)
+          .withInterceptors(new SureEnds(loop, GRACE))
           .withWaitForReady()
           .withDeadlineAfter(patience.toNanos(), TimeUnit.NANOSECONDS);
     }
