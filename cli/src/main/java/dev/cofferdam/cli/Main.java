@@ -3,7 +3,7 @@ package dev.cofferdam.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** {@code cofferdam run|sandbox|secret|token|events}. */
+/** {@code cofferdam run|sandbox|snapshot|secret|token|events}. */
 @Command(
     name = "cofferdam",
     mixinStandardHelpOptions = true,
@@ -23,6 +23,7 @@ public final class Main {
     return new CommandLine(new Main())
         .addSubcommand(new RunCommand(context))
         .addSubcommand(SandboxCommands.commandLine(context))
+        .addSubcommand(SnapshotCommands.commandLine(context))
         .addSubcommand(SecretCommands.commandLine(context))
         .addSubcommand(TokenCommands.commandLine(context))
         .addSubcommand(new EventsCommand(context))

@@ -1,5 +1,6 @@
 package dev.cofferdam.cli;
 
+import com.google.protobuf.Duration;
 import com.google.protobuf.Timestamp;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.ListSandboxesRequest;
@@ -22,19 +23,29 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code sandbox create|exec|ls|rm|cp|forward}. */
+/** {@code sandbox create|exec|ls|rm|cp|forward|pause|resume|suspend|fork|rollback}. */
 @Command(name = "sandbox", mixinStandardHelpOptions = true, description = "Sandboxes.")
 final class SandboxCommands {
+  static final long PATIENT_S = 420;
+
   private SandboxCommands() {}
 
   static CommandLine commandLine(Context context) {
-    return new CommandLine(new SandboxCommands())
-        .addSubcommand(new Create(context))
-        .addSubcommand(new Exec(context))
-        .addSubcommand(new Ls(context))
-        .addSubcommand(new Rm(context))
-        .addSubcommand(new CpCommand(context))
-        .addSubcommand(new ForwardCommand(context));
+    return LifeCommands.addTo(
+        new CommandLine(new SandboxCommands())
+            .addSubcommand(new Create(context))
+            .addSubcommand(new Exec(context))
+            .addSubcommand(new Ls(context))
+            .addSubcommand(new Rm(context))
+            .addSubcommand(new CpCommand(context))
+            .addSubcommand(new ForwardCommand(context)),
+        context);
+  }
+
+  /** For what moves a sandbox's memory: longer than the scheduler waits for a node. */
+  static SandboxServiceGrpc.SandboxServiceBlockingV2Stub patientStub(Connections connections) {
+    return SandboxServiceGrpc.newBlockingV2Stub(connections.api())
+        .withDeadlineAfter(PATIENT_S, TimeUnit.SECONDS);
   }
 
   private static SandboxServiceGrpc.SandboxServiceBlockingV2Stub stub(Connections connections) {
@@ -116,7 +127,15 @@ final class SandboxCommands {
     public Integer call() throws StatusException {
       try (Connections connections = context.connections().get()) {
         Table table =
-            new Table("SANDBOX", "STATE", "TEMPLATE", "ISOLATION", "CREATED", "EXPIRES", "LABELS");
+            new Table(
+                "SANDBOX",
+                "STATE",
+                "TEMPLATE",
+                "ISOLATION",
+                "START",
+                "CREATED",
+                "EXPIRES",
+                "LABELS");
         String page = "";
         do {
           ListSandboxesResponse answer =
@@ -141,15 +160,32 @@ final class SandboxCommands {
           sandbox.getState().name().replace("SANDBOX_STATE_", "").toLowerCase(Locale.ROOT),
           sandbox.getTemplate(),
           sandbox.getIsolation(),
+          start(sandbox),
           time(sandbox.getCreateTime()),
           sandbox.hasExpireTime() ? time(sandbox.getExpireTime()) : "never",
-          String.join(
-              ",",
-              sandbox.getLabelsMap().entrySet().stream()
-                  .map(label -> label.getKey() + "=" + label.getValue())
-                  .sorted()
-                  .toList()));
+          labels(sandbox.getLabelsMap()));
     }
+  }
+
+  /** Which way it was started and what that cost: {@code pooled 21 ms}. */
+  private static String start(Sandbox sandbox) {
+    if (!sandbox.hasStart()) {
+      return "";
+    }
+    Duration took = sandbox.getStart().getDuration();
+    return "%s %d ms"
+        .formatted(
+            sandbox.getStart().getWay().name().replace("START_WAY_", "").toLowerCase(Locale.ROOT),
+            took.getSeconds() * 1000 + took.getNanos() / 1_000_000);
+  }
+
+  static String labels(Map<String, String> labels) {
+    return String.join(
+        ",",
+        labels.entrySet().stream()
+            .map(label -> label.getKey() + "=" + label.getValue())
+            .sorted()
+            .toList());
   }
 
   @Command(

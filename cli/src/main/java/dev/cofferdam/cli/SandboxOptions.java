@@ -6,6 +6,7 @@ import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.SecretReference;
+import dev.cofferdam.v1.TimeoutAction;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -56,11 +57,31 @@ final class SandboxOptions {
       description = "30s, 10m, 2h or 7d from now. Default: none, it lives until removed.")
   private String lifetime = "";
 
+  @Option(
+      names = "--timeout-action",
+      paramLabel = "delete|suspend|none",
+      description = "At the end of the lifetime. Default: delete.")
+  private String timeoutAction = "";
+
+  @Option(
+      names = "--idle-timeout",
+      paramLabel = "TIME",
+      description = "Suspend it after so long with nothing to do; a call wakes it. Default: never.")
+  private String idleTimeout = "";
+
+  @Option(
+      names = "--snapshot",
+      paramLabel = "SNAPSHOT",
+      description = "Make it from this snapshot instead of a template.")
+  private String snapshot = "";
+
   CreateSandboxRequest request() {
     CreateSandboxRequest.Builder request =
         CreateSandboxRequest.newBuilder()
             .setRequestId(UUID.randomUUID().toString())
             .setTemplate(template)
+            .setSnapshot(snapshot)
+            .setTimeoutAction(timeoutAction(timeoutAction))
             .putAllEnv(environment)
             .putAllLabels(labels)
             .setEgressPolicy(policy())
@@ -74,6 +95,9 @@ final class SandboxOptions {
     }
     if (!lifetime.isEmpty()) {
       request.setLifetime(Duration.newBuilder().setSeconds(seconds(lifetime)));
+    }
+    if (!idleTimeout.isEmpty()) {
+      request.setIdleTimeout(Duration.newBuilder().setSeconds(seconds(idleTimeout)));
     }
     return request.build();
   }
@@ -101,11 +125,23 @@ final class SandboxOptions {
     return (CIDR.matcher(name).matches() ? rule.setCidr(name) : rule.setHost(name)).build();
   }
 
+  static TimeoutAction timeoutAction(String text) {
+    return switch (text) {
+      case "" -> TimeoutAction.TIMEOUT_ACTION_UNSPECIFIED;
+      case "delete" -> TimeoutAction.TIMEOUT_ACTION_DELETE;
+      case "suspend" -> TimeoutAction.TIMEOUT_ACTION_SUSPEND;
+      case "none" -> TimeoutAction.TIMEOUT_ACTION_NONE;
+      default ->
+          throw new ClientException(
+              "--timeout-action '%s', expected delete, suspend or none".formatted(text));
+    };
+  }
+
   static long seconds(String text) {
     Matcher matcher = LIFETIME.matcher(text);
     if (!matcher.matches()) {
       throw new ClientException(
-          "lifetime '%s', expected a number and s, m, h or d: 10m".formatted(text));
+          "time '%s', expected a number and s, m, h or d: 10m".formatted(text));
     }
     long unit =
         switch (matcher.group(2)) {

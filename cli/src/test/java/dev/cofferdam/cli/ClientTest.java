@@ -16,6 +16,7 @@ import dev.cofferdam.v1.SandboxEvent;
 import dev.cofferdam.v1.SandboxEventType;
 import dev.cofferdam.v1.SecretReference;
 import dev.cofferdam.v1.TerminalSize;
+import dev.cofferdam.v1.TimeoutAction;
 import dev.cofferdam.v1.Verdict;
 import io.grpc.Status;
 import java.io.ByteArrayInputStream;
@@ -203,6 +204,71 @@ final class ClientTest {
     assertThat(out.toString(StandardCharsets.UTF_8).lines().skip(1))
         .hasSize(2)
         .allMatch(line -> line.startsWith("sb-aaaa") && line.contains("emulated"));
+  }
+
+  @Test
+  void aSandboxIsMadeFromASnapshotAndSleeps() {
+    assertThat(
+            type(
+                "sandbox",
+                "create",
+                "--snapshot",
+                "sn-x",
+                "--timeout-action",
+                "suspend",
+                "--lifetime",
+                "1h",
+                "--idle-timeout",
+                "5m"))
+        .isZero();
+    CreateSandboxRequest request = the(mesh.sandboxes, FIRST);
+    assertThat(request.getSnapshot()).isEqualTo("sn-x");
+    assertThat(request.getTemplate()).isEmpty();
+    assertThat(request.getTimeoutAction()).isEqualTo(TimeoutAction.TIMEOUT_ACTION_SUSPEND);
+    assertThat(request.getIdleTimeout().getSeconds()).isEqualTo(300);
+    for (String step : List.of("pause", "resume", "suspend")) {
+      assertThat(type("sandbox", step, FIRST)).isZero();
+    }
+    assertThat(type("sandbox", "rollback", FIRST, "sn-y")).isZero();
+    assertThat(mesh.changes)
+        .containsExactly(
+            "pause " + FIRST, "resume " + FIRST, "suspend " + FIRST, "roll back to sn-y " + FIRST);
+    assertThat(type("sandbox", "pause", "sb-none")).isEqualTo(Main.FAILED);
+    assertThat(err.toString(StandardCharsets.UTF_8).strip().lines()).hasSize(1);
+    assertThat(err.toString(StandardCharsets.UTF_8)).contains("SANDBOX_NOT_FOUND");
+    assertThat(type("sandbox", "create", "--timeout-action", "sleep")).isEqualTo(Main.FAILED);
+    assertThat(err.toString(StandardCharsets.UTF_8)).contains("'sleep', expected delete");
+    out.reset();
+    assertThat(type("sandbox", "ls")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).contains("suspended").contains("pooled 21 ms");
+  }
+
+  @Test
+  void copiesWhoseAnswerWasLostAreAskedForAgainAndNotMadeTwice() {
+    mesh.answersLost.set(1);
+    assertThat(type("sandbox", "fork", FIRST, "-n", "2", "--label", "a=b", "--lifetime", "1m"))
+        .isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8).lines()).containsExactly("known-0", "known-1");
+    assertThat(mesh.forks).hasSize(2);
+    assertThat(mesh.forks.getFirst()).isEqualTo(mesh.forks.getLast());
+    assertThat(mesh.forks.getFirst().getLabelsMap()).containsExactly(Map.entry("a", "b"));
+    assertThat(mesh.forks.getFirst().getLifetime().getSeconds()).isEqualTo(60);
+  }
+
+  @Test
+  void snapshotsAreTakenListedAndRemoved() {
+    assertThat(type("snapshot", "create", FIRST, "--label", "a=b")).isZero();
+    assertThat(type("snapshot", "create", FIRST, "--disk-only")).isZero();
+    List<String> ids = out.toString(StandardCharsets.UTF_8).lines().toList();
+    assertThat(ids).hasSize(2);
+    out.reset();
+    assertThat(type("snapshot", "ls")).isZero();
+    List<String> lines = out.toString(StandardCharsets.UTF_8).lines().toList();
+    assertThat(lines).hasSize(3);
+    assertThat(lines.get(1)).startsWith(ids.getFirst()).contains(FIRST, "ready", "full", "a=b");
+    assertThat(lines.get(2)).startsWith(ids.getLast()).contains("disk");
+    assertThat(type("snapshot", "rm", ids.getFirst(), ids.getLast())).isZero();
+    assertThat(mesh.snapshots).isEmpty();
   }
 
   @Test

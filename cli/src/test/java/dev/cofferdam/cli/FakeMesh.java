@@ -8,25 +8,42 @@ import dev.cofferdam.testkit.InProcess;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditServiceGrpc;
 import dev.cofferdam.v1.CreateSandboxRequest;
+import dev.cofferdam.v1.CreateSnapshotRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxResponse;
+import dev.cofferdam.v1.DeleteSnapshotRequest;
+import dev.cofferdam.v1.DeleteSnapshotResponse;
+import dev.cofferdam.v1.ForkSandboxRequest;
+import dev.cofferdam.v1.ForkSandboxResponse;
 import dev.cofferdam.v1.ListAuditEventsRequest;
 import dev.cofferdam.v1.ListAuditEventsResponse;
 import dev.cofferdam.v1.ListSandboxesRequest;
 import dev.cofferdam.v1.ListSandboxesResponse;
 import dev.cofferdam.v1.ListSecretsRequest;
 import dev.cofferdam.v1.ListSecretsResponse;
+import dev.cofferdam.v1.ListSnapshotsRequest;
+import dev.cofferdam.v1.ListSnapshotsResponse;
 import dev.cofferdam.v1.ListTokensRequest;
 import dev.cofferdam.v1.ListTokensResponse;
+import dev.cofferdam.v1.PauseSandboxRequest;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.RegisterTokenRequest;
 import dev.cofferdam.v1.RemoveTokenRequest;
 import dev.cofferdam.v1.RemoveTokenResponse;
+import dev.cofferdam.v1.ResumeSandboxRequest;
+import dev.cofferdam.v1.RollBackSandboxRequest;
 import dev.cofferdam.v1.Sandbox;
 import dev.cofferdam.v1.SandboxEvent;
 import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.SandboxState;
 import dev.cofferdam.v1.Secret;
 import dev.cofferdam.v1.SecretServiceGrpc;
+import dev.cofferdam.v1.Snapshot;
+import dev.cofferdam.v1.SnapshotServiceGrpc;
+import dev.cofferdam.v1.SnapshotState;
+import dev.cofferdam.v1.StartReport;
+import dev.cofferdam.v1.StartWay;
+import dev.cofferdam.v1.SuspendSandboxRequest;
 import dev.cofferdam.v1.Token;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
@@ -39,12 +56,19 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A mesh in this process: it keeps sandboxes, secrets and tokens, and never forgets a request. */
 final class FakeMesh implements Connections {
   final Map<String, CreateSandboxRequest> sandboxes = new LinkedHashMap<>();
   final List<String> deleted = new ArrayList<>();
+
+  /** What was done to which sandbox. */
+  final List<String> changes = new ArrayList<>();
+
+  final List<ForkSandboxRequest> forks = new ArrayList<>();
+  final Map<String, CreateSnapshotRequest> snapshots = new LinkedHashMap<>();
 
   /** Of so many creates. */
   final AtomicInteger answersLost = new AtomicInteger();
@@ -62,7 +86,7 @@ final class FakeMesh implements Connections {
   final Tokens brokerTokens = new Tokens();
 
   private final InProcess scheduler =
-      InProcess.serve(new Sandboxes(), processes, files, ports, schedulerTokens);
+      InProcess.serve(new Sandboxes(), new Snapshots(), processes, files, ports, schedulerTokens);
   private final InProcess broker = InProcess.serve(new Secrets(), new Audit(), brokerTokens);
 
   @Override
@@ -144,9 +168,63 @@ final class FakeMesh implements Connections {
       answer(
           answer,
           ListSandboxesResponse.newBuilder()
-              .addSandboxes(Sandbox.newBuilder().setId(ids.get(at)).setIsolation("emulated"))
+              .addSandboxes(
+                  Sandbox.newBuilder()
+                      .setId(ids.get(at))
+                      .setState(SandboxState.SANDBOX_STATE_SUSPENDED)
+                      .setStart(
+                          StartReport.newBuilder()
+                              .setWay(StartWay.START_WAY_POOLED)
+                              .setDuration(
+                                  com.google.protobuf.Duration.newBuilder().setNanos(21_900_000)))
+                      .setIsolation("emulated"))
               .setNextPageToken(at + 1 < ids.size() ? Integer.toString(at + 1) : "")
               .build());
+    }
+
+    @Override
+    public void pauseSandbox(PauseSandboxRequest request, StreamObserver<Sandbox> answer) {
+      changed("pause", request.getSandbox(), answer);
+    }
+
+    @Override
+    public void resumeSandbox(ResumeSandboxRequest request, StreamObserver<Sandbox> answer) {
+      changed("resume", request.getSandbox(), answer);
+    }
+
+    @Override
+    public void suspendSandbox(SuspendSandboxRequest request, StreamObserver<Sandbox> answer) {
+      changed("suspend", request.getSandbox(), answer);
+    }
+
+    @Override
+    public void rollBackSandbox(RollBackSandboxRequest request, StreamObserver<Sandbox> answer) {
+      changed("roll back to " + request.getSnapshot(), request.getSandbox(), answer);
+    }
+
+    private void changed(String what, String sandbox, StreamObserver<Sandbox> answer) {
+      if (!sandboxes.containsKey(sandbox)) {
+        answer.onError(refusal(Code.NOT_FOUND, "SANDBOX_NOT_FOUND", "no sandbox " + sandbox));
+        return;
+      }
+      changes.add(what + " " + sandbox);
+      answer(answer, Sandbox.newBuilder().setId(sandbox).build());
+    }
+
+    @Override
+    public void forkSandbox(
+        ForkSandboxRequest request, StreamObserver<ForkSandboxResponse> answer) {
+      boolean again = forks.contains(request);
+      forks.add(request);
+      if (answersLost.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
+        answer.onError(Status.UNAVAILABLE.withDescription("connection reset").asException());
+        return;
+      }
+      ForkSandboxResponse.Builder copies = ForkSandboxResponse.newBuilder();
+      for (int i = 0; i < request.getCount(); i++) {
+        copies.addSandboxes(Sandbox.newBuilder().setId((again ? "known-" : "new-") + i));
+      }
+      answer(answer, copies.build());
     }
 
     @Override
@@ -165,6 +243,47 @@ final class FakeMesh implements Connections {
         WatchSandboxEventsRequest request, StreamObserver<SandboxEvent> answer) {
       lives.forEach(answer::onNext);
       answer.onCompleted();
+    }
+  }
+
+  private final class Snapshots extends SnapshotServiceGrpc.SnapshotServiceImplBase {
+    @Override
+    public void createSnapshot(CreateSnapshotRequest request, StreamObserver<Snapshot> answer) {
+      String id = "sn-" + "a".repeat(19) + (char) ('a' + snapshots.size());
+      snapshots.put(id, request);
+      answer(answer, Snapshot.newBuilder().setId(id).build());
+    }
+
+    @Override
+    public void listSnapshots(
+        ListSnapshotsRequest request, StreamObserver<ListSnapshotsResponse> answer) {
+      List<String> ids = List.copyOf(snapshots.keySet());
+      int at = request.getPageToken().isEmpty() ? 0 : Integer.parseInt(request.getPageToken());
+      String id = ids.get(at);
+      answer(
+          answer,
+          ListSnapshotsResponse.newBuilder()
+              .addSnapshots(
+                  Snapshot.newBuilder()
+                      .setId(id)
+                      .setSandbox(the(id).getSandbox())
+                      .setKind(the(id).getKind())
+                      .setState(SnapshotState.SNAPSHOT_STATE_READY)
+                      .setBytes(5 << 20)
+                      .putAllLabels(the(id).getLabelsMap()))
+              .setNextPageToken(at + 1 < ids.size() ? Integer.toString(at + 1) : "")
+              .build());
+    }
+
+    @Override
+    public void deleteSnapshot(
+        DeleteSnapshotRequest request, StreamObserver<DeleteSnapshotResponse> answer) {
+      snapshots.remove(request.getSnapshot());
+      answer(answer, DeleteSnapshotResponse.getDefaultInstance());
+    }
+
+    private CreateSnapshotRequest the(String id) {
+      return Objects.requireNonNull(snapshots.get(id));
     }
   }
 

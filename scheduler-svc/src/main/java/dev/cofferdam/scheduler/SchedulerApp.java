@@ -10,6 +10,7 @@ import dev.cofferdam.scheduler.api.CreateDefaults;
 import dev.cofferdam.scheduler.api.EventWatches;
 import dev.cofferdam.scheduler.api.NodeRegistryApi;
 import dev.cofferdam.scheduler.api.SandboxApi;
+import dev.cofferdam.scheduler.api.SnapshotApi;
 import dev.cofferdam.scheduler.api.TokenApi;
 import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.cluster.Cluster;
@@ -23,6 +24,7 @@ import dev.cofferdam.scheduler.store.NodeStore;
 import dev.cofferdam.scheduler.store.PolicyUpdateStore;
 import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
+import dev.cofferdam.scheduler.store.SnapshotStore;
 import dev.cofferdam.scheduler.store.TokenStore;
 import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.PortServiceGrpc;
@@ -70,6 +72,7 @@ public final class SchedulerApp implements AutoCloseable {
                   meters));
       EventStore events = new EventStore(database);
       SandboxStore sandboxes = new SandboxStore(database, events);
+      SnapshotStore snapshots = new SnapshotStore(database, events);
       TokenStore tokens = new TokenStore(database);
 
       ManagedChannel brokerChannel = channels.to(config.broker(), "vault-broker");
@@ -88,13 +91,17 @@ public final class SchedulerApp implements AutoCloseable {
           opened(
               new Lifecycle(
                   sandboxes,
+                  snapshots,
                   new RequestStore(database),
                   new PolicyUpdateStore(database),
                   events,
                   broker,
                   cluster,
                   new LifecycleConfig(
-                      config.quotaSandboxes(), config.createTimeout(), config.retention()),
+                      config.quotaSandboxes(),
+                      config.quotaSnapshots(),
+                      config.createTimeout(),
+                      config.retention()),
                   UUID.randomUUID(),
                   clock,
                   new SecureRandom()));
@@ -115,6 +122,7 @@ public final class SchedulerApp implements AutoCloseable {
                           sandboxes,
                           watches,
                           new CreateDefaults(config.defaultTemplate(), config.defaultSize())))
+                  .service(new SnapshotApi(lifecycle.snapshots(), snapshots))
                   .service(new TokenApi(tokens, clock))
                   .service(
                       new NodeRegistryApi(

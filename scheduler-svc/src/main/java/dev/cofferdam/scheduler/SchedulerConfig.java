@@ -23,8 +23,10 @@ import java.time.Duration;
  * @param databasePoolSize {@code database.pool-size}: connections, 1 to 100. Default 8
  * @param broker {@code broker.address}: host:port of the broker's mesh listener. Default
  *     127.0.0.1:7410
- * @param quotaSandboxes {@code quota.sandboxes}: sandboxes that a tenant may have starting or
- *     running at a time, 1 to 1,000,000. Default 50
+ * @param quotaSandboxes {@code quota.sandboxes}: sandboxes that a tenant may have at a time,
+ *     whether they start, run, are paused or suspended, 1 to 1,000,000. Default 50
+ * @param quotaSnapshots {@code quota.snapshots}: snapshots that a tenant may keep, 1 to 1,000,000.
+ *     Default 50
  * @param defaultTemplate {@code template.default}: of a create that names none. Default debian
  * @param defaultSize {@code template.default-vcpus}: 1 to 1,024, default 1; {@code
  *     template.default-memory-mib}: MiB, 128 to 16,777,216, default 512; {@code
@@ -47,6 +49,7 @@ public record SchedulerConfig(
     int databasePoolSize,
     InetSocketAddress broker,
     int quotaSandboxes,
+    int quotaSnapshots,
     String defaultTemplate,
     SandboxSize defaultSize,
     Duration heartbeatInterval,
@@ -66,6 +69,7 @@ public record SchedulerConfig(
     int pool = settings.integer("database.pool-size", 8, 1, 100);
     InetSocketAddress broker = settings.address("broker.address", "127.0.0.1:7410");
     int quota = settings.integer("quota.sandboxes", 50, 1, 1_000_000);
+    int snapshots = settings.integer("quota.snapshots", 50, 1, 1_000_000);
     String template = settings.text("template.default", "debian");
     int vcpus = settings.integer("template.default-vcpus", 1, SandboxSize.MIN_VCPUS, 1024);
     int memory =
@@ -107,6 +111,7 @@ public record SchedulerConfig(
         pool,
         broker,
         quota,
+        snapshots,
         template,
         new SandboxSize(vcpus, memory, disk),
         heartbeat,

@@ -4,10 +4,16 @@ import com.google.protobuf.ByteString;
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSandboxResponse;
+import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
+import dev.cofferdam.internal.v1.RemoveSnapshotResponse;
+import dev.cofferdam.internal.v1.RollBackRequest;
+import dev.cofferdam.internal.v1.RollBackResponse;
 import dev.cofferdam.internal.v1.SetSandboxStateRequest;
 import dev.cofferdam.internal.v1.SetSandboxStateResponse;
 import dev.cofferdam.internal.v1.StartSandboxRequest;
 import dev.cofferdam.internal.v1.StartSandboxResponse;
+import dev.cofferdam.internal.v1.TakeSnapshotRequest;
+import dev.cofferdam.internal.v1.TakeSnapshotResponse;
 import dev.cofferdam.kit.call.CallRules;
 import dev.cofferdam.kit.call.Callers;
 import dev.cofferdam.kit.error.Refusal;
@@ -50,6 +56,9 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
   /** Of those in {@link #running} that do something else. */
   final Map<String, SandboxState> states = new ConcurrentHashMap<>();
 
+  /** Snapshots that it keeps, by id, with the sandbox that each is of. */
+  final Map<String, String> snapshots = new ConcurrentHashMap<>();
+
   /** How often it changed a sandbox's state. */
   final AtomicLong changes = new AtomicLong();
 
@@ -83,6 +92,10 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
       StartSandboxRequest request, StreamObserver<StartSandboxResponse> observer) {
     calls.add("StartSandbox");
     hook.before("StartSandbox");
+    if (!request.getSnapshot().isEmpty() && !snapshots.containsKey(request.getSnapshot())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_SNAPSHOT_NOT_FOUND, "no snapshot " + request.getSnapshot());
+    }
     started.add(request);
     running.put(request.getSandbox(), request.getEpoch());
     observer.onNext(
@@ -110,10 +123,7 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
       SetSandboxStateRequest request, StreamObserver<SetSandboxStateResponse> observer) {
     calls.add("SetSandboxState");
     hook.before("SetSandboxState");
-    if (!Objects.equals(running.get(request.getSandbox()), request.getEpoch())) {
-      throw new Refusal(
-          ErrorReason.ERROR_REASON_STALE_EPOCH, "no such assignment of " + request.getSandbox());
-    }
+    requireAssigned(request.getSandbox(), request.getEpoch());
     SandboxState before = put(request.getSandbox(), request.getState());
     if (before != request.getState()) {
       changes.incrementAndGet();
@@ -121,6 +131,44 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
     hook.before("SetSandboxState, done");
     observer.onNext(SetSandboxStateResponse.newBuilder().setChange(changes.get()).build());
     observer.onCompleted();
+  }
+
+  @Override
+  public void takeSnapshot(
+      TakeSnapshotRequest request, StreamObserver<TakeSnapshotResponse> observer) {
+    calls.add("TakeSnapshot");
+    hook.before("TakeSnapshot");
+    requireAssigned(request.getSandbox(), request.getEpoch());
+    snapshots.put(request.getSnapshot(), request.getSandbox());
+    hook.before("TakeSnapshot, done");
+    observer.onNext(TakeSnapshotResponse.newBuilder().setBytes(4096).build());
+    observer.onCompleted();
+  }
+
+  @Override
+  public void removeSnapshot(
+      RemoveSnapshotRequest request, StreamObserver<RemoveSnapshotResponse> observer) {
+    calls.add("RemoveSnapshot");
+    hook.before("RemoveSnapshot");
+    snapshots.remove(request.getSnapshot());
+    observer.onNext(RemoveSnapshotResponse.getDefaultInstance());
+    observer.onCompleted();
+  }
+
+  @Override
+  public void rollBack(RollBackRequest request, StreamObserver<RollBackResponse> observer) {
+    calls.add("RollBack " + request.getSnapshot());
+    hook.before("RollBack");
+    requireAssigned(request.getSandbox(), request.getEpoch());
+    var _ = put(request.getSandbox(), SandboxState.SANDBOX_STATE_RUNNING);
+    observer.onNext(RollBackResponse.newBuilder().setChange(changes.incrementAndGet()).build());
+    observer.onCompleted();
+  }
+
+  private void requireAssigned(String sandbox, long epoch) {
+    if (!Objects.equals(running.get(sandbox), epoch)) {
+      throw new Refusal(ErrorReason.ERROR_REASON_STALE_EPOCH, "no such assignment of " + sandbox);
+    }
   }
 
   SandboxState state(String sandbox) {

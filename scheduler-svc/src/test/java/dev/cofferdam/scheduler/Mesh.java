@@ -21,6 +21,7 @@ import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.RegisterTokenRequest;
 import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.SnapshotServiceGrpc;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import io.grpc.BindableService;
 import io.grpc.ClientInterceptor;
@@ -192,6 +193,11 @@ final class Mesh implements AutoCloseable {
 
   SandboxServiceGrpc.SandboxServiceBlockingStub sandboxes(String token) {
     return SandboxServiceGrpc.newBlockingStub(tenant(token))
+        .withDeadlineAfter(PATIENCE_S, TimeUnit.SECONDS);
+  }
+
+  SnapshotServiceGrpc.SnapshotServiceBlockingStub snapshots(String token) {
+    return SnapshotServiceGrpc.newBlockingStub(tenant(token))
         .withDeadlineAfter(PATIENCE_S, TimeUnit.SECONDS);
   }
 

@@ -46,6 +46,7 @@ class SchedulerConfigTest {
                 8,
                 address("127.0.0.1", 7410),
                 50,
+                50,
                 "debian",
                 new SandboxSize(1, 512, 2048),
                 Duration.ofSeconds(2),
@@ -65,7 +66,8 @@ class SchedulerConfigTest {
             "database.user", "u",
             "database.pool-size", "3",
             "broker.address", "broker:4",
-            "quota.sandboxes", "5"));
+            "quota.sandboxes", "5",
+            "quota.snapshots", "6"));
     values.putAll(
         Map.of(
             "template.default", "alpine",
@@ -88,6 +90,7 @@ class SchedulerConfigTest {
                 3,
                 address("broker", 4),
                 5,
+                6,
                 "alpine",
                 new SandboxSize(2, 256, 64),
                 Duration.ofMillis(100),
@@ -103,6 +106,7 @@ class SchedulerConfigTest {
                 Map.of(
                     "database.url", "mysql://x",
                     "quota.sandboxes", "0",
+                    "quota.snapshots", "0",
                     "heartbeat.interval", "30s",
                     "nonsense", "1")))
         .isInstanceOf(ConfigException.class)
@@ -110,6 +114,7 @@ class SchedulerConfigTest {
         .hasMessageContaining("database.url is 'mysql://x'")
         .hasMessageContaining("database.password-file")
         .hasMessageContaining("quota.sandboxes is '0'")
+        .hasMessageContaining("quota.snapshots is '0'")
         .hasMessageContaining("node.timeout is less than twice heartbeat.interval")
         .hasMessageContaining("nonsense");
   }

@@ -7,6 +7,7 @@ import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.SnapshotServiceGrpc;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import io.grpc.MethodDescriptor;
 
@@ -35,6 +36,10 @@ public final class CallersOfMethods {
         .tenant(SandboxServiceGrpc.getForkSandboxMethod(), write)
         .tenant(SandboxServiceGrpc.getDeleteSandboxMethod(), write)
         .tenant(SandboxServiceGrpc.getWatchSandboxEventsMethod(), read)
+        .tenant(SnapshotServiceGrpc.getCreateSnapshotMethod(), write)
+        .tenant(SnapshotServiceGrpc.getGetSnapshotMethod(), read)
+        .tenant(SnapshotServiceGrpc.getListSnapshotsMethod(), read)
+        .tenant(SnapshotServiceGrpc.getDeleteSnapshotMethod(), write)
         .peers(TokenServiceGrpc.getRegisterTokenMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getListTokensMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getRemoveTokenMethod(), OPERATOR)

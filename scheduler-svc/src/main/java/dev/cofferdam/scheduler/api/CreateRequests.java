@@ -1,6 +1,5 @@
 package dev.cofferdam.scheduler.api;
 
-import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.Duration;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.scheduler.lifecycle.CreateSpec;
@@ -8,14 +7,12 @@ import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
 import dev.cofferdam.scheduler.sandbox.Texts;
 import dev.cofferdam.scheduler.sandbox.TimeoutAction;
-import dev.cofferdam.scheduler.store.Fingerprint;
+import dev.cofferdam.scheduler.snapshot.Snapshot;
 import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SecretReference;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -30,7 +27,6 @@ import java.util.regex.Pattern;
  * Limits are those of sandbox.proto.
  */
 final class CreateRequests {
-  private static final int MAX_REQUEST_ID = 64;
   private static final int MAX_ENV = 256;
   private static final int MAX_ENV_BYTES = 64 << 10;
   private static final int MAX_SECRETS = 64;
@@ -48,10 +44,19 @@ final class CreateRequests {
   private CreateRequests() {}
 
   /**
+   * @param otherwise what a create gets that says nothing
+   * @param snapshot that the request names
    * @throws Refusal with the reason of the first thing that is wrong
    */
-  static CreateSpec check(CreateSandboxRequest request, CreateDefaults defaults) {
-    Optional<RequestKey> key = requestKey(request);
+  static CreateSpec check(
+      CreateSandboxRequest request, CreateDefaults otherwise, Optional<Snapshot> snapshot) {
+    Optional<RequestKey> key =
+        RequestKeys.key(request.getRequestId(), request.toBuilder().clearRequestId().build());
+    CreateDefaults defaults =
+        snapshot.map(from -> new CreateDefaults(from.template(), from.size())).orElse(otherwise);
+    if (snapshot.isPresent() && !request.getTemplate().isEmpty()) {
+      throw invalid("template and snapshot are both set, expected one of them");
+    }
     String template = request.getTemplate().isEmpty() ? defaults.template() : request.getTemplate();
     if (!TEMPLATE.matcher(template).matches()) {
       throw new Refusal(
@@ -59,6 +64,11 @@ final class CreateRequests {
           "template is " + Texts.quoted(template) + ", expected " + TEMPLATE);
     }
     SandboxSize size = size(request.getSize(), defaults.size());
+    if (snapshot.isPresent() && !size.equals(snapshot.get().size())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
+          "size differs from the snapshot's, expected the same or none");
+    }
     checkEnv(request.getEnvMap());
     List<SecretUse> secrets = secrets(request);
     labels(request.getLabelsMap());
@@ -72,6 +82,7 @@ final class CreateRequests {
         lifetime(request.hasLifetime(), request.getLifetime()),
         timeoutAction(request.getTimeoutAction()),
         duration("idle_timeout", request.hasIdleTimeout(), request.getIdleTimeout()),
+        snapshot,
         request.getLabelsMap());
   }
 
@@ -131,35 +142,6 @@ final class CreateRequests {
           "%d rules, expected at most %d".formatted(policy.getRulesCount(), MAX_RULES));
     }
     return policy;
-  }
-
-  private static Optional<RequestKey> requestKey(CreateSandboxRequest request) {
-    String id = request.getRequestId();
-    if (id.isEmpty()) {
-      return Optional.empty();
-    }
-    if (id.codePointCount(0, id.length()) > MAX_REQUEST_ID
-        || id.chars().anyMatch(Character::isISOControl)) {
-      throw invalid(
-          "request_id is %s, expected at most %d characters without control characters"
-              .formatted(Texts.quoted(id), MAX_REQUEST_ID));
-    }
-    return Optional.of(new RequestKey(id, fingerprint(request)));
-  }
-
-  /** Of everything but the id, maps in one order. */
-  private static Fingerprint fingerprint(CreateSandboxRequest request) {
-    CreateSandboxRequest content = request.toBuilder().clearRequestId().build();
-    byte[] bytes = new byte[content.getSerializedSize()];
-    CodedOutputStream out = CodedOutputStream.newInstance(bytes);
-    out.useDeterministicSerialization();
-    try {
-      content.writeTo(out);
-      out.checkNoSpaceLeft();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-    return Fingerprint.ofContent(bytes);
   }
 
   private static SandboxSize size(dev.cofferdam.v1.SandboxSize wanted, SandboxSize defaults) {

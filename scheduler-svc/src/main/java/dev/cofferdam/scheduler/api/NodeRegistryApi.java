@@ -10,6 +10,7 @@ import dev.cofferdam.kit.call.Callers;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.scheduler.cluster.Cluster;
+import dev.cofferdam.scheduler.cluster.Heartbeat;
 import dev.cofferdam.scheduler.cluster.NodeConnection;
 import dev.cofferdam.scheduler.cluster.NodeRegistration;
 import dev.cofferdam.scheduler.lifecycle.NodeReconciler;
@@ -30,6 +31,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** The streams that nodes keep open. The listener has checked that the peer is a node-agent. */
 public final class NodeRegistryApi extends NodeRegistryServiceGrpc.NodeRegistryServiceImplBase {
@@ -150,8 +152,12 @@ public final class NodeRegistryApi extends NodeRegistryServiceGrpc.NodeRegistryS
       cluster.heartbeat(
           node,
           this,
-          Integer.toUnsignedLong(message.getFreeSlots()),
-          Integer.toUnsignedLong(message.getFreeMemoryMib()));
+          new Heartbeat(
+              Integer.toUnsignedLong(message.getFreeSlots()),
+              Integer.toUnsignedLong(message.getFreeMemoryMib()),
+              Set.copyOf(message.getTemplatesList()),
+              Texts.message(message.getPressure()),
+              message.getPooledMap()));
     }
 
     private NodeRegistration registration(dev.cofferdam.internal.v1.NodeRegistration message) {

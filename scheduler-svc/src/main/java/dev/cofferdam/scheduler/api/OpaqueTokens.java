@@ -1,9 +1,8 @@
 package dev.cofferdam.scheduler.api;
 
 import dev.cofferdam.kit.error.Refusal;
-import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.Texts;
-import dev.cofferdam.scheduler.store.SandboxStore.Position;
+import dev.cofferdam.scheduler.store.Position;
 import dev.cofferdam.v1.ErrorReason;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -16,6 +15,7 @@ import java.util.Base64;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 
 /**
  * Page tokens and cursors. Both carry a digest of what they belong to, so that one of another
@@ -27,19 +27,30 @@ final class OpaqueTokens {
 
   private OpaqueTokens() {}
 
-  static String page(
-      String tenant, Map<String, String> filter, boolean withEnded, Position position) {
+  /**
+   * What a page belongs to.
+   *
+   * @param kind what is listed
+   * @param filter of labels
+   * @param more what else narrows the list
+   */
+  record Listing(String kind, String tenant, Map<String, String> filter, String more) {}
+
+  static String page(Listing listing, Position position) {
     byte[] id = position.id().getBytes(StandardCharsets.US_ASCII);
     ByteBuffer bytes = ByteBuffer.allocate(DIGEST + Long.BYTES + id.length);
-    bytes.put(pageDigest(tenant, filter, withEnded));
+    bytes.put(pageDigest(listing));
     bytes.putLong(ChronoUnit.MICROS.between(Instant.EPOCH, position.createTime()));
     bytes.put(id);
     return encode(bytes);
   }
 
-  /** Empty for the first page. */
-  static Optional<Position> parsePage(
-      String tenant, Map<String, String> filter, boolean withEnded, String token) {
+  /**
+   * Empty for the first page.
+   *
+   * @param isId of what is listed
+   */
+  static Optional<Position> parsePage(Listing listing, Predicate<String> isId, String token) {
     if (token.isEmpty()) {
       return Optional.empty();
     }
@@ -47,14 +58,14 @@ final class OpaqueTokens {
         decode(token, ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID, "page_token", DIGEST + 8);
     requireDigest(
         bytes,
-        pageDigest(tenant, filter, withEnded),
+        pageDigest(listing),
         ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID,
         "page_token belongs to another list");
     Instant time = Instant.EPOCH.plus(bytes.getLong(), ChronoUnit.MICROS);
     byte[] rest = new byte[bytes.remaining()];
     bytes.get(rest);
     String id = new String(rest, StandardCharsets.US_ASCII);
-    if (!Sandbox.isId(id)) {
+    if (!isId.test(id)) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID, "page_token is not one of this service");
     }
@@ -119,8 +130,13 @@ final class OpaqueTokens {
     return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
   }
 
-  private static byte[] pageDigest(String tenant, Map<String, String> filter, boolean withEnded) {
-    return digest("page", tenant, new TreeMap<>(filter).toString(), String.valueOf(withEnded));
+  private static byte[] pageDigest(Listing listing) {
+    return digest(
+        "page",
+        listing.kind(),
+        listing.tenant(),
+        new TreeMap<>(listing.filter()).toString(),
+        listing.more());
   }
 
   private static byte[] cursorDigest(String tenant, long event) {

@@ -4,21 +4,25 @@ import dev.cofferdam.kit.call.Caller;
 import dev.cofferdam.kit.call.Callers;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.scheduler.lifecycle.CreateSpec;
+import dev.cofferdam.scheduler.lifecycle.ForkSpec;
 import dev.cofferdam.scheduler.lifecycle.Lifecycle;
 import dev.cofferdam.scheduler.sandbox.Activity;
+import dev.cofferdam.scheduler.store.Position;
 import dev.cofferdam.scheduler.store.SandboxStore;
-import dev.cofferdam.scheduler.store.SandboxStore.Position;
 import dev.cofferdam.scheduler.tenant.Scope;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxResponse;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.ExtendSandboxRequest;
+import dev.cofferdam.v1.ForkSandboxRequest;
+import dev.cofferdam.v1.ForkSandboxResponse;
 import dev.cofferdam.v1.GetSandboxRequest;
 import dev.cofferdam.v1.ListSandboxesRequest;
 import dev.cofferdam.v1.ListSandboxesResponse;
 import dev.cofferdam.v1.PauseSandboxRequest;
 import dev.cofferdam.v1.ResumeSandboxRequest;
+import dev.cofferdam.v1.RollBackSandboxRequest;
 import dev.cofferdam.v1.Sandbox;
 import dev.cofferdam.v1.SandboxEvent;
 import dev.cofferdam.v1.SandboxServiceGrpc;
@@ -33,9 +37,6 @@ import java.util.Optional;
 
 /** What tenants do with sandboxes. The listener has checked token and scope. */
 public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase {
-  private static final int DEFAULT_PAGE = 50;
-  private static final int MAX_PAGE = 1000;
-
   private final Lifecycle lifecycle;
   private final SandboxStore store;
   private final EventWatches watches;
@@ -52,15 +53,50 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
   @Override
   public void createSandbox(CreateSandboxRequest request, StreamObserver<Sandbox> observer) {
     Caller.Tenant caller = Callers.tenant();
-    CreateSpec spec = CreateRequests.check(request, defaults);
-    if (!spec.secrets().isEmpty() && !caller.scopes().contains(Scope.SECRETS_USE.wireName())) {
-      throw new Refusal(
-          ErrorReason.ERROR_REASON_SCOPE_MISSING,
-          "a create with secrets needs the scope %s; token %s lacks it"
-              .formatted(Scope.SECRETS_USE.wireName(), caller.tokenId()));
-    }
+    CreateSpec spec =
+        CreateRequests.check(
+            request,
+            defaults,
+            request.getSnapshot().isEmpty()
+                ? Optional.empty()
+                : Optional.of(
+                    lifecycle.snapshots().getEver(caller.tenant(), request.getSnapshot())));
+    requireUse(caller, !spec.secrets().isEmpty(), "create");
     answer(
         observer, Wire.sandbox(lifecycle.creates().create(caller.tenant(), Callers.token(), spec)));
+  }
+
+  @Override
+  public void forkSandbox(
+      ForkSandboxRequest request, StreamObserver<ForkSandboxResponse> observer) {
+    Caller.Tenant caller = Callers.tenant();
+    ForkSpec spec = CopyRequests.check(request);
+    var source = lifecycle.sandboxes().get(caller.tenant(), spec.sandbox());
+    requireUse(caller, !source.secrets().isEmpty(), "fork");
+    ForkSandboxResponse.Builder response = ForkSandboxResponse.newBuilder();
+    lifecycle.forks().fork(caller.tenant(), Callers.token(), spec).stream()
+        .map(Wire::sandbox)
+        .forEach(response::addSandboxes);
+    answer(observer, response.build());
+  }
+
+  private static void requireUse(Caller.Tenant caller, boolean secrets, String what) {
+    if (secrets && !caller.scopes().contains(Scope.SECRETS_USE.wireName())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_SCOPE_MISSING,
+          "a %s with secrets needs the scope %s; token %s lacks it"
+              .formatted(what, Scope.SECRETS_USE.wireName(), caller.tokenId()));
+    }
+  }
+
+  @Override
+  public void rollBackSandbox(RollBackSandboxRequest request, StreamObserver<Sandbox> observer) {
+    answer(
+        observer,
+        Wire.sandbox(
+            lifecycle
+                .states()
+                .rollBack(Callers.tenant().tenant(), request.getSandbox(), request.getSnapshot())));
   }
 
   @Override
@@ -74,16 +110,13 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
   public void listSandboxes(
       ListSandboxesRequest request, StreamObserver<ListSandboxesResponse> observer) {
     String tenant = Callers.tenant().tenant();
-    int size = request.getPageSize() == 0 ? DEFAULT_PAGE : request.getPageSize();
-    if (size < 1 || size > MAX_PAGE) {
-      throw new Refusal(
-          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
-          "page_size is " + size + ", expected 1 to " + MAX_PAGE + ", or 0");
-    }
+    int size = Pages.size(request.getPageSize());
     Map<String, String> filter = CreateRequests.labels(request.getLabelFilterMap());
     boolean ended = request.getShowEnded();
+    var listing = new OpaqueTokens.Listing("sandboxes", tenant, filter, String.valueOf(ended));
     Optional<Position> after =
-        OpaqueTokens.parsePage(tenant, filter, ended, request.getPageToken());
+        OpaqueTokens.parsePage(
+            listing, dev.cofferdam.scheduler.sandbox.Sandbox::isId, request.getPageToken());
     // One more than asked for tells whether there is another page.
     List<dev.cofferdam.scheduler.sandbox.Sandbox> found =
         store.page(tenant, filter, ended, after, size + 1);
@@ -92,7 +125,7 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
     if (found.size() > size) {
       var last = found.get(size - 1);
       response.setNextPageToken(
-          OpaqueTokens.page(tenant, filter, ended, new Position(last.createTime(), last.id())));
+          OpaqueTokens.page(listing, new Position(last.createTime(), last.id())));
     }
     answer(observer, response.build());
   }

@@ -10,12 +10,19 @@ import dev.cofferdam.scheduler.sandbox.SandboxState.Running;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Suspended;
+import dev.cofferdam.scheduler.snapshot.Snapshot;
+import dev.cofferdam.scheduler.snapshot.SnapshotState.Creating;
+import dev.cofferdam.scheduler.snapshot.SnapshotState.Deleted;
+import dev.cofferdam.scheduler.snapshot.SnapshotState.Deleting;
+import dev.cofferdam.scheduler.snapshot.SnapshotState.Ready;
 import dev.cofferdam.scheduler.store.SandboxEvent;
 import dev.cofferdam.scheduler.tenant.TokenRecord;
 import dev.cofferdam.v1.SandboxEventType;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.SandboxState;
 import dev.cofferdam.v1.SecretReference;
+import dev.cofferdam.v1.SnapshotKind;
+import dev.cofferdam.v1.SnapshotState;
 import dev.cofferdam.v1.TimeoutAction;
 import dev.cofferdam.v1.Token;
 import java.time.Instant;
@@ -30,11 +37,7 @@ final class Wire {
             .setId(sandbox.id())
             .setTenant(sandbox.tenant())
             .setTemplate(sandbox.template())
-            .setSize(
-                SandboxSize.newBuilder()
-                    .setVcpus(sandbox.size().vcpus())
-                    .setMemoryMib(sandbox.size().memoryMib())
-                    .setDiskMib(sandbox.size().diskMib()))
+            .setSize(size(sandbox.size()))
             .putAllLabels(sandbox.labels())
             .setCreateTime(timestamp(sandbox.createTime()))
             .setNode(sandbox.node())
@@ -76,6 +79,39 @@ final class Wire {
               .setEndTime(timestamp(ended.at()));
     }
     return message.build();
+  }
+
+  static dev.cofferdam.v1.Snapshot snapshot(Snapshot snapshot) {
+    return dev.cofferdam.v1.Snapshot.newBuilder()
+        .setId(snapshot.id())
+        .setTenant(snapshot.tenant())
+        .setSandbox(snapshot.sandbox())
+        .setKind(
+            switch (snapshot.kind()) {
+              case FULL -> SnapshotKind.SNAPSHOT_KIND_FULL;
+              case DISK -> SnapshotKind.SNAPSHOT_KIND_DISK;
+            })
+        .setTemplate(snapshot.template())
+        .setSize(size(snapshot.size()))
+        .putAllLabels(snapshot.labels())
+        .setCreateTime(timestamp(snapshot.createTime()))
+        .setNode(snapshot.node())
+        .setBytes(snapshot.bytes())
+        .setState(
+            switch (snapshot.state()) {
+              case Creating _ -> SnapshotState.SNAPSHOT_STATE_CREATING;
+              case Ready _ -> SnapshotState.SNAPSHOT_STATE_READY;
+              case Deleting _, Deleted _ -> SnapshotState.SNAPSHOT_STATE_DELETING;
+            })
+        .build();
+  }
+
+  private static SandboxSize size(dev.cofferdam.scheduler.sandbox.SandboxSize size) {
+    return SandboxSize.newBuilder()
+        .setVcpus(size.vcpus())
+        .setMemoryMib(size.memoryMib())
+        .setDiskMib(size.diskMib())
+        .build();
   }
 
   static dev.cofferdam.v1.SandboxEvent event(String tenant, SandboxEvent event) {

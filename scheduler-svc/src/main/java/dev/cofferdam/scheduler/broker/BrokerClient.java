@@ -4,6 +4,7 @@ import dev.cofferdam.internal.v1.CreateGrantsRequest;
 import dev.cofferdam.internal.v1.CreateGrantsResponse;
 import dev.cofferdam.internal.v1.GetPolicyRequest;
 import dev.cofferdam.internal.v1.GetPolicyResponse;
+import dev.cofferdam.internal.v1.GrantOrigin;
 import dev.cofferdam.internal.v1.GrantServiceGrpc;
 import dev.cofferdam.internal.v1.Placeholder;
 import dev.cofferdam.internal.v1.RevokeGrantsRequest;
@@ -67,6 +68,13 @@ public final class BrokerClient {
         .forEach(use ->
             request.addSecrets(
                 SecretReference.newBuilder().setSecret(use.secret()).setEnv(use.env())));
+    sandbox
+        .origin()
+        .ifPresent(origin ->
+            request.setOrigin(
+                GrantOrigin.newBuilder()
+                    .setSandbox(origin.sandbox())
+                    .setGeneration(origin.generation())));
     CreateGrantsResponse response =
         call(() ->
             grants.idempotent(

@@ -2,7 +2,6 @@ package dev.cofferdam.scheduler.cluster;
 
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.scheduler.cluster.Presence.Connected;
-import dev.cofferdam.scheduler.cluster.Presence.Free;
 import dev.cofferdam.scheduler.cluster.Presence.Gone;
 import dev.cofferdam.scheduler.cluster.Presence.Unseen;
 import dev.cofferdam.scheduler.placement.ClusterView;
@@ -124,16 +123,13 @@ public final class Cluster implements AutoCloseable {
   }
 
   /** Ignored on a stream that is not the node's newest. */
-  public void heartbeat(
-      String node, NodeConnection connection, long freeSlots, long freeMemoryMib) {
+  public void heartbeat(String node, NodeConnection connection, Heartbeat heartbeat) {
     locked(() -> {
       Member member = members.get(node);
       if (member != null
           && member.presence() instanceof Connected now
           && now.connection().equals(connection)) {
-        member.presence(
-            new Connected(
-                connection, clock.instant(), Optional.of(new Free(freeSlots, freeMemoryMib))));
+        member.presence(new Connected(connection, clock.instant(), Optional.of(heartbeat)));
       }
       return true;
     });

@@ -6,6 +6,7 @@ import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.sandbox.SandboxState;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** One node's state. Guarded by the cluster's lock. */
@@ -128,16 +129,25 @@ final class Member {
   private NodeView look() {
     long memory = registration.limit().memoryMib() - reservedMemoryMib;
     long slots = (long) registration.slots() - reserved.size();
-    if (presence instanceof Presence.Connected connected && connected.free().isPresent()) {
-      Presence.Free said = connected.free().get().plus(freed).plus(freedBefore);
+    Optional<Heartbeat> last =
+        presence instanceof Presence.Connected connected ? connected.last() : Optional.empty();
+    if (last.isPresent()) {
+      Presence.Free said =
+          new Presence.Free(last.get().freeSlots(), last.get().freeMemoryMib())
+              .plus(freed)
+              .plus(freedBefore);
       memory = Math.min(memory, said.memoryMib());
       slots = Math.min(slots, said.slots());
     }
     return new NodeView(
         registration.name(),
         presence instanceof Presence.Connected,
+        last.map(Heartbeat::pressure).orElse(""),
         registration.isolation(),
-        registration.templates(),
+        last.map(Heartbeat::templates)
+            .filter(templates -> !templates.isEmpty())
+            .orElse(registration.templates()),
+        last.map(Heartbeat::pooled).orElse(Map.of()),
         registration.limit(),
         registration.slots(),
         memory,

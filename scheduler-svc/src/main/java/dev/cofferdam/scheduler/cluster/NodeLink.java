@@ -2,18 +2,23 @@ package dev.cofferdam.scheduler.cluster;
 
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
+import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
+import dev.cofferdam.internal.v1.RollBackRequest;
 import dev.cofferdam.internal.v1.SetSandboxStateRequest;
 import dev.cofferdam.internal.v1.StartSandboxRequest;
 import dev.cofferdam.internal.v1.StartSandboxResponse;
+import dev.cofferdam.internal.v1.TakeSnapshotRequest;
 import dev.cofferdam.kit.client.Guard;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.sandbox.Isolation;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.snapshot.Snapshot;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.SandboxState;
+import dev.cofferdam.v1.SnapshotKind;
 import dev.cofferdam.v1.StartReport;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
@@ -48,11 +53,17 @@ public final class NodeLink implements AutoCloseable {
           ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE,
           ErrorReason.ERROR_REASON_SANDBOX_START_FAILED,
           ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING,
+          ErrorReason.ERROR_REASON_SNAPSHOT_NOT_FOUND,
+          ErrorReason.ERROR_REASON_SNAPSHOT_UNUSABLE,
+          ErrorReason.ERROR_REASON_SNAPSHOT_IN_USE,
           ErrorReason.ERROR_REASON_DISK_FULL,
           ErrorReason.ERROR_REASON_MACHINE_FAILED);
 
   /** Of a pause, a suspension or a resumption: memory of many GiB may have to go through a disk. */
   public static final Duration CHANGE_TIMEOUT = Duration.ofMinutes(2);
+
+  /** Of a snapshot, for the same reason. */
+  public static final Duration SNAPSHOT_TIMEOUT = Duration.ofMinutes(5);
 
   private static final Duration REMOVE_TIMEOUT = Duration.ofSeconds(20);
 
@@ -95,6 +106,7 @@ public final class NodeLink implements AutoCloseable {
    * Returns when the guest accepts processes. Safe to repeat for one epoch.
    *
    * @param env placeholders included; kept nowhere
+   * @param snapshot of this node, to be made from; empty: the template
    * @throws Refusal or StatusRuntimeException with the reason
    */
   public Answer start(
@@ -102,6 +114,7 @@ public final class NodeLink implements AutoCloseable {
       Map<String, String> env,
       String attachTicket,
       String caCertificate,
+      String snapshot,
       Deadline deadline) {
     StartSandboxRequest request =
         StartSandboxRequest.newBuilder()
@@ -117,6 +130,7 @@ public final class NodeLink implements AutoCloseable {
             .setIdleTimeoutMs(sandbox.lifetime().idleTimeout().map(Duration::toMillis).orElse(0L))
             .setAttachTicket(attachTicket)
             .setCaCertificate(caCertificate)
+            .setSnapshot(snapshot)
             .build();
     try {
       long begin = System.nanoTime();
@@ -151,16 +165,7 @@ public final class NodeLink implements AutoCloseable {
   public void remove(String sandbox, long epoch) {
     RemoveSandboxRequest request =
         RemoveSandboxRequest.newBuilder().setSandbox(sandbox).setEpoch(epoch).build();
-    try {
-      var _ =
-          detached(() ->
-              removals.idempotent(() ->
-                  NodeServiceGrpc.newBlockingStub(channel)
-                      .withDeadlineAfter(REMOVE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
-                      .removeSandbox(request)));
-    } catch (StatusRuntimeException e) {
-      throw failure(e, ErrorReason.ERROR_REASON_MACHINE_FAILED);
-    }
+    var _ = changed(() -> removals.idempotent(() -> stub(REMOVE_TIMEOUT).removeSandbox(request)));
   }
 
   /**
@@ -182,13 +187,61 @@ public final class NodeLink implements AutoCloseable {
                   case SUSPENDED -> SandboxState.SANDBOX_STATE_SUSPENDED;
                 })
             .build();
+    return changed(
+        () -> changes.idempotent(() -> stub(CHANGE_TIMEOUT).setSandboxState(request).getChange()));
+  }
+
+  /**
+   * In place. Not safe to repeat: what was done in between would be lost.
+   *
+   * @return as {@link #setState}
+   */
+  public long rollBack(Sandbox sandbox, String snapshot) {
+    RollBackRequest request =
+        RollBackRequest.newBuilder()
+            .setSandbox(sandbox.id())
+            .setEpoch(sandbox.epoch())
+            .setSnapshot(snapshot)
+            .build();
+    return changed(() -> changes.call(() -> stub(CHANGE_TIMEOUT).rollBack(request).getChange()));
+  }
+
+  /**
+   * Returns when it is durable. Safe to repeat for one id.
+   *
+   * @return bytes on the node's disk
+   */
+  public long takeSnapshot(Sandbox sandbox, Snapshot snapshot) {
+    TakeSnapshotRequest request =
+        TakeSnapshotRequest.newBuilder()
+            .setSandbox(sandbox.id())
+            .setEpoch(sandbox.epoch())
+            .setSnapshot(snapshot.id())
+            .setKind(
+                switch (snapshot.kind()) {
+                  case FULL -> SnapshotKind.SNAPSHOT_KIND_FULL;
+                  case DISK -> SnapshotKind.SNAPSHOT_KIND_DISK;
+                })
+            .build();
+    return changed(
+        () -> changes.idempotent(() -> stub(SNAPSHOT_TIMEOUT).takeSnapshot(request).getBytes()));
+  }
+
+  /** Removing what is not there succeeds. */
+  public void removeSnapshot(String snapshot) {
+    RemoveSnapshotRequest request =
+        RemoveSnapshotRequest.newBuilder().setSnapshot(snapshot).build();
+    var _ = changed(() -> removals.idempotent(() -> stub(REMOVE_TIMEOUT).removeSnapshot(request)));
+  }
+
+  private NodeServiceGrpc.NodeServiceBlockingStub stub(Duration timeout) {
+    return NodeServiceGrpc.newBlockingStub(channel)
+        .withDeadlineAfter(timeout.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private <T> T changed(Supplier<T> call) {
     try {
-      return detached(() ->
-          changes.idempotent(() ->
-              NodeServiceGrpc.newBlockingStub(channel)
-                  .withDeadlineAfter(CHANGE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
-                  .setSandboxState(request)
-                  .getChange()));
+      return detached(call);
     } catch (StatusRuntimeException e) {
       throw failure(e, ErrorReason.ERROR_REASON_MACHINE_FAILED);
     }

@@ -14,9 +14,9 @@ sealed interface Presence {
   /**
    * Its stream is open.
    *
-   * @param free what its last heartbeat said
+   * @param last its last heartbeat
    */
-  record Connected(NodeConnection connection, Instant lastHeard, Optional<Free> free)
+  record Connected(NodeConnection connection, Instant lastHeard, Optional<Heartbeat> last)
       implements Presence {}
 
   /** Its stream ended while this process watched. */

@@ -13,6 +13,7 @@ import java.util.concurrent.Semaphore;
 final class Backlog implements AutoCloseable {
   private final Semaphore parallel;
   private final Set<String> waiting = ConcurrentHashMap.newKeySet();
+  private final Set<String> busy = ConcurrentHashMap.newKeySet();
   private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
 
   Backlog(int parallel) {
@@ -31,6 +32,24 @@ final class Backlog implements AutoCloseable {
           waiting.remove(sandbox);
           work.run();
         } finally {
+          parallel.release();
+        }
+      });
+    }
+  }
+
+  /**
+   * As {@link #add}, and nothing where work added by this is not over either: for what is looked
+   * after again and again anyhow.
+   */
+  void addUnlessBusy(String sandbox, Runnable work) {
+    if (busy.add(sandbox)) {
+      threads.execute(() -> {
+        parallel.acquireUninterruptibly();
+        try {
+          work.run();
+        } finally {
+          busy.remove(sandbox);
           parallel.release();
         }
       });

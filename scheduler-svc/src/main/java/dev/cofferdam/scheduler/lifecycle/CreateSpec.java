@@ -3,6 +3,7 @@ package dev.cofferdam.scheduler.lifecycle;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
 import dev.cofferdam.scheduler.sandbox.TimeoutAction;
+import dev.cofferdam.scheduler.snapshot.Snapshot;
 import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
 import dev.cofferdam.v1.EgressPolicy;
 import java.time.Duration;
@@ -17,6 +18,8 @@ import java.util.Optional;
  * @param env without placeholders; handed to the node and kept nowhere
  * @param lifetime at least 1 s; empty: no end
  * @param timeoutAction at its end
+ * @param snapshot that it is made from, as it was when the request was checked; template and size
+ *     are its own then. Empty: from the template
  * @param idleTimeout at least 1 s; empty: never
  */
 public record CreateSpec(
@@ -29,6 +32,7 @@ public record CreateSpec(
     Optional<Duration> lifetime,
     TimeoutAction timeoutAction,
     Optional<Duration> idleTimeout,
+    Optional<Snapshot> snapshot,
     Map<String, String> labels) {
   public CreateSpec {
     env = Map.copyOf(env);

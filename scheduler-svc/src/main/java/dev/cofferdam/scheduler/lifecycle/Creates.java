@@ -7,6 +7,7 @@ import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.store.RequestStore.KnownRequest;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.v1.ErrorReason;
+import java.time.Duration;
 import java.util.function.BooleanSupplier;
 
 /** Creates of single sandboxes. Safe for use by several threads. */
@@ -15,12 +16,19 @@ public final class Creates {
   private final SandboxCreator creator;
   private final SandboxEnder ender;
   private final Idempotency idempotency;
+  private final Duration timeout;
 
-  Creates(SandboxStore store, SandboxCreator creator, SandboxEnder ender, Idempotency idempotency) {
+  Creates(
+      SandboxStore store,
+      SandboxCreator creator,
+      SandboxEnder ender,
+      Idempotency idempotency,
+      Duration timeout) {
     this.store = store;
     this.creator = creator;
     this.ender = ender;
     this.idempotency = idempotency;
+    this.timeout = timeout;
   }
 
   /** Blocks until the sandbox runs or the create has been undone. */
@@ -28,6 +36,7 @@ public final class Creates {
     return idempotency.perform(
         tenant,
         spec.request(),
+        timeout,
         new Idempotency.Work<>() {
           @Override
           public Idempotency.Outcome<Sandbox> make(BooleanSupplier wanted) {

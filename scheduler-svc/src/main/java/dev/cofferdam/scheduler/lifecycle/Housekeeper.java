@@ -10,6 +10,7 @@ import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.store.EventStore;
 import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
+import dev.cofferdam.scheduler.store.SnapshotStore;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -23,8 +24,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * What time brings about, read from the database in each pass, so that a restart forgets nothing:
- * lifetimes that are over, creates whose process died, ends that are not yet complete, policies and
- * states whose change was left without an answer, nodes that fell silent, records that are old.
+ * lifetimes that are over, creates and snapshots whose process died, ends that are not yet
+ * complete, policies and states whose change was left without an answer, nodes that fell silent,
+ * records that are old.
  */
 public final class Housekeeper implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Housekeeper.class);
@@ -43,6 +45,8 @@ public final class Housekeeper implements AutoCloseable {
   private final SandboxEnder ender;
   private final PolicyUpdates policies;
   private final StateChanges states;
+  private final SnapshotStore snapshotStore;
+  private final Snapshots snapshots;
   private final Duration retention;
   private final InstantSource clock;
   private final ScheduledExecutorService timer =
@@ -59,6 +63,8 @@ public final class Housekeeper implements AutoCloseable {
       SandboxEnder ender,
       PolicyUpdates policies,
       StateChanges states,
+      SnapshotStore snapshotStore,
+      Snapshots snapshots,
       Duration retention,
       InstantSource clock) {
     this.store = store;
@@ -69,6 +75,8 @@ public final class Housekeeper implements AutoCloseable {
     this.ender = ender;
     this.policies = policies;
     this.states = states;
+    this.snapshotStore = snapshotStore;
+    this.snapshots = snapshots;
     this.retention = retention;
     this.clock = clock;
   }
@@ -86,6 +94,7 @@ public final class Housekeeper implements AutoCloseable {
     part("unsettled", this::settle);
     part("policies", policies::settle);
     part("states", states::settle);
+    part("snapshots", snapshots::settle);
     part("prune", this::prune);
   }
 
@@ -134,7 +143,11 @@ public final class Housekeeper implements AutoCloseable {
     if (pruned.isBefore(now.minus(PRUNE_PERIOD))) {
       pruned = now;
       Instant before = now.minus(retention);
-      int rows = store.prune(before) + requests.prune(now) + events.prune(before);
+      int rows =
+          store.prune(before)
+              + snapshotStore.prune(before)
+              + requests.prune(now)
+              + events.prune(before);
       log.atDebug().setMessage("pruned").addKeyValue("rows", rows).log();
     }
   }

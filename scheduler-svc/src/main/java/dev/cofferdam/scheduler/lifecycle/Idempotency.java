@@ -63,7 +63,6 @@ public final class Idempotency implements AutoCloseable {
   }
 
   private final RequestStore requests;
-  private final Duration timeout;
   private final InstantSource clock;
   private final Map<Key, Leader<?>> leaders = new ConcurrentHashMap<>();
   private final ExecutorService workers = Executors.newVirtualThreadPerTaskExecutor();
@@ -72,12 +71,8 @@ public final class Idempotency implements AutoCloseable {
 
   private record Leader<T>(Fingerprint fingerprint, CompletableFuture<T> result) {}
 
-  /**
-   * @param timeout the longest that a create may take, beside undoing it
-   */
-  Idempotency(RequestStore requests, Duration timeout, InstantSource clock) {
+  Idempotency(RequestStore requests, InstantSource clock) {
     this.requests = requests;
-    this.timeout = timeout;
     this.clock = clock;
   }
 
@@ -85,9 +80,13 @@ public final class Idempotency implements AutoCloseable {
    * Blocks until it is made or has been undone.
    *
    * @param request empty: not idempotent. Requests of different types have different fingerprints
+   * @param timeout the longest that the work may take, beside undoing it
    */
-  <T> T perform(String tenant, Optional<RequestKey> request, Work<T> work) {
-    return request.isPresent() ? shared(tenant, request.get(), work) : single(work);
+  <T> T perform(String tenant, Optional<RequestKey> request, Duration timeout, Work<T> work) {
+    Duration patience = timeout.plus(UNDO);
+    return request.isPresent()
+        ? shared(tenant, request.get(), patience, work)
+        : single(patience, work);
   }
 
   @Override
@@ -96,7 +95,7 @@ public final class Idempotency implements AutoCloseable {
   }
 
   /** Without an id to ask again by: where the caller gets no answer, what was made goes. */
-  private <T> T single(Work<T> work) {
+  private <T> T single(Duration patience, Work<T> work) {
     CompletableFuture<T> result = new CompletableFuture<>();
     Context caller = Context.current();
     run(
@@ -108,7 +107,7 @@ public final class Idempotency implements AutoCloseable {
             },
         result);
     try {
-      T made = await(result);
+      T made = await(result, patience);
       if (caller.isCancelled()) {
         work.discard(made);
       }
@@ -122,7 +121,7 @@ public final class Idempotency implements AutoCloseable {
     }
   }
 
-  private <T> T shared(String tenant, RequestKey request, Work<T> work) {
+  private <T> T shared(String tenant, RequestKey request, Duration patience, Work<T> work) {
     Key key = new Key(tenant, request.id());
     Leader<T> mine = new Leader<>(request.fingerprint(), new CompletableFuture<>());
     @Nullable Leader<?> other = leaders.putIfAbsent(key, mine);
@@ -131,7 +130,7 @@ public final class Idempotency implements AutoCloseable {
       // The same fingerprint means the same type of request, and so of result.
       @SuppressWarnings("unchecked")
       CompletableFuture<T> result = (CompletableFuture<T>) other.result();
-      return await(result);
+      return await(result, patience);
     }
     run(
         work,
@@ -144,7 +143,7 @@ public final class Idempotency implements AutoCloseable {
           }
         },
         mine.result());
-    return await(mine.result());
+    return await(mine.result(), patience);
   }
 
   private <T> T knownOrMade(String tenant, RequestKey request, Work<T> work) {
@@ -184,9 +183,9 @@ public final class Idempotency implements AutoCloseable {
     });
   }
 
-  private <T> T await(CompletableFuture<T> result) {
+  private static <T> T await(CompletableFuture<T> result, Duration patience) {
     try {
-      return result.get(timeout.plus(UNDO).toMillis(), TimeUnit.MILLISECONDS);
+      return result.get(patience.toMillis(), TimeUnit.MILLISECONDS);
     } catch (ExecutionException e) {
       if (e.getCause() instanceof RuntimeException cause) {
         throw cause;

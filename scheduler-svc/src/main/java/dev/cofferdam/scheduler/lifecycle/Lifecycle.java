@@ -6,6 +6,7 @@ import dev.cofferdam.scheduler.store.EventStore;
 import dev.cofferdam.scheduler.store.PolicyUpdateStore;
 import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
+import dev.cofferdam.scheduler.store.SnapshotStore;
 import java.time.InstantSource;
 import java.util.UUID;
 import java.util.random.RandomGenerator;
@@ -14,6 +15,8 @@ import java.util.random.RandomGenerator;
 public final class Lifecycle implements AutoCloseable {
   private final Idempotency idempotency;
   private final Creates creates;
+  private final Snapshots snapshots;
+  private final Forks forks;
   private final Sandboxes sandboxes;
   private final PolicyUpdates policies;
   private final StateChanges states;
@@ -27,6 +30,7 @@ public final class Lifecycle implements AutoCloseable {
    */
   public Lifecycle(
       SandboxStore store,
+      SnapshotStore snapshotStore,
       RequestStore requests,
       PolicyUpdateStore policyUpdates,
       EventStore events,
@@ -38,14 +42,39 @@ public final class Lifecycle implements AutoCloseable {
       RandomGenerator random) {
     Creations creations = new Creations(process);
     ender = new SandboxEnder(store, broker, cluster, creations, config.createTimeout(), clock);
-    SandboxCreator creator =
-        new SandboxCreator(store, broker, cluster, creations, ender, config, clock, random);
-    idempotency = new Idempotency(requests, config.createTimeout(), clock);
-    creates = new Creates(store, creator, ender, idempotency);
+    idempotency = new Idempotency(requests, clock);
     sandboxes = new Sandboxes(store, ender, clock);
+    snapshots =
+        new Snapshots(
+            snapshotStore,
+            sandboxes,
+            cluster,
+            creations,
+            idempotency,
+            config.snapshotQuota(),
+            clock,
+            random);
+    SandboxStarter starter = new SandboxStarter(broker, cluster, clock);
+    SandboxCreator creator =
+        new SandboxCreator(
+            store, starter, snapshots, cluster, creations, ender, config, clock, random);
+    creates = new Creates(store, creator, ender, idempotency, config.createTimeout());
+    forks =
+        new Forks(
+            store,
+            sandboxes,
+            snapshots,
+            starter,
+            cluster,
+            creations,
+            ender,
+            idempotency,
+            config,
+            clock,
+            random);
     policies = new PolicyUpdates(store, policyUpdates, sandboxes, broker, clock);
-    states = new StateChanges(store, sandboxes, cluster, clock);
-    nodes = new NodeReconciler(store, cluster, ender, states);
+    states = new StateChanges(store, sandboxes, snapshots, cluster, clock);
+    nodes = new NodeReconciler(store, cluster, ender, states, snapshots);
     housekeeper =
         new Housekeeper(
             store,
@@ -56,6 +85,8 @@ public final class Lifecycle implements AutoCloseable {
             ender,
             policies,
             states,
+            snapshotStore,
+            snapshots,
             config.retention(),
             clock);
   }
@@ -70,6 +101,14 @@ public final class Lifecycle implements AutoCloseable {
 
   public PolicyUpdates policies() {
     return policies;
+  }
+
+  public Snapshots snapshots() {
+    return snapshots;
+  }
+
+  public Forks forks() {
+    return forks;
   }
 
   public StateChanges states() {
@@ -90,6 +129,7 @@ public final class Lifecycle implements AutoCloseable {
     housekeeper.close();
     idempotency.close();
     states.close();
+    snapshots.close();
     policies.close();
     ender.close();
   }

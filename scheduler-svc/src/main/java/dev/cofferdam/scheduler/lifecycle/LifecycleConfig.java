@@ -6,14 +6,20 @@ import java.time.Duration;
  * Limits of sandboxes' lives.
  *
  * @param quota sandboxes that one tenant may have starting or running at a time, at least 1
+ * @param snapshotQuota snapshots that one tenant may keep, at least 1
  * @param createTimeout for a whole create, at least 1 s
  * @param retention how long ended sandboxes and events are kept, at least 2 days: longer than a
  *     request id, which may still ask for its sandbox
  */
-public record LifecycleConfig(int quota, Duration createTimeout, Duration retention) {
+public record LifecycleConfig(
+    int quota, int snapshotQuota, Duration createTimeout, Duration retention) {
   public LifecycleConfig {
     if (quota < 1) {
       throw new IllegalArgumentException("quota is " + quota + ", expected at least 1");
+    }
+    if (snapshotQuota < 1) {
+      throw new IllegalArgumentException(
+          "snapshotQuota is " + snapshotQuota + ", expected at least 1");
     }
     if (createTimeout.compareTo(Duration.ofSeconds(1)) < 0) {
       throw new IllegalArgumentException(

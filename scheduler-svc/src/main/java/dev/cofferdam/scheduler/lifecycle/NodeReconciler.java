@@ -29,12 +29,19 @@ public final class NodeReconciler {
   private final Cluster cluster;
   private final SandboxEnder ender;
   private final StateChanges states;
+  private final Snapshots snapshots;
 
-  NodeReconciler(SandboxStore store, Cluster cluster, SandboxEnder ender, StateChanges states) {
+  NodeReconciler(
+      SandboxStore store,
+      Cluster cluster,
+      SandboxEnder ender,
+      StateChanges states,
+      Snapshots snapshots) {
     this.store = store;
     this.cluster = cluster;
     this.ender = ender;
     this.states = states;
+    this.snapshots = snapshots;
   }
 
   /**
@@ -75,6 +82,7 @@ public final class NodeReconciler {
       states.observed(node.name(), changed.id(), report, "as its node found it");
     }
     ender.retryAllNow();
+    snapshots.retryAllNow();
     return outcome.remove();
   }
 

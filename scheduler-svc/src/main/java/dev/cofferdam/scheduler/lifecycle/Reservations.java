@@ -7,6 +7,7 @@ import dev.cofferdam.scheduler.placement.Decision;
 import dev.cofferdam.scheduler.placement.NodeView;
 import dev.cofferdam.scheduler.placement.Placement;
 import dev.cofferdam.scheduler.placement.PlacementSpec;
+import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.sandbox.Texts;
 import dev.cofferdam.v1.ErrorReason;
 import java.util.Optional;
@@ -80,6 +81,29 @@ final class Reservations {
       }
     }
     return Optional.empty();
+  }
+
+  /**
+   * On this node and no other: it keeps what the sandbox is made of.
+   *
+   * @throws Refusal NODE_UNAVAILABLE or NO_CAPACITY
+   */
+  NodeView reserveOn(String node, String id, SandboxSize size) {
+    NodeView view =
+        cluster.view().nodes().stream()
+            .filter(each -> each.name().equals(node) && each.present())
+            .findFirst()
+            .orElseThrow(() ->
+                new Refusal(
+                    ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
+                    "node " + node + ", which keeps what it is made of, is not connected"));
+    if (!cluster.reserve(node, id, size)) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_NO_CAPACITY,
+          "node %s, which keeps what it is made of, has no room for %s"
+              .formatted(node, show(size.vcpus(), size.memoryMib(), size.diskMib())));
+    }
+    return view;
   }
 
   private Decision place(ClusterView view, CreateSpec spec) {

@@ -2,31 +2,27 @@ package dev.cofferdam.scheduler.lifecycle;
 
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
-import dev.cofferdam.scheduler.broker.BrokerClient;
-import dev.cofferdam.scheduler.broker.Grants;
 import dev.cofferdam.scheduler.cluster.Cluster;
-import dev.cofferdam.scheduler.cluster.NodeLink;
 import dev.cofferdam.scheduler.lifecycle.Idempotency.Outcome;
 import dev.cofferdam.scheduler.placement.NodeView;
 import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Lifetime;
+import dev.cofferdam.scheduler.sandbox.Origin;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.Transition;
+import dev.cofferdam.scheduler.snapshot.Snapshot;
+import dev.cofferdam.scheduler.store.CreateOutcome;
 import dev.cofferdam.scheduler.store.SandboxStore;
-import dev.cofferdam.scheduler.store.SandboxStore.CreateOutcome;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.Deadline;
 import io.grpc.StatusRuntimeException;
-import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
 import java.util.EnumSet;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -51,10 +47,9 @@ final class SandboxCreator {
           ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND,
           ErrorReason.ERROR_REASON_NODE_UNAVAILABLE);
 
-  private static final Duration GRANTS_TIMEOUT = Duration.ofSeconds(10);
-
   private final SandboxStore store;
-  private final BrokerClient broker;
+  private final SandboxStarter starter;
+  private final Snapshots snapshots;
   private final Cluster cluster;
   private final Creations creations;
   private final SandboxEnder ender;
@@ -65,7 +60,8 @@ final class SandboxCreator {
 
   SandboxCreator(
       SandboxStore store,
-      BrokerClient broker,
+      SandboxStarter starter,
+      Snapshots snapshots,
       Cluster cluster,
       Creations creations,
       SandboxEnder ender,
@@ -73,7 +69,8 @@ final class SandboxCreator {
       InstantSource clock,
       RandomGenerator random) {
     this.store = store;
-    this.broker = broker;
+    this.starter = starter;
+    this.snapshots = snapshots;
     this.cluster = cluster;
     this.creations = creations;
     this.ender = ender;
@@ -98,8 +95,13 @@ final class SandboxCreator {
             spec,
             Deadline.after(config.createTimeout().toMillis(), TimeUnit.MILLISECONDS),
             wanted);
-    String id = SandboxIds.next(random);
-    NodeView node = reservations.reserve(id, spec);
+    String id = Ids.sandbox(random);
+    NodeView node =
+        spec.snapshot().isPresent()
+            ? reservations.reserveOn(
+                // As it is now: it may have gone since the request was checked.
+                snapshots.ready(tenant, spec.snapshot().get().id()).node(), id, spec.size())
+            : reservations.reserve(id, spec);
     boolean recorded = false;
     creations.begin(id);
     try {
@@ -143,7 +145,9 @@ final class SandboxCreator {
             spec.lifetime().map(lifetime -> Sandboxes.end(now, lifetime)),
             spec.timeoutAction(),
             spec.idleTimeout()),
-        Optional.empty(),
+        spec.snapshot()
+            .map(snapshot ->
+                new Origin(snapshot.sandbox(), snapshot.generation(), Optional.of(snapshot.id()))),
         node.name(),
         1,
         1,
@@ -164,7 +168,8 @@ final class SandboxCreator {
       try {
         return start(sandbox, order);
       } catch (StatusRuntimeException e) {
-        if (Refusals.reason(e).filter(NOTHING_MADE::contains).isEmpty()) {
+        if (Refusals.reason(e).filter(NOTHING_MADE::contains).isEmpty()
+            || sandbox.origin().isPresent()) {
           throw e;
         }
         refused.add(sandbox.node());
@@ -202,30 +207,19 @@ final class SandboxCreator {
     return again.after();
   }
 
-  private static Refusal endedMeanwhile(Sandbox sandbox) {
-    return new Refusal(
-        ErrorReason.ERROR_REASON_SANDBOX_START_FAILED,
-        sandbox.id() + " was ended while it was starting");
-  }
-
   private Sandbox start(Sandbox sandbox, Order order) {
-    Deadline soon = Deadline.after(GRANTS_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
-    Grants grants = broker.createGrants(order.token(), sandbox, soon.minimum(order.deadline()));
-    Map<String, String> env = new HashMap<>(order.spec().env());
-    env.putAll(grants.placeholders());
-    NodeLink.Answer answer =
-        cluster
-            .link(sandbox.node())
-            .start(sandbox, env, grants.attachTicket(), grants.caCertificate(), order.deadline());
+    Transition started =
+        starter.start(
+            sandbox,
+            new SandboxStarter.Order(
+                order.token(),
+                order.spec().env(),
+                order.spec().snapshot().map(Snapshot::id),
+                order.deadline()));
     if (!order.wanted().getAsBoolean()) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, "the caller left before the end");
     }
-    Transition started =
-        sandbox.started(
-            new Sandbox.Started(
-                answer.isolation(), grants.policyRevision(), grants.generation(), answer.report()),
-            clock.instant().truncatedTo(ChronoUnit.MICROS));
     if (!store.apply(started)) {
       throw endedMeanwhile(sandbox);
     }
@@ -238,10 +232,16 @@ final class SandboxCreator {
     return started.after();
   }
 
+  private static Refusal endedMeanwhile(Sandbox sandbox) {
+    return new Refusal(
+        ErrorReason.ERROR_REASON_SANDBOX_START_FAILED,
+        sandbox.id() + " was ended while it was starting");
+  }
+
   /** Never throws: what cannot be done now is found by {@link Housekeeper}. */
   private void undo(String id, RuntimeException cause) {
     try {
-      Optional<Sandbox> stopped = ender.stop(id, EndCause.START_FAILED, why(cause));
+      Optional<Sandbox> stopped = ender.stop(id, EndCause.START_FAILED, SandboxStarter.why(cause));
       // From here on it is the ender's: it no longer waits for this create.
       creations.end(id);
       if (stopped.isPresent()) {
@@ -250,14 +250,5 @@ final class SandboxCreator {
     } catch (RuntimeException e) {
       log.atWarn().setMessage("undo_failed").addKeyValue("sandbox", id).setCause(e).log();
     }
-  }
-
-  /** For people: it becomes the sandbox's end message. */
-  private static String why(RuntimeException cause) {
-    return switch (cause) {
-      case Refusal refusal -> String.valueOf(refusal.getMessage());
-      case StatusRuntimeException status -> String.valueOf(status.getMessage());
-      default -> "the scheduler failed; its log has the cause";
-    };
   }
 }

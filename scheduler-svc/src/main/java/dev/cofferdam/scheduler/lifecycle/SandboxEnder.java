@@ -10,7 +10,6 @@ import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import java.time.Duration;
-import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Map;
 import java.util.Optional;
@@ -27,8 +26,6 @@ import org.slf4j.LoggerFactory;
  */
 public final class SandboxEnder implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(SandboxEnder.class);
-  private static final Duration FIRST_RETRY = Duration.ofSeconds(1);
-  private static final Duration LAST_RETRY = Duration.ofSeconds(30);
 
   private final SandboxStore store;
   private final BrokerClient broker;
@@ -37,10 +34,8 @@ public final class SandboxEnder implements AutoCloseable {
   private final Duration createTimeout;
   private final InstantSource clock;
   private final Map<String, CompletableFuture<Boolean>> finishing = new ConcurrentHashMap<>();
-  private final Map<String, Retry> retries = new ConcurrentHashMap<>();
+  private final Retries retries;
   private final Backlog backlog = new Backlog(32);
-
-  private record Retry(Duration pause, Instant notBefore) {}
 
   SandboxEnder(
       SandboxStore store,
@@ -55,6 +50,7 @@ public final class SandboxEnder implements AutoCloseable {
     this.creations = creations;
     this.createTimeout = createTimeout;
     this.clock = clock;
+    this.retries = new Retries(clock);
   }
 
   /**
@@ -112,7 +108,7 @@ public final class SandboxEnder implements AutoCloseable {
     } catch (RuntimeException e) {
       log.atWarn().setMessage("end_failed").addKeyValue("sandbox", id).setCause(e).log();
     } finally {
-      note(id, done);
+      retries.note(id, done);
       finishing.remove(id);
       mine.complete(done);
     }
@@ -135,8 +131,7 @@ public final class SandboxEnder implements AutoCloseable {
 
   /** Takes up again what is due, of sandboxes that are stopping. */
   void retry(Sandbox stopping) {
-    Retry retry = retries.get(stopping.id());
-    if ((retry == null || !clock.instant().isBefore(retry.notBefore()))
+    if (retries.isDue(stopping.id())
         && !finishing.containsKey(stopping.id())
         && !creations.contains(stopping.id())) {
       finishLater(stopping.id());
@@ -145,7 +140,7 @@ public final class SandboxEnder implements AutoCloseable {
 
   /** Something came back: whatever waits is due now. */
   void retryAllNow() {
-    retries.clear();
+    retries.allNow();
   }
 
   @Override
@@ -198,19 +193,5 @@ public final class SandboxEnder implements AutoCloseable {
           .log();
       return false;
     }
-  }
-
-  private void note(String id, boolean done) {
-    if (done) {
-      retries.remove(id);
-      return;
-    }
-    retries.compute(
-        id,
-        (_, before) -> {
-          Duration pause = before == null ? FIRST_RETRY : before.pause().multipliedBy(2);
-          Duration bounded = pause.compareTo(LAST_RETRY) > 0 ? LAST_RETRY : pause;
-          return new Retry(bounded, clock.instant().plus(bounded));
-        });
   }
 }

@@ -9,6 +9,7 @@ import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Live;
 import dev.cofferdam.scheduler.sandbox.TimeoutAction;
 import dev.cofferdam.scheduler.sandbox.Transition;
+import dev.cofferdam.scheduler.snapshot.Snapshot;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.v1.ErrorReason;
 import java.time.Duration;
@@ -24,11 +25,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Pausing, resuming and suspending. The node does it and is the one to know: what it answers, and
- * what it says unasked, is what the record becomes, the newer word by the node's own count. Where
- * an answer is lost, the node is asked again until it gives one, for asking again changes nothing.
- * A scheduler that ends before that learns it from the node's next registration. Safe for use by
- * several threads.
+ * Pausing, resuming, suspending and rolling back. The node does it and is the one to know: what it
+ * answers, and what it says unasked, is what the record becomes, the newer word by the node's own
+ * count. Where an answer is lost, the node is asked again until it gives one, for asking again
+ * changes nothing. A scheduler that ends before that learns it from the node's next registration.
+ * Safe for use by several threads.
  */
 public final class StateChanges implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(StateChanges.class);
@@ -41,6 +42,7 @@ public final class StateChanges implements AutoCloseable {
 
   private final SandboxStore store;
   private final Sandboxes tenants;
+  private final Snapshots snapshots;
   private final Cluster cluster;
   private final InstantSource clock;
 
@@ -56,9 +58,15 @@ public final class StateChanges implements AutoCloseable {
   private final Map<String, Instant> notBefore = new ConcurrentHashMap<>();
   private final Backlog backlog = new Backlog(16);
 
-  StateChanges(SandboxStore store, Sandboxes tenants, Cluster cluster, InstantSource clock) {
+  StateChanges(
+      SandboxStore store,
+      Sandboxes tenants,
+      Snapshots snapshots,
+      Cluster cluster,
+      InstantSource clock) {
     this.store = store;
     this.tenants = tenants;
+    this.snapshots = snapshots;
     this.cluster = cluster;
     this.clock = clock;
   }
@@ -74,6 +82,31 @@ public final class StateChanges implements AutoCloseable {
     // Also for another tenant's: nobody takes turns on what is not his own.
     var _ = tenants.live(tenant, id, "");
     return inTurn(calls, id, TURN, () -> ask(tenants.live(tenant, id, ""), wanted));
+  }
+
+  /**
+   * Puts it back to a snapshot of its own; afterwards it runs. After NODE_UNAVAILABLE it may have
+   * come about all the same.
+   */
+  public Sandbox rollBack(String tenant, String id, String snapshotId) {
+    var _ = tenants.live(tenant, id, "");
+    return inTurn(
+        calls,
+        id,
+        TURN,
+        () -> {
+          Sandbox sandbox = tenants.live(tenant, id, "");
+          Snapshot snapshot = snapshots.ready(tenant, snapshotId);
+          if (!snapshot.sandbox().equals(id)) {
+            throw new Refusal(
+                ErrorReason.ERROR_REASON_SNAPSHOT_UNUSABLE,
+                "%s is of %s, not of %s".formatted(snapshotId, snapshot.sandbox(), id));
+          }
+          long change = cluster.link(sandbox.node()).rollBack(sandbox, snapshotId);
+          unanswered.remove(id);
+          return record(id, found -> Optional.of(found.rolledBack(snapshotId, change, now())))
+              .orElseGet(() -> tenants.live(tenant, id, ""));
+        });
   }
 
   /**
@@ -112,7 +145,7 @@ public final class StateChanges implements AutoCloseable {
 
   private void later(String id, Runnable work) {
     if (!notBefore.containsKey(id)) {
-      backlog.add(
+      backlog.addUnlessBusy(
           id,
           () -> {
             try {

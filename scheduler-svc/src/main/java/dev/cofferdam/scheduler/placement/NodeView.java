@@ -2,13 +2,16 @@ package dev.cofferdam.scheduler.placement;
 
 import dev.cofferdam.scheduler.sandbox.Isolation;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
+import java.util.Map;
 import java.util.Set;
 
 /**
  * One node at one moment.
  *
  * @param present whether it is connected; one that is not counts only for what is known to exist
+ * @param pressure why nothing is to be placed there; empty: all is well
  * @param templates that it can restore at once
+ * @param pooled by template: machines restored and waiting
  * @param limit the largest sandbox that it could hold if it were empty
  * @param slots in all
  * @param freeMemoryMib not reserved; may be below 0 when the node says so
@@ -18,8 +21,10 @@ import java.util.Set;
 public record NodeView(
     String name,
     boolean present,
+    String pressure,
     Isolation isolation,
     Set<String> templates,
+    Map<String, Integer> pooled,
     Limit limit,
     int slots,
     long freeMemoryMib,
@@ -42,15 +47,22 @@ public record NodeView(
 
   public NodeView {
     templates = Set.copyOf(templates);
+    pooled = Map.copyOf(pooled);
   }
 
   /** vCPUs are shared by time, so only one sandbox's own count is held to the node's. */
   public boolean fits(SandboxSize size) {
     return present
+        && pressure.isEmpty()
         && limit.holds(size)
         && freeSlots >= 1
         && size.memoryMib() <= freeMemoryMib
         && size.diskMib() <= freeDiskMib;
+  }
+
+  /** Whether a machine of the template waits there. */
+  boolean hasPooled(String template) {
+    return pooled.getOrDefault(template, 0) > 0;
   }
 
   /** 0 for an empty node to 1 for a full one, with the sandbox on it. */

@@ -127,12 +127,18 @@ public final class EventStore {
 
   /** Only under {@link #lock}. */
   static void insert(Connection connection, Sandbox sandbox, EventDraft event) throws SQLException {
+    insert(connection, sandbox.tenant(), sandbox.id(), event);
+  }
+
+  /** Only under {@link #lock}. */
+  static void insert(Connection connection, String tenant, String sandbox, EventDraft event)
+      throws SQLException {
     try (PreparedStatement statement =
         connection.prepareStatement(
             "insert into sandbox_events (tenant, sandbox, kind, message, time)"
                 + " values (?, ?, ?, ?, ?)")) {
-      statement.setString(1, sandbox.tenant());
-      statement.setString(2, sandbox.id());
+      statement.setString(1, tenant);
+      statement.setString(2, sandbox);
       statement.setString(3, event.kind().name());
       statement.setString(4, event.message());
       SandboxRows.setInstant(statement, 5, event.time());

@@ -28,27 +28,23 @@ import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /** Rows of {@code sandboxes} as records, and back. */
 final class SandboxRows {
-  /** Labels as two arrays: no JSON has to be read or written on this side. */
   static final String COLUMNS =
       """
       id, tenant, template, vcpus, memory_mib, disk_mib,
-      array(select key from jsonb_each_text(labels) order by key) as label_keys,
-      array(select value from jsonb_each_text(labels) order by key) as label_values,
       create_time, expire_time, timeout_action, idle_timeout_ms,
       origin_sandbox, origin_generation, origin_snapshot,
       node, epoch, version, policy, policy_revision, generation,
       secret_names, secret_envs, isolation, start_report, state, process, state_time, state_change,
-      end_cause, end_message, end_time
-      """;
+      end_cause, end_message, end_time,
+      """
+          + Labels.COLUMNS;
 
   private SandboxRows() {}
 
@@ -58,7 +54,7 @@ final class SandboxRows {
         row.getString("tenant"),
         row.getString("template"),
         new SandboxSize(row.getInt("vcpus"), row.getInt("memory_mib"), row.getInt("disk_mib")),
-        labels(row),
+        Labels.read(row),
         instant(row, "create_time"),
         lifetime(row),
         origin(row),
@@ -185,16 +181,6 @@ final class SandboxRows {
       throw new SQLException(
           "the start report of " + row.getString("id") + " cannot be read", "XX001", e);
     }
-  }
-
-  private static Map<String, String> labels(ResultSet row) throws SQLException {
-    List<String> keys = texts(row, "label_keys");
-    List<String> values = texts(row, "label_values");
-    Map<String, String> labels = new LinkedHashMap<>();
-    for (int i = 0; i < keys.size(); i++) {
-      labels.put(keys.get(i), values.get(i));
-    }
-    return labels;
   }
 
   private static List<SecretUse> secrets(ResultSet row) throws SQLException {

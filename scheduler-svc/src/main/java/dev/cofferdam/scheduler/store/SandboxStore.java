@@ -17,7 +17,6 @@ import java.sql.SQLException;
 import java.sql.Types;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -30,24 +29,6 @@ import org.jspecify.annotations.Nullable;
  * throw the Refusal of {@link Database}.
  */
 public final class SandboxStore {
-  /** What came of {@link #create}. */
-  public sealed interface CreateOutcome {
-    record Created() implements CreateOutcome {}
-
-    /** The request id is in use; nothing was stored. */
-    record Duplicate(KnownRequest known) implements CreateOutcome {}
-
-    /** Nothing was stored. */
-    record OverQuota(int inUse) implements CreateOutcome {}
-  }
-
-  /**
-   * Where a page ends.
-   *
-   * @param createTime of its last sandbox
-   */
-  public record Position(Instant createTime, String id) {}
-
   private final Database database;
   private final EventStore events;
 
@@ -185,7 +166,7 @@ public final class SandboxStore {
         int index = 1;
         statement.setString(index++, tenant);
         if (!labels.isEmpty()) {
-          index = setLabels(connection, statement, index, labels);
+          index = Labels.set(connection, statement, index, labels);
         }
         if (after.isPresent()) {
           SandboxRows.setInstant(statement, index++, after.get().createTime());
@@ -297,7 +278,7 @@ public final class SandboxStore {
       statement.setInt(index++, sandbox.size().vcpus());
       statement.setInt(index++, sandbox.size().memoryMib());
       statement.setInt(index++, sandbox.size().diskMib());
-      index = setLabels(connection, statement, index, sandbox.labels());
+      index = Labels.set(connection, statement, index, sandbox.labels());
       SandboxRows.setInstant(statement, index++, sandbox.createTime());
       SandboxRows.setInstant(statement, index++, sandbox.lifetime().expireTime().orElse(null));
       statement.setString(index++, sandbox.lifetime().action().name());
@@ -362,19 +343,5 @@ public final class SandboxStore {
     statement.setObject(index + 1, origin.map(Origin::generation).orElse(null), Types.BIGINT);
     statement.setString(index + 2, origin.flatMap(Origin::snapshot).orElse(null));
     return index + 3;
-  }
-
-  private static int setLabels(
-      Connection connection, PreparedStatement statement, int index, Map<String, String> labels)
-      throws SQLException {
-    List<String> keys = new ArrayList<>();
-    List<String> values = new ArrayList<>();
-    labels.forEach((key, value) -> {
-      keys.add(key);
-      values.add(value);
-    });
-    statement.setArray(index, SandboxRows.texts(connection, keys));
-    statement.setArray(index + 1, SandboxRows.texts(connection, values));
-    return index + 2;
   }
 }

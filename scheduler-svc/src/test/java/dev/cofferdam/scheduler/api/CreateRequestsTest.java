@@ -6,14 +6,18 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.google.protobuf.Duration;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.scheduler.lifecycle.CreateSpec;
+import dev.cofferdam.scheduler.sandbox.Samples;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
+import dev.cofferdam.scheduler.snapshot.Snapshot;
+import dev.cofferdam.scheduler.snapshot.SnapshotKind;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SecretReference;
 import java.util.Collections;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
@@ -26,7 +30,7 @@ class CreateRequestsTest {
   private static CreateSpec check(Consumer<CreateSandboxRequest.Builder> edit) {
     CreateSandboxRequest.Builder request = CreateSandboxRequest.newBuilder();
     edit.accept(request);
-    return CreateRequests.check(request.build(), DEFAULTS);
+    return CreateRequests.check(request.build(), DEFAULTS, Optional.empty());
   }
 
   private static void assertRefused(
@@ -178,5 +182,41 @@ class CreateRequestsTest {
 
   private static SecretReference secret(String name, String env) {
     return SecretReference.newBuilder().setSecret(name).setEnv(env).build();
+  }
+
+  @Test
+  void aSnapshotSaysTemplateAndSize() {
+    Snapshot snapshot =
+        Snapshot.begun(
+            "sn-aaaaaaaaaaaaaaaaaaaa",
+            Samples.starting(1, "acme", "n1"),
+            SnapshotKind.FULL,
+            Map.of(),
+            true,
+            Samples.PROCESS,
+            Samples.NOW);
+    CreateSandboxRequest plain = CreateSandboxRequest.getDefaultInstance();
+    CreateSpec spec = CreateRequests.check(plain, DEFAULTS, Optional.of(snapshot));
+    assertThat(spec.size()).isEqualTo(snapshot.size());
+    assertThat(spec.template()).isEqualTo(snapshot.template());
+    assertThat(spec.snapshot()).contains(snapshot);
+    assertRefusedFrom(
+        snapshot,
+        plain.toBuilder().setTemplate("debian").build(),
+        ErrorReason.ERROR_REASON_INVALID_ARGUMENT);
+    assertRefusedFrom(
+        snapshot,
+        plain.toBuilder()
+            .setSize(
+                dev.cofferdam.v1.SandboxSize.newBuilder()
+                    .setMemoryMib(snapshot.size().memoryMib() + 1))
+            .build(),
+        ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE);
+  }
+
+  private static void assertRefusedFrom(
+      Snapshot snapshot, CreateSandboxRequest request, ErrorReason reason) {
+    assertThatThrownBy(() -> CreateRequests.check(request, DEFAULTS, Optional.of(snapshot)))
+        .isInstanceOfSatisfying(Refusal.class, e -> assertThat(e.reason()).isEqualTo(reason));
   }
 }

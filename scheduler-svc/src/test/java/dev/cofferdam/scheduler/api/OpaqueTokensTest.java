@@ -5,11 +5,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.scheduler.sandbox.Samples;
-import dev.cofferdam.scheduler.store.SandboxStore.Position;
+import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.snapshot.Snapshot;
+import dev.cofferdam.scheduler.store.Position;
 import dev.cofferdam.v1.ErrorReason;
 import java.util.Base64;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 
 class OpaqueTokensTest {
@@ -18,9 +21,10 @@ class OpaqueTokensTest {
   @Test
   void whatWasGivenOutIsUnderstood() {
     Position position = new Position(Samples.NOW, Samples.id(7));
-    String token = OpaqueTokens.page("acme", FILTER, true, position);
-    assertThat(OpaqueTokens.parsePage("acme", FILTER, true, token)).contains(position);
-    assertThat(OpaqueTokens.parsePage("acme", FILTER, true, "")).isEmpty();
+    String token = OpaqueTokens.page(listing("acme", FILTER, true), position);
+    assertThat(OpaqueTokens.parsePage(listing("acme", FILTER, true), Sandbox::isId, token))
+        .contains(position);
+    assertThat(OpaqueTokens.parsePage(listing("acme", FILTER, true), Sandbox::isId, "")).isEmpty();
     assertThat(OpaqueTokens.parseCursor("acme", OpaqueTokens.cursor("acme", 9), 9)).isEqualTo(9);
     assertThat(OpaqueTokens.parseCursor("acme", "", 9)).isZero();
   }
@@ -28,10 +32,14 @@ class OpaqueTokensTest {
   @Test
   void whatBelongsElsewhereIsRefused() {
     String token =
-        OpaqueTokens.page("acme", FILTER, true, new Position(Samples.NOW, Samples.id(7)));
+        OpaqueTokens.page(listing("acme", FILTER, true), new Position(Samples.NOW, Samples.id(7)));
     assertInvalidPage("other", FILTER, true, token);
     assertInvalidPage("acme", Map.of(), true, token);
     assertInvalidPage("acme", FILTER, false, token);
+    var mine = listing("acme", FILTER, true);
+    assertInvalid(
+        new OpaqueTokens.Listing("snapshots", "acme", FILTER, "true"), Sandbox::isId, token);
+    assertInvalid(mine, Snapshot::isId, token);
     assertInvalidCursor("other", OpaqueTokens.cursor("acme", 9), 9);
     assertInvalidCursor("acme", OpaqueTokens.cursor("acme", 10), 9);
     assertInvalidCursor("acme", token, 9);
@@ -53,7 +61,17 @@ class OpaqueTokensTest {
 
   private static void assertInvalidPage(
       String tenant, Map<String, String> filter, boolean ended, String token) {
-    assertThatThrownBy(() -> OpaqueTokens.parsePage(tenant, filter, ended, token))
+    assertInvalid(listing(tenant, filter, ended), Sandbox::isId, token);
+  }
+
+  private static OpaqueTokens.Listing listing(
+      String tenant, Map<String, String> filter, boolean ended) {
+    return new OpaqueTokens.Listing("sandboxes", tenant, filter, String.valueOf(ended));
+  }
+
+  private static void assertInvalid(
+      OpaqueTokens.Listing listing, Predicate<String> isId, String token) {
+    assertThatThrownBy(() -> OpaqueTokens.parsePage(listing, isId, token))
         .isInstanceOfSatisfying(
             Refusal.class,
             e -> assertThat(e.reason()).isEqualTo(ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID));

@@ -13,6 +13,7 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -77,9 +78,9 @@ class ClusterTest {
 
   @Test
   void theNodesOwnWordBoundsWhatIsReserved() {
-    cluster.heartbeat("n1", connection, 1, 512);
+    cluster.heartbeat("n1", connection, free(1, 512));
     assertThat(cluster.reserve("n1", "a", SIZE)).isTrue();
-    cluster.heartbeat("n1", connection, 0, 0);
+    cluster.heartbeat("n1", connection, free(0, 0));
     assertThat(cluster.reserve("n1", "b", SIZE)).isFalse();
   }
 
@@ -95,7 +96,7 @@ class ClusterTest {
   void aWordThatWasOnItsWayMeanwhileTakesNothingBack() {
     full();
     cluster.release("n1", "a");
-    cluster.heartbeat("n1", connection, 0, 0);
+    cluster.heartbeat("n1", connection, free(0, 0));
     assertThat(cluster.reserve("n1", "c", SIZE)).isTrue();
   }
 
@@ -103,8 +104,8 @@ class ClusterTest {
   void theWordAfterThatCounts() {
     full();
     cluster.release("n1", "a");
-    cluster.heartbeat("n1", connection, 0, 0);
-    cluster.heartbeat("n1", connection, 0, 0);
+    cluster.heartbeat("n1", connection, free(0, 0));
+    cluster.heartbeat("n1", connection, free(0, 0));
     assertThat(cluster.reserve("n1", "c", SIZE)).isFalse();
   }
 
@@ -115,7 +116,7 @@ class ClusterTest {
     Sandbox running = starting.started(Samples.started(Isolation.EMULATED, 1), Samples.NOW).after();
     Sandbox asleep = running.observed(Activity.SUSPENDED, 1, Samples.NOW, "").orElseThrow().after();
     SandboxSize whole = new SandboxSize(1, 1024, 64);
-    cluster.heartbeat("n1", connection, 1, 512);
+    cluster.heartbeat("n1", connection, free(1, 512));
     assertThat(cluster.reserve("n1", "b", whole)).isFalse();
     cluster.hold(asleep);
     assertThat(cluster.reserve("n1", "b", new SandboxSize(1, 512, 65536))).as("disk").isFalse();
@@ -133,10 +134,37 @@ class ClusterTest {
     assertThat(cluster.reserve("n1", "a", new SandboxSize(1, 1024, 64))).isTrue();
   }
 
+  private static Heartbeat free(long slots, long memoryMib) {
+    return new Heartbeat(slots, memoryMib, Set.of(), "", Map.of());
+  }
+
+  @Test
+  void whatANodeOffersNowReplacesWhatItOfferedAtFirst() {
+    assertThat(view().templates()).containsExactly("debian");
+    cluster.heartbeat(
+        "n1", connection, new Heartbeat(1, 512, Set.of("alpine"), "", Map.of("alpine", 2)));
+    assertThat(view().templates()).containsExactly("alpine");
+    assertThat(view().pooled()).containsEntry("alpine", 2);
+    cluster.heartbeat("n1", connection, free(1, 512));
+    assertThat(view().templates()).as("one that says nothing of it").containsExactly("debian");
+  }
+
+  @Test
+  void nothingIsPlacedWhereTheHostIsShortOfSomething() {
+    cluster.heartbeat("n1", connection, new Heartbeat(2, 1024, Set.of(), "disk is full", Map.of()));
+    assertThat(cluster.reserve("n1", "a", SIZE)).isFalse();
+    cluster.heartbeat("n1", connection, free(2, 1024));
+    assertThat(cluster.reserve("n1", "a", SIZE)).isTrue();
+  }
+
+  private NodeView view() {
+    return cluster.view().nodes().getFirst();
+  }
+
   private void full() {
     assertThat(cluster.reserve("n1", "a", SIZE)).isTrue();
     assertThat(cluster.reserve("n1", "b", SIZE)).isTrue();
-    cluster.heartbeat("n1", connection, 0, 0);
+    cluster.heartbeat("n1", connection, free(0, 0));
   }
 
   private static final class NoRecords implements NodeRecords {

@@ -43,6 +43,28 @@ class BacklogTest {
   }
 
   @Test
+  void whatIsLookedAfterAgainAnyhowIsNotAddedWhileItRuns() throws Exception {
+    CountDownLatch running = new CountDownLatch(1);
+    CountDownLatch go = new CountDownLatch(1);
+    try (Backlog backlog = new Backlog(2)) {
+      backlog.addUnlessBusy(
+          "a",
+          () -> {
+            done.add("a");
+            running.countDown();
+            await(go);
+          });
+      await(running);
+      backlog.addUnlessBusy("a", () -> done.add("a again"));
+      CountDownLatch other = new CountDownLatch(1);
+      backlog.addUnlessBusy("b", other::countDown);
+      await(other);
+      go.countDown();
+    }
+    assertThat(done).containsExactly("a");
+  }
+
+  @Test
   void workThatFailsMakesRoomForTheNext() throws Exception {
     CountDownLatch last = new CountDownLatch(1);
     try (Backlog backlog = new Backlog(1)) {

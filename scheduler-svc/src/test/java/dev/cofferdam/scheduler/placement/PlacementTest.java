@@ -6,6 +6,7 @@ import dev.cofferdam.scheduler.sandbox.Isolation;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.random.RandomGenerator;
@@ -95,6 +96,24 @@ class PlacementTest {
     return java.util.Arrays.stream(count).max().orElseThrow();
   }
 
+  @Test
+  void aMachineThatWaitsIsWorthMoreThanAnEmptyNode() {
+    PlacementSpec spec = new PlacementSpec("debian", new SandboxSize(1, 512, 64));
+    NodeView empty = node("empty", true, Set.of("debian"), 8000, 1000);
+    NodeView pooled = node("pooled", true, "", Set.of("debian"), Map.of("debian", 1), 1000, 10);
+    NodeView other = node("other", true, "", Set.of("debian"), Map.of("alpine", 9), 8000, 1000);
+    NodeView strained =
+        node("strained", true, "no memory", Set.of("debian"), Map.of("debian", 9), 8000, 1000);
+    for (int seed = 0; seed < 50; seed++) {
+      assertThat(
+              Placement.place(
+                  new ClusterView(List.of(empty, other, strained, pooled)), spec, new Random(seed)))
+          .isEqualTo(new Decision.Placed(pooled));
+    }
+    assertThat(Placement.place(new ClusterView(List.of(strained)), spec, new Random(1)))
+        .isInstanceOf(Decision.Full.class);
+  }
+
   private static ClusterView randomView(Random random) {
     List<NodeView> nodes = new ArrayList<>();
     int count = random.nextInt(6);
@@ -103,8 +122,10 @@ class PlacementTest {
           new NodeView(
               "n" + i,
               random.nextInt(4) > 0,
+              random.nextInt(5) > 0 ? "" : "short of memory",
               Isolation.EMULATED,
               random.nextInt(3) > 0 ? Set.of("debian", "alpine") : Set.of("alpine"),
+              random.nextInt(3) > 0 ? Map.of() : Map.of("debian", 1),
               new NodeView.Limit(random.nextInt(3), random.nextInt(1024), random.nextInt(4096)),
               5,
               random.nextInt(2000) - 500,
@@ -116,11 +137,24 @@ class PlacementTest {
 
   private static NodeView node(
       String name, boolean present, Set<String> templates, long freeMemory, int freeSlots) {
+    return node(name, present, "", templates, Map.of(), freeMemory, freeSlots);
+  }
+
+  private static NodeView node(
+      String name,
+      boolean present,
+      String pressure,
+      Set<String> templates,
+      Map<String, Integer> pooled,
+      long freeMemory,
+      int freeSlots) {
     return new NodeView(
         name,
         present,
+        pressure,
         Isolation.EMULATED,
         templates,
+        pooled,
         new NodeView.Limit(4, 8000, 100_000),
         1000,
         freeMemory,

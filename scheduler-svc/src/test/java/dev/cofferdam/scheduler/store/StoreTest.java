@@ -13,8 +13,6 @@ import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.TimeoutAction;
 import dev.cofferdam.scheduler.sandbox.Transition;
 import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
-import dev.cofferdam.scheduler.store.SandboxStore.CreateOutcome;
-import dev.cofferdam.scheduler.store.SandboxStore.Position;
 import dev.cofferdam.testkit.TestPostgres;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;

@@ -3,14 +3,22 @@ package dev.cofferdam.scheduler.lifecycle;
 import java.util.random.RandomGenerator;
 
 /** Ids of 100 random bits: nobody meets another's by chance, and none says anything. */
-final class SandboxIds {
+final class Ids {
   private static final String ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
   private static final int LENGTH = 20;
 
-  private SandboxIds() {}
+  private Ids() {}
 
-  static String next(RandomGenerator random) {
-    StringBuilder id = new StringBuilder("sb-");
+  static String sandbox(RandomGenerator random) {
+    return next("sb-", random);
+  }
+
+  static String snapshot(RandomGenerator random) {
+    return next("sn-", random);
+  }
+
+  private static String next(String prefix, RandomGenerator random) {
+    StringBuilder id = new StringBuilder(prefix);
     for (int i = 0; i < LENGTH; i++) {
       id.append(ALPHABET.charAt(random.nextInt(ALPHABET.length())));
     }

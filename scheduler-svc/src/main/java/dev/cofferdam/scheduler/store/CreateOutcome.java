@@ -1,0 +1,14 @@
+package dev.cofferdam.scheduler.store;
+
+import dev.cofferdam.scheduler.store.RequestStore.KnownRequest;
+
+/** What came of storing the records of a create. */
+public sealed interface CreateOutcome {
+  record Created() implements CreateOutcome {}
+
+  /** The request id is in use; nothing was stored. */
+  record Duplicate(KnownRequest known) implements CreateOutcome {}
+
+  /** Nothing was stored. */
+  record OverQuota(int inUse) implements CreateOutcome {}
+}
