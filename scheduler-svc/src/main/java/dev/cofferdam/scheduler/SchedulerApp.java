@@ -8,6 +8,7 @@ import dev.cofferdam.kit.server.RpcServer;
 import dev.cofferdam.scheduler.api.CallersOfMethods;
 import dev.cofferdam.scheduler.api.CreateDefaults;
 import dev.cofferdam.scheduler.api.EventWatches;
+import dev.cofferdam.scheduler.api.NodeApi;
 import dev.cofferdam.scheduler.api.NodeRegistryApi;
 import dev.cofferdam.scheduler.api.SandboxApi;
 import dev.cofferdam.scheduler.api.SnapshotApi;
@@ -72,6 +73,7 @@ public final class SchedulerApp implements AutoCloseable {
                   meters));
       EventStore events = new EventStore(database);
       SandboxStore sandboxes = new SandboxStore(database, events);
+      NodeStore nodes = new NodeStore(database, events);
       SnapshotStore snapshots = new SnapshotStore(database, events);
       TokenStore tokens = new TokenStore(database);
 
@@ -81,7 +83,7 @@ public final class SchedulerApp implements AutoCloseable {
       Cluster cluster =
           opened(
               new Cluster(
-                  new NodeStore(database),
+                  nodes,
                   address -> channels.to(address, "node-agent"),
                   config.nodeTimeout(),
                   clock,
@@ -92,6 +94,7 @@ public final class SchedulerApp implements AutoCloseable {
               new Lifecycle(
                   sandboxes,
                   snapshots,
+                  nodes,
                   new RequestStore(database),
                   new PolicyUpdateStore(database),
                   events,
@@ -101,6 +104,7 @@ public final class SchedulerApp implements AutoCloseable {
                       config.quotaSandboxes(),
                       config.quotaSnapshots(),
                       config.createTimeout(),
+                      config.nodeLostAfter(),
                       config.retention()),
                   UUID.randomUUID(),
                   clock,
@@ -123,6 +127,7 @@ public final class SchedulerApp implements AutoCloseable {
                           watches,
                           new CreateDefaults(config.defaultTemplate(), config.defaultSize())))
                   .service(new SnapshotApi(lifecycle.snapshots(), snapshots))
+                  .service(new NodeApi(cluster))
                   .service(new TokenApi(tokens, clock))
                   .service(
                       new NodeRegistryApi(

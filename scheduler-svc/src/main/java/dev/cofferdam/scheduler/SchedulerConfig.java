@@ -35,6 +35,9 @@ import java.time.Duration;
  *     ms to 1 min. Default 2 s
  * @param nodeTimeout {@code node.timeout}: silence after which it counts as gone, 500 ms to 10 min,
  *     at least twice the interval. Default 10 s
+ * @param nodeLostAfter {@code node.lost-after}: so long without a node's stream, and the secrets of
+ *     its sandboxes are out of use until it is back, 1 s to 30 d, at least {@code node.timeout}.
+ *     Default 5 min
  * @param createTimeout {@code create.timeout}: for a whole create, 1 s to 10 min. Default 60 s
  * @param retention {@code record.retention}: how long ended sandboxes and events are kept, 2 d to
  *     3650 d. Default 30 d
@@ -54,6 +57,7 @@ public record SchedulerConfig(
     SandboxSize defaultSize,
     Duration heartbeatInterval,
     Duration nodeTimeout,
+    Duration nodeLostAfter,
     Duration createTimeout,
     Duration retention) {
   private static final int MAX_MIB = 1 << 24;
@@ -85,6 +89,9 @@ public record SchedulerConfig(
     Duration nodeTimeout =
         settings.duration(
             "node.timeout", Duration.ofSeconds(10), Duration.ofMillis(500), Duration.ofMinutes(10));
+    Duration lostAfter =
+        settings.duration(
+            "node.lost-after", Duration.ofMinutes(5), Duration.ofSeconds(1), Duration.ofDays(30));
     Duration create =
         settings.duration(
             "create.timeout",
@@ -99,6 +106,9 @@ public record SchedulerConfig(
     }
     if (nodeTimeout.compareTo(heartbeat.multipliedBy(2)) < 0) {
       settings.problem("node.timeout", "is less than twice heartbeat.interval");
+    }
+    if (lostAfter.compareTo(nodeTimeout) < 0) {
+      settings.problem("node.lost-after", "is less than node.timeout");
     }
     settings.finish();
     return new SchedulerConfig(
@@ -116,6 +126,7 @@ public record SchedulerConfig(
         new SandboxSize(vcpus, memory, disk),
         heartbeat,
         nodeTimeout,
+        lostAfter,
         create,
         retention);
   }

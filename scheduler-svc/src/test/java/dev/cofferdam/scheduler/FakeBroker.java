@@ -10,6 +10,8 @@ import dev.cofferdam.internal.v1.IssueTicketResponse;
 import dev.cofferdam.internal.v1.Placeholder;
 import dev.cofferdam.internal.v1.RevokeGrantsRequest;
 import dev.cofferdam.internal.v1.RevokeGrantsResponse;
+import dev.cofferdam.internal.v1.SuspendGrantsRequest;
+import dev.cofferdam.internal.v1.SuspendGrantsResponse;
 import dev.cofferdam.internal.v1.UpdatePolicyRequest;
 import dev.cofferdam.internal.v1.UpdatePolicyResponse;
 import dev.cofferdam.kit.call.CallRules;
@@ -40,6 +42,10 @@ final class FakeBroker extends GrantServiceGrpc.GrantServiceImplBase {
   final List<CreateGrantsRequest> grants = new CopyOnWriteArrayList<>();
   final Set<String> granted = ConcurrentHashMap.newKeySet();
   final Set<String> revoked = ConcurrentHashMap.newKeySet();
+
+  /** Nodes. */
+  final Set<String> suspended = ConcurrentHashMap.newKeySet();
+
   final Set<String> asked = ConcurrentHashMap.newKeySet();
   private final Map<String, GetPolicyResponse> policies = new ConcurrentHashMap<>();
   private final AtomicLong revision = new AtomicLong();
@@ -127,6 +133,19 @@ final class FakeBroker extends GrantServiceGrpc.GrantServiceImplBase {
     revoked.add(request.getSandbox());
     granted.remove(request.getSandbox());
     answer(observer, RevokeGrantsResponse.getDefaultInstance());
+  }
+
+  @Override
+  public void suspendGrants(
+      SuspendGrantsRequest request, StreamObserver<SuspendGrantsResponse> observer) {
+    enter("SuspendGrants");
+    if (request.getSuspended()) {
+      suspended.add(request.getNode());
+    } else {
+      suspended.remove(request.getNode());
+    }
+    hook.before("SuspendGrants, done");
+    answer(observer, SuspendGrantsResponse.getDefaultInstance());
   }
 
   /** Of the last update. */

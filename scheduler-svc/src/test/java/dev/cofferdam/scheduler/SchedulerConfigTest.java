@@ -51,6 +51,7 @@ class SchedulerConfigTest {
                 new SandboxSize(1, 512, 2048),
                 Duration.ofSeconds(2),
                 Duration.ofSeconds(10),
+                Duration.ofMinutes(5),
                 Duration.ofSeconds(60),
                 Duration.ofDays(30)));
   }
@@ -76,6 +77,7 @@ class SchedulerConfigTest {
             "template.default-disk-mib", "64",
             "heartbeat.interval", "100ms",
             "node.timeout", "500ms",
+            "node.lost-after", "2m",
             "create.timeout", "5s",
             "record.retention", "2d"));
     assertThat(read(values))
@@ -95,6 +97,7 @@ class SchedulerConfigTest {
                 new SandboxSize(2, 256, 64),
                 Duration.ofMillis(100),
                 Duration.ofMillis(500),
+                Duration.ofMinutes(2),
                 Duration.ofSeconds(5),
                 Duration.ofDays(2)));
   }
@@ -108,6 +111,7 @@ class SchedulerConfigTest {
                     "quota.sandboxes", "0",
                     "quota.snapshots", "0",
                     "heartbeat.interval", "30s",
+                    "node.lost-after", "9s",
                     "nonsense", "1")))
         .isInstanceOf(ConfigException.class)
         .hasMessageContaining("tls.certificate")
@@ -116,6 +120,7 @@ class SchedulerConfigTest {
         .hasMessageContaining("quota.sandboxes is '0'")
         .hasMessageContaining("quota.snapshots is '0'")
         .hasMessageContaining("node.timeout is less than twice heartbeat.interval")
+        .hasMessageContaining("node.lost-after is less than node.timeout")
         .hasMessageContaining("nonsense");
   }
 }

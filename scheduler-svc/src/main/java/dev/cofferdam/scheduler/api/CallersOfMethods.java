@@ -4,6 +4,7 @@ import dev.cofferdam.internal.v1.NodeRegistryServiceGrpc;
 import dev.cofferdam.kit.call.CallRules;
 import dev.cofferdam.scheduler.tenant.Scope;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.NodeServiceGrpc;
 import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
@@ -43,6 +44,9 @@ public final class CallersOfMethods {
         .peers(TokenServiceGrpc.getRegisterTokenMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getListTokensMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getRemoveTokenMethod(), OPERATOR)
+        .peers(NodeServiceGrpc.getListNodesMethod(), OPERATOR)
+        .peers(NodeServiceGrpc.getDrainNodeMethod(), OPERATOR)
+        .peers(NodeServiceGrpc.getUndrainNodeMethod(), OPERATOR)
         .peers(NodeRegistryServiceGrpc.getConnectMethod(), NODE);
     for (MethodDescriptor<?, ?> method : ProcessServiceGrpc.getServiceDescriptor().getMethods()) {
       rules.tenant(method, Scope.EXEC.wireName());

@@ -8,6 +8,7 @@ import dev.cofferdam.internal.v1.GrantOrigin;
 import dev.cofferdam.internal.v1.GrantServiceGrpc;
 import dev.cofferdam.internal.v1.Placeholder;
 import dev.cofferdam.internal.v1.RevokeGrantsRequest;
+import dev.cofferdam.internal.v1.SuspendGrantsRequest;
 import dev.cofferdam.internal.v1.UpdatePolicyRequest;
 import dev.cofferdam.kit.call.Callers;
 import dev.cofferdam.kit.client.Guard;
@@ -126,6 +127,18 @@ public final class BrokerClient {
                 GrantServiceGrpc.newBlockingStub(channel)
                     .withDeadlineAfter(REVOKE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
                     .revokeGrants(request)));
+  }
+
+  /** Puts all grants of a node's sandboxes out of use, or back. Idempotent. */
+  public void suspend(String node, boolean suspended) {
+    SuspendGrantsRequest request =
+        SuspendGrantsRequest.newBuilder().setNode(node).setSuspended(suspended).build();
+    var _ =
+        call(() ->
+            revocations.idempotent(() ->
+                GrantServiceGrpc.newBlockingStub(channel)
+                    .withDeadlineAfter(REVOKE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
+                    .suspendGrants(request)));
   }
 
   private GrantServiceGrpc.GrantServiceBlockingStub stub(String token) {

@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -86,8 +87,13 @@ public final class Cluster implements AutoCloseable {
   /** Takes over what an earlier process knew. Once, before anything else. */
   public void load(List<Sandbox> live) {
     List<NodeRegistration> known = records.all();
+    Set<String> draining = records.draining();
     locked(() -> {
-      known.forEach(node -> members.put(node.name(), new Member(node)));
+      known.forEach(node -> {
+        Member member = new Member(node);
+        member.draining(draining.contains(node.name()));
+        members.put(node.name(), member);
+      });
       for (Sandbox sandbox : live) {
         Member member = members.get(sandbox.node());
         if (member != null) {
@@ -149,6 +155,16 @@ public final class Cluster implements AutoCloseable {
           return false;
         });
     if (left) {
+      try {
+        records.left(node, clock.instant());
+      } catch (RuntimeException e) {
+        // Whoever looks for lost nodes then counts from when it finds the node missing.
+        log.atWarn()
+            .setMessage("node_gone_not_recorded")
+            .addKeyValue("node", node)
+            .setCause(e)
+            .log();
+      }
       log.atWarn().setMessage("node_gone").addKeyValue("node", node).log();
     }
   }
@@ -177,6 +193,28 @@ public final class Cluster implements AutoCloseable {
       List<NodeView> views = new ArrayList<>(members.size());
       members.values().forEach(member -> views.add(member.view()));
       return new ClusterView(views);
+    });
+  }
+
+  /** By name. */
+  public List<NodeStatus> status() {
+    return locked(() -> members.values().stream().map(Member::status).toList());
+  }
+
+  /** From now on nothing is placed there, or again; on record first. Empty for an unknown one. */
+  public Optional<NodeStatus> drain(String node, boolean draining) {
+    if (locked(() -> !members.containsKey(node))) {
+      return Optional.empty();
+    }
+    records.drain(node, draining);
+    log.atInfo()
+        .setMessage(draining ? "node_drained" : "node_undrained")
+        .addKeyValue("node", node)
+        .log();
+    return locked(() -> {
+      Optional<Member> member = Optional.ofNullable(members.get(node));
+      member.ifPresent(known -> known.draining(draining));
+      return member.map(Member::status);
     });
   }
 
@@ -242,6 +280,13 @@ public final class Cluster implements AutoCloseable {
         member.link(link);
       }
       return link;
+    });
+  }
+
+  public boolean isConnected(String node) {
+    return locked(() -> {
+      Member member = members.get(node);
+      return member != null && member.presence() instanceof Connected;
     });
   }
 

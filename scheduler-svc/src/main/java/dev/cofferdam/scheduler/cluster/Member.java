@@ -23,6 +23,7 @@ final class Member {
   /** Removed in the time before: what the node said last may have been on its way meanwhile. */
   private Presence.Free freedBefore = Presence.Free.NOTHING;
 
+  private boolean draining;
   private @Nullable NodeView view;
   private @Nullable NodeLink link;
 
@@ -44,6 +45,21 @@ final class Member {
     }
     registration = newRegistration;
     view = null;
+  }
+
+  void draining(boolean now) {
+    draining = now;
+    view = null;
+  }
+
+  NodeStatus status() {
+    return new NodeStatus(view(), registration.hypervisor(), draining, pressure(), reserved.size());
+  }
+
+  private String pressure() {
+    return presence instanceof Presence.Connected connected
+        ? connected.last().map(Heartbeat::pressure).orElse("")
+        : "";
   }
 
   Presence presence() {
@@ -142,7 +158,7 @@ final class Member {
     return new NodeView(
         registration.name(),
         presence instanceof Presence.Connected,
-        last.map(Heartbeat::pressure).orElse(""),
+        draining ? "it is drained" : pressure(),
         registration.isolation(),
         last.map(Heartbeat::templates)
             .filter(templates -> !templates.isEmpty())

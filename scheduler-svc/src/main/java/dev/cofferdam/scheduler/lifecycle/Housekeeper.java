@@ -47,6 +47,7 @@ public final class Housekeeper implements AutoCloseable {
   private final StateChanges states;
   private final SnapshotStore snapshotStore;
   private final Snapshots snapshots;
+  private final NodeLoss losses;
   private final Duration retention;
   private final InstantSource clock;
   private final ScheduledExecutorService timer =
@@ -65,6 +66,7 @@ public final class Housekeeper implements AutoCloseable {
       StateChanges states,
       SnapshotStore snapshotStore,
       Snapshots snapshots,
+      NodeLoss losses,
       Duration retention,
       InstantSource clock) {
     this.store = store;
@@ -77,6 +79,7 @@ public final class Housekeeper implements AutoCloseable {
     this.states = states;
     this.snapshotStore = snapshotStore;
     this.snapshots = snapshots;
+    this.losses = losses;
     this.retention = retention;
     this.clock = clock;
   }
@@ -90,6 +93,7 @@ public final class Housekeeper implements AutoCloseable {
   /** One round. Each part goes on where another fails. Not for several threads at a time. */
   public void pass() {
     part("silent_nodes", cluster::dropSilent);
+    part("lost_nodes", losses::pass);
     part("expiry", this::expire);
     part("unsettled", this::settle);
     part("policies", policies::settle);

@@ -3,6 +3,7 @@ package dev.cofferdam.scheduler.lifecycle;
 import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.cluster.Cluster;
 import dev.cofferdam.scheduler.store.EventStore;
+import dev.cofferdam.scheduler.store.NodeStore;
 import dev.cofferdam.scheduler.store.PolicyUpdateStore;
 import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
@@ -17,6 +18,7 @@ public final class Lifecycle implements AutoCloseable {
   private final Creates creates;
   private final Snapshots snapshots;
   private final Forks forks;
+  private final NodeLoss losses;
   private final Sandboxes sandboxes;
   private final PolicyUpdates policies;
   private final StateChanges states;
@@ -31,6 +33,7 @@ public final class Lifecycle implements AutoCloseable {
   public Lifecycle(
       SandboxStore store,
       SnapshotStore snapshotStore,
+      NodeStore nodeStore,
       RequestStore requests,
       PolicyUpdateStore policyUpdates,
       EventStore events,
@@ -75,6 +78,7 @@ public final class Lifecycle implements AutoCloseable {
     policies = new PolicyUpdates(store, policyUpdates, sandboxes, broker, clock);
     states = new StateChanges(store, sandboxes, snapshots, cluster, clock);
     nodes = new NodeReconciler(store, cluster, ender, states, snapshots);
+    losses = new NodeLoss(nodeStore, cluster, broker, config.nodeLostAfter(), clock);
     housekeeper =
         new Housekeeper(
             store,
@@ -87,6 +91,7 @@ public final class Lifecycle implements AutoCloseable {
             states,
             snapshotStore,
             snapshots,
+            losses,
             config.retention(),
             clock);
   }
@@ -130,6 +135,7 @@ public final class Lifecycle implements AutoCloseable {
     idempotency.close();
     states.close();
     snapshots.close();
+    losses.close();
     policies.close();
     ender.close();
   }

@@ -8,11 +8,16 @@ import java.time.Duration;
  * @param quota sandboxes that one tenant may have starting or running at a time, at least 1
  * @param snapshotQuota snapshots that one tenant may keep, at least 1
  * @param createTimeout for a whole create, at least 1 s
+ * @param nodeLostAfter so long without a stream of a node, and its sandboxes' grants are out of use
  * @param retention how long ended sandboxes and events are kept, at least 2 days: longer than a
  *     request id, which may still ask for its sandbox
  */
 public record LifecycleConfig(
-    int quota, int snapshotQuota, Duration createTimeout, Duration retention) {
+    int quota,
+    int snapshotQuota,
+    Duration createTimeout,
+    Duration nodeLostAfter,
+    Duration retention) {
   public LifecycleConfig {
     if (quota < 1) {
       throw new IllegalArgumentException("quota is " + quota + ", expected at least 1");

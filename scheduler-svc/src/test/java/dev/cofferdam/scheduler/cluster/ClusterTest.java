@@ -175,5 +175,16 @@ class ClusterTest {
 
     @Override
     public void put(NodeRegistration node, Instant now) {}
+
+    @Override
+    public Set<String> draining() {
+      return Set.of();
+    }
+
+    @Override
+    public void drain(String node, boolean draining) {}
+
+    @Override
+    public void left(String node, Instant now) {}
   }
 }
