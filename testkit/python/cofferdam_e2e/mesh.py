@@ -19,6 +19,7 @@ from cofferdam.v1 import (
     process_pb2_grpc,
     sandbox_pb2_grpc,
     secret_pb2_grpc,
+    snapshot_pb2_grpc,
     token_pb2_grpc,
 )
 
@@ -123,6 +124,7 @@ class Tenant:
         ]
         api, broker, vault = self._channels
         self.sandboxes = sandbox_pb2_grpc.SandboxServiceStub(api)
+        self.snapshots = snapshot_pb2_grpc.SnapshotServiceStub(api)
         self.processes = process_pb2_grpc.ProcessServiceStub(api)
         self.files = file_pb2_grpc.FileServiceStub(api)
         self.ports = port_pb2_grpc.PortServiceStub(api)

@@ -135,6 +135,29 @@ def test_events_come_as_they_happen(kept):
     assert "probe.echo.test" in output("events", "--sandbox", kept)
 
 
+def test_it_sleeps_and_wakes(kept):
+    for step, state in (("pause", "paused"), ("resume", "running"), ("suspend", "suspended")):
+        assert output("sandbox", step, kept) == ""
+        line = next(line for line in output("sandbox", "ls").splitlines() if line.startswith(kept))
+        assert line.split()[1] == state and " ms " in line, line
+    assert output("sandbox", "exec", kept, "--", "echo", "awake") == "awake\n"
+
+
+def test_it_is_copied_and_put_back(kept):
+    snapshot = output("snapshot", "create", kept).strip()
+    try:
+        assert snapshot in output("snapshot", "ls", "--sandbox", kept)
+        output("sandbox", "exec", kept, "--", "touch", "/root/later")
+        output("sandbox", "rollback", kept, snapshot)
+        assert output("sandbox", "exec", kept, "--", "ls", "/root") == ""
+        copies = output("sandbox", "fork", "-n", "2", kept).split()
+        assert len(copies) == 2 and kept not in copies
+        output("sandbox", "rm", *copies)
+        assert output("run", "--snapshot", snapshot, "--", "echo", "again") == "again\n"
+    finally:
+        output("snapshot", "rm", snapshot)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
