@@ -80,19 +80,39 @@ func (m *mesh) vmms(sandbox string) ([]int, error) {
 	return found, nil
 }
 
-// slots counts the mesh's slots. Some stand ready at all times; a sandbox's own is one more.
-func (m *mesh) slots() (int, error) {
+// slots are the names of the mesh's slots.
+func (m *mesh) slots() ([]string, error) {
 	listing, err := exec.Command("ip", "netns", "list").Output()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	count := 0
+	var found []string
 	for line := range strings.Lines(string(listing)) {
-		if strings.HasPrefix(line, m.stage+"-s") {
-			count++
+		if name, _, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(name, m.stage+"-s") {
+			found = append(found, name)
 		}
 	}
-	return count, nil
+	return found, nil
+}
+
+// markSlot leaves a mark in the network namespace of a process. Names and numbers of slots are used again, and how many there are is the pool's
+// affair: the mark is in this one namespace as long as it lives.
+func (m *mesh) markSlot(pid int, mark string) error {
+	return exec.Command("nsenter", "--net="+fmt.Sprintf("/proc/%d/ns/net", pid), "ip", "link", "set", "dev", "lo", "alias", mark).Run()
+}
+
+// marked says whether a slot with the mark is left. One that goes while it is looked at is not.
+func (m *mesh) marked(mark string) (bool, error) {
+	slots, err := m.slots()
+	if err != nil {
+		return false, err
+	}
+	for _, slot := range slots {
+		if link, err := exec.Command("ip", "-n", slot, "link", "show", "dev", "lo").Output(); err == nil && strings.Contains(string(link), mark) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // received is what the upstream recorded of a request.

@@ -31,7 +31,7 @@ type story struct {
 	*mesh
 	value, placeholder string
 	sandbox            *sandbox
-	slots, mark        int
+	mark               int
 }
 
 func must[T any](t *testing.T) func(value T, err error) T {
@@ -54,7 +54,7 @@ func check(t *testing.T, err error) {
 func TestNineChecks(t *testing.T) {
 	m := must[*mesh](t)(openMesh())
 	defer m.close()
-	s := &story{mesh: m, value: must[string](t)(newValue()), slots: must[int](t)(m.slots())}
+	s := &story{mesh: m, value: must[string](t)(newValue())}
 	defer func() {
 		ctx := context.WithoutCancel(t.Context())
 		if s.sandbox != nil {
@@ -324,14 +324,18 @@ func nothingLeft(t *testing.T, s *story) {
 	if len(vmms) == 0 {
 		t.Fatal("before the delete its VM is to be seen")
 	}
+	check(t, s.mesh.markSlot(vmms[0], gone.id()))
+	if !must[bool](t)(s.mesh.marked(gone.id())) {
+		t.Fatal("before the delete its slot is to be seen")
+	}
 	check(t, gone.delete(t.Context()))
 	check(t, eventually("the end of its VM", func() bool {
 		return !slices.ContainsFunc(vmms, func(pid int) bool { _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); return err == nil })
 	}))
 	check(t, eventually("the end of "+files, func() bool { _, err := os.Stat(files); return os.IsNotExist(err) }))
-	check(t, eventually("no more slots than before", func() bool {
-		now, err := s.mesh.slots()
-		return err == nil && now <= s.slots
+	check(t, eventually("the end of its slot", func() bool {
+		left, err := s.mesh.marked(gone.id())
+		return err == nil && !left
 	}))
 	_, err := gone.run(t.Context(), "true")
 	if code, reason := refusal(err); code != codes.FailedPrecondition || reason != "SANDBOX_NOT_RUNNING" {

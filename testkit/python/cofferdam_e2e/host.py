@@ -96,6 +96,18 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def mark_namespace(pid: int, mark: str) -> None:
+    """Leaves a mark in the network namespace of a process. Names and numbers of slots are used again, and how many there are is the
+    pool's affair: the mark is in this one namespace as long as it lives."""
+    subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "link", "set", "dev", "lo", "alias", mark], check=True)
+
+
+def marked(prefix: str, mark: str) -> bool:
+    """Whether a namespace with the mark is left. One that goes while it is looked at is not."""
+    shows = (subprocess.run(["ip", "-n", name, "link", "show", "dev", "lo"], capture_output=True, text=True) for name in namespaces(prefix))
+    return any(mark in show.stdout for show in shows)
+
+
 def namespaces(prefix: str) -> set[str]:
     """Named network namespaces, such as those of one mesh: a machine may run several."""
     listing = subprocess.run(["ip", "netns", "list"], check=True, capture_output=True, text=True).stdout

@@ -25,27 +25,17 @@ BEARER = ("-H", "Authorization: Bearer $API_KEY")
 class Story:
     """What one check leaves for the next."""
 
-    def __init__(self, tenant, value, before):
+    def __init__(self, tenant, value):
         self.tenant = tenant
         self.value = value
-        self.slots_before, self.vmms_before = before
         self.sandbox: Sandbox | None = None
         self.placeholder = ""
         self.events: Events | None = None
 
 
-def vmms(state: Path) -> set[int]:
-    return set(machine.with_open(state / "node" / "sandboxes"))
-
-
-def slots(mesh) -> set[str]:
-    """Some stand ready at all times; a sandbox's own is one more."""
-    return machine.namespaces(f"{mesh.stage}-s")
-
-
 @pytest.fixture(scope="module")
 def story(tenant, canary, mesh):
-    story = Story(tenant, canary.value(), (slots(mesh), vmms(mesh.state)))
+    story = Story(tenant, canary.value())
     yield story
     if story.sandbox is not None:
         story.sandbox.delete()
@@ -244,11 +234,12 @@ def test_9_after_the_delete_nothing_is_left(story, new_sandbox, mesh, upstream):
     assert files.is_dir()
     ours = machine.with_open(files)
     assert ours, "the sandbox's VM was to be seen before"
+    machine.mark_namespace(ours[0], gone.id)
+    assert machine.marked(f"{mesh.stage}-s", gone.id), "the sandbox's slot was to be seen before"
     gone.delete()
     eventually(lambda: not any(machine.alive(pid) for pid in ours), f"the end of {ours}")
     eventually(lambda: not files.exists(), f"the end of {files}")
-    eventually(lambda: len(slots(mesh)) <= len(story.slots_before), f"no more slots than before the create, {story.slots_before}")
-    assert vmms(mesh.state) <= story.vmms_before
+    eventually(lambda: not machine.marked(f"{mesh.stage}-s", gone.id), "the end of its slot")
     with pytest.raises(grpc.RpcError):
         gone.run("true")
     upstream.mark()

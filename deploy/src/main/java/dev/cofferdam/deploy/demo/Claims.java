@@ -20,7 +20,6 @@ import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.random.RandomGenerator;
 
 /** The nine claims. Each method shows one and returns what was seen, or throws. */
@@ -57,8 +56,6 @@ final class Claims {
   private final long marker;
   private String sandbox = "";
   private String placeholder = "";
-  private Set<String> namespacesBefore = Set.of();
-  private int tapsBefore;
   private long virtualMachine;
 
   Claims(
@@ -116,9 +113,6 @@ final class Claims {
   }
 
   String sandboxIsVirtualMachine() throws ClaimFailed, IOException {
-    namespacesBefore = machine.namespaces();
-    tapsBefore = machine.taps();
-    Set<Long> machinesBefore = machine.machines();
     Instant begin = clock.instant();
     sandbox =
         user.types(
@@ -144,8 +138,7 @@ final class Claims {
     ClaimFailed.unless(!inside.equals("0"), "the process does not run inside either");
     Set<Long> outside = machine.processesNaming(Long.toString(marker));
     ClaimFailed.unless(outside.isEmpty(), "the host sees the guest's process as " + outside);
-    Set<Long> machines = new TreeSet<>(machine.machines());
-    machines.removeAll(machinesBefore);
+    Set<Long> machines = machine.machines(sandbox);
     ClaimFailed.unless(machines.size() == 1, "its virtual machine is one of " + machines);
     virtualMachine = machines.iterator().next();
     return "created in %d ms; another kernel; its process is in no process table of the host"
@@ -272,15 +265,14 @@ final class Claims {
     String gone = sandbox;
     ClaimFailed.unless(
         machine.hasFilesOf(gone) && machine.runs(virtualMachine), "there was nothing before");
+    machine.markSlot(virtualMachine, gone);
+    ClaimFailed.unless(machine.slotMarked(gone), "its slot was not to be seen before");
     user.types("sandbox", "rm", gone).ok();
     ClaimFailed.unless(Machine.soon(() -> !machine.hasFilesOf(gone)), "its files are there");
     ClaimFailed.unless(
         Machine.soon(() -> !machine.runs(virtualMachine)), "its virtual machine runs");
     ClaimFailed.unless(
-        Machine.soon(() -> machine.namespaces().size() <= namespacesBefore.size()),
-        "namespaces left: " + machine.namespaces());
-    ClaimFailed.unless(
-        Machine.soon(() -> machine.taps() <= tapsBefore), "taps left: " + machine.taps());
+        Machine.soon(() -> !machine.slotMarked(gone)), "its namespace and tap are there");
     int before = machine.received().size();
     // With the same secret: were the old grant alive, nothing else would stand in its way.
     sandbox = user.types("sandbox", "create", "--allow-net", BOUND, "--secret", SECRET).ok();

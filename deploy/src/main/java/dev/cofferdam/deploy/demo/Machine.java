@@ -88,35 +88,61 @@ final class Machine {
     return Files.exists(layout.sandboxes().resolve(sandbox));
   }
 
-  /** Virtual machines that run for this mesh: QEMU in one of its slots' namespaces. */
-  Set<Long> machines() throws IOException {
+  /** Processes that have the sandbox's disk open: its virtual machine. */
+  Set<Long> machines(String sandbox) throws IOException {
+    Path disk = layout.sandboxes().resolve(sandbox).resolve("disk.ext4");
     Set<Long> found = new TreeSet<>();
-    for (String slot : slots()) {
-      for (String pid : Commands.run(List.of("ip", "netns", "pids", slot)).split("\\s+", -1)) {
-        if (!pid.isEmpty() && read(Path.of("/proc", pid, "comm")).startsWith("qemu")) {
-          found.add(Long.parseLong(pid));
+    try (DirectoryStream<Path> processes = Files.newDirectoryStream(Path.of("/proc"), "[0-9]*")) {
+      for (Path process : processes) {
+        if (opened(process, disk)) {
+          found.add(Long.parseLong(process.getFileName().toString()));
         }
       }
     }
     return found;
   }
 
+  /** In its jail the disk has another name, so the file itself is compared. */
+  private static boolean opened(Path process, Path file) {
+    try (DirectoryStream<Path> descriptors = Files.newDirectoryStream(process.resolve("fd"))) {
+      for (Path descriptor : descriptors) {
+        if (Files.exists(descriptor) && Files.isSameFile(descriptor, file)) {
+          return true;
+        }
+      }
+    } catch (IOException e) {
+      // It ended meanwhile.
+    }
+    return false;
+  }
+
   boolean runs(long pid) {
     return Files.exists(Path.of("/proc", Long.toString(pid)));
   }
 
-  /** Taps in the slots of this mesh. */
-  int taps() throws IOException {
-    int count = 0;
+  /**
+   * Leaves a mark in the network namespace of a process. Names and numbers of slots are used again,
+   * and how many there are is the pool's affair: the mark is in this one namespace, with its tap,
+   * as long as it lives.
+   */
+  void markSlot(long pid, String mark) throws IOException {
+    Commands.run(
+        List.of(
+            "nsenter", "--net=/proc/" + pid + "/ns/net", "ip", "link", "set", "dev", "lo", "alias", mark));
+  }
+
+  /** Whether a slot with the mark is left. */
+  boolean slotMarked(String mark) throws IOException {
     for (String slot : slots()) {
-      count +=
-          (int)
-              Commands.run(List.of("ip", "-n", slot, "-o", "tuntap", "show"))
-                  .lines()
-                  .filter(line -> line.contains("tap"))
-                  .count();
+      try {
+        if (Commands.run(List.of("ip", "-n", slot, "link", "show", "dev", "lo")).contains(mark)) {
+          return true;
+        }
+      } catch (IOException e) {
+        // It went while it was looked at.
+      }
     }
-    return count;
+    return false;
   }
 
   private List<String> slots() throws IOException {
