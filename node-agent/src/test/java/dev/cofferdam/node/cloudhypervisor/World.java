@@ -70,6 +70,8 @@ final class World implements AutoCloseable {
       helper.removeSandbox(String.valueOf(sandbox.getFileName()));
     }
     for (Path template : list(templates())) {
+      // The helper keeps memory by a name that is never given twice, but by tests.
+      helper.forgetTemplate(String.valueOf(template.getFileName()));
       for (Path file : list(template)) {
         Files.delete(file);
       }
