@@ -43,6 +43,20 @@ def watch(tenant, cursor: str = "", sandbox: str = "", *, follow: bool):
     return tenant.sandboxes.WatchSandboxEvents(request, timeout=5 * CALL_SECONDS)
 
 
+def test_a_disk_larger_than_the_templates_is_there_and_holds_what_is_written(new_sandbox):
+    """Its machine comes from the template's snapshot all the same: the disk grows before it runs, the file system in it."""
+    small = new_sandbox()
+    large = new_sandbox(size=sandbox_pb2.SandboxSize(vcpus=1, memory_mib=512, disk_mib=6144))
+    available = "df -m / | awk 'END { print $2, $4 }'"
+    before, _ = map(int, small.output(available).split())
+    total, free = map(int, large.output(available).split())
+    assert before < 2100 and total > 5800 and free > 5500, (before, total, free)
+    # Beyond the end that it had, and read back from the disk.
+    large.output("fallocate -l 3G /root/room && echo written > /root/after && sync && echo 3 > /proc/sys/vm/drop_caches")
+    assert large.output("cat /root/after; stat -c %s /root/room") == f"written\n{3 << 30}"
+    assert large.record.start.way in (sandbox_pb2.START_WAY_UNSPECIFIED, sandbox_pb2.START_WAY_RESIZED)
+
+
 def test_the_end_is_moved_removed_and_met(new_sandbox):
     sandbox = new_sandbox()
     assert not sandbox.record.HasField("expire_time")

@@ -29,8 +29,8 @@ public interface Machine extends AutoCloseable {
   void renamed(String sandbox);
 
   /**
-   * Makes the disk of the paused machine larger, with zeros at its end. What is in its guest learns
-   * of it once it runs.
+   * Makes the disk of the paused machine larger, with zeros at its end; its file may have that size
+   * already, and has to where the VMM may not lengthen it. The guest learns of it once it runs.
    *
    * @param mib not less than it has
    */

@@ -1,7 +1,6 @@
 package dev.cofferdam.node.pool;
 
 import dev.cofferdam.node.machine.MachineException;
-import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.Steps;
 import dev.cofferdam.node.pool.PoolMetrics.Found;
 import dev.cofferdam.node.slot.SlotPool;
@@ -106,12 +105,10 @@ public final class MachinePool implements AutoCloseable {
   }
 
   /**
-   * A machine of the template, the caller's from now on. A restored one runs and its disk has the
-   * size asked for; one that waits is as it was made.
-   *
-   * @param size whose processors and memory are the template's, and whose disk is not smaller
+   * A machine of the template and of its size, the caller's from now on. A restored one runs; one
+   * that waits is as it was made.
    */
-  public Optional<Pooled> claim(Template template, MachineSize size, Steps steps) {
+  public Optional<Pooled> claim(Template template, Steps steps) {
     locked(() -> {
       demand.claimed(template.name(), nanos.getAsLong());
       return true;
@@ -122,18 +119,15 @@ public final class MachinePool implements AutoCloseable {
         metrics.claimed(taken.isEmpty() ? Found.NOTHING : Found.WAITING);
         return taken;
       }
-      if (taken.get() instanceof Pooled.Restored restored && woken(restored, size, steps)) {
+      if (taken.get() instanceof Pooled.Restored restored && woken(restored, steps)) {
         metrics.claimed(Found.RESTORED);
         return taken;
       }
     }
   }
 
-  private boolean woken(Pooled.Restored restored, MachineSize size, Steps steps) {
+  private boolean woken(Pooled.Restored restored, Steps steps) {
     try {
-      if (size.diskMib() > restored.template().size().diskMib()) {
-        steps.time("grow", () -> restored.machine().growDisk(size.diskMib()));
-      }
       steps.time("resume", restored.machine()::resume);
       return true;
     } catch (MachineException e) {

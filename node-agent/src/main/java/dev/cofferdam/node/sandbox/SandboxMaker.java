@@ -175,24 +175,14 @@ public final class SandboxMaker {
       throw e;
     }
     restored.machine().renamed(order.sandbox());
-    boolean grown = grown(order, restored.template());
-    return new Brought(
-        restored.machine(), restored.guest(), grown ? StartWay.RESIZED : StartWay.POOLED, grown);
+    return new Brought(restored.machine(), restored.guest(), StartWay.POOLED, false);
   }
 
   private Brought loaded(StartOrder order, Pooled.Waiting waiting, Steps steps) throws IOException {
     rename(waiting, order);
     Machine machine = waiting.machine().load(steps);
     machine.renamed(order.sandbox());
-    boolean grown = grown(order, waiting.template());
-    if (grown) {
-      grow(order, machine, steps);
-    }
-    return new Brought(
-        machine,
-        resumed(machine, waiting.slot(), steps),
-        grown ? StartWay.RESIZED : StartWay.RESTORED,
-        grown);
+    return new Brought(machine, resumed(machine, waiting.slot(), steps), StartWay.RESTORED, false);
   }
 
   private void rename(Pooled pooled, StartOrder order) throws IOException {
@@ -215,10 +205,21 @@ public final class SandboxMaker {
     return guests.connect(slot.link());
   }
 
+  /**
+   * Of the disk's file. One that is to grow has its size before the VMM starts, whose files may not
+   * become larger than what it was given.
+   */
+  private static long size(StartOrder order, Template template) throws IOException {
+    return grown(order, template)
+        ? (long) order.size().diskMib() << 20
+        : Files.size(template.disk());
+  }
+
   private static boolean grown(StartOrder order, Template template) {
     return order.size().diskMib() > template.size().diskMib();
   }
 
+  /** The file has that size already: this tells the guest. */
   private static void grow(StartOrder order, Machine machine, Steps steps) {
     steps.time("grow", () -> machine.growDisk(order.size().diskMib()));
   }
@@ -239,7 +240,7 @@ public final class SandboxMaker {
    */
   private Machine restore(StartOrder order, Template template, Slot slot, Path disk, Steps steps)
       throws IOException {
-    try (FileChannel channel = SparseFile.create(disk, Files.size(template.disk()))) {
+    try (FileChannel channel = SparseFile.create(disk, size(order, template))) {
       Future<?> copied = executor.submit(() -> steps.time("disk", () -> copy(template, channel)));
       try {
         prepare(order, slot, steps);

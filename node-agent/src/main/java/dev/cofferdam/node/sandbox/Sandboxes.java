@@ -371,8 +371,8 @@ public final class Sandboxes implements AutoCloseable {
     boolean claimed = false;
     try {
       Optional<Pooled> pooled =
-          order.volumes().isEmpty() && order.size().restoresFrom(template.size())
-              ? pool.claim(template, order.size(), steps)
+          order.volumes().isEmpty() && order.size().equals(template.size())
+              ? pool.claim(template, steps)
               : Optional.empty();
       claimed = true;
       return pooled;

@@ -6,7 +6,7 @@ public enum StartWay {
   POOLED,
   /** A snapshot of its size was restored. */
   RESTORED,
-  /** A snapshot was restored, waiting or not, and grown to the size asked for. */
+  /** A snapshot was restored and grown to the size asked for. */
   RESIZED,
   /** A kernel was booted. */
   BOOTED

@@ -27,7 +27,6 @@ class MachinePoolTest {
   private static final String A = "sb-aaaaaaaaaaaaaaaaaaaa";
   private static final String B = "sb-bbbbbbbbbbbbbbbbbbbb";
   private static final PoolConfig BOTH = new PoolConfig(1, 1, 1000, 500);
-  private static final PoolConfig WAITING = new PoolConfig(0, 1, 1000, 500);
 
   @TempDir Path directory;
   private FakeHost host;
@@ -112,29 +111,34 @@ class MachinePoolTest {
   }
 
   @Test
-  void aLargerDiskIsGrownIntoAndAnotherMemoryIsBooted() throws IOException {
+  void aLargerDiskIsGrownIntoAndAnotherMemoryIsBootedAndNeitherTakesFromThePool()
+      throws IOException {
     MachineSize larger = new MachineSize(1, 512, 100);
     assertThat(node.sandboxes.start(order(A, larger)).way()).contains(StartWay.RESIZED);
     assertThat(Files.size(host.root().resolve(A).resolve(MachineSpec.DISK))).isEqualTo(100L << 20);
     assertThat(node.acts.done())
-        .containsSubsequence("machine.grow", "machine.resume", "guest.grow");
+        .containsSubsequence("machine.load", "machine.grow", "machine.resume", "guest.grow");
 
     MachineSize other = new MachineSize(1, 256, 64);
     assertThat(node.sandboxes.start(order(B, other)).way()).contains(StartWay.BOOTED);
-    assertThat(node.pool.size()).as("which is no use for it").isEqualTo(1);
+    assertThat(node.pool.size()).isEqualTo(2);
   }
 
+  /** A VMM's files are held to the largest that it was given. */
   @Test
-  void aWaitingOneAndAFreshOneGrowToo() throws IOException {
-    restart(WAITING);
-    MachineSize larger = new MachineSize(1, 512, 100);
-    assertThat(node.sandboxes.start(order(A, larger)).way()).contains(StartWay.RESIZED);
-    assertThat(node.sandboxes.start(order(B, larger)).way()).contains(StartWay.RESIZED);
-    for (String sandbox : List.of(A, B)) {
-      assertThat(Files.size(host.root().resolve(sandbox).resolve(MachineSpec.DISK)))
-          .isEqualTo(100L << 20);
-    }
-    assertThat(node.acts.done().stream().filter("guest.grow"::equals)).hasSize(2);
+  void aDiskThatIsToGrowHasItsSizeBeforeItsVmmStarts() {
+    node.acts.fail(
+        "machine.start",
+        () -> {
+          try {
+            return new MachineException(
+                "disk of " + Files.size(host.root().resolve(A).resolve(MachineSpec.DISK)));
+          } catch (IOException e) {
+            return new MachineException("no disk", e);
+          }
+        });
+    assertThatThrownBy(() -> node.sandboxes.start(order(A, new MachineSize(1, 512, 100))))
+        .hasMessageContaining("disk of " + (100L << 20));
   }
 
   @Test
