@@ -128,7 +128,15 @@ final class Machine {
   void markSlot(long pid, String mark) throws IOException {
     Commands.run(
         List.of(
-            "nsenter", "--net=/proc/" + pid + "/ns/net", "ip", "link", "set", "dev", "lo", "alias", mark));
+            "nsenter",
+            "--net=/proc/" + pid + "/ns/net",
+            "ip",
+            "link",
+            "set",
+            "dev",
+            "lo",
+            "alias",
+            mark));
   }
 
   /** Whether a slot with the mark is left. */
