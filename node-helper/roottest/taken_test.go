@@ -316,7 +316,7 @@ func checkNames(w *world, k, free *taken, dir string) {
 		k.refused(attempt{Try: "link", Path: path, To: "/sandbox/disk.ext4"}, "EPERM")
 		k.refused(attempt{Try: "link", Path: path, To: "/image"}, "EPERM")
 		k.refused(attempt{Try: "fifo", Path: path}, "EPERM")
-		k.refused(attempt{Try: "mkdir", Path: path}, "EACCES")
+		k.refused(attempt{Try: "mkdir", Path: path + ".d"}, "EACCES")
 	}
 	k.refused(attempt{Try: "rename", Path: "/tmp/disk", To: "/sandbox/disk.ext4"}, "EXDEV", "EACCES")
 	k.refused(attempt{Try: "rename", Path: "/sandbox/../x", To: "/sandbox/disk.ext4"}, "EXDEV", "EROFS", "EACCES")
