@@ -152,6 +152,14 @@ class CreateRequestsTest {
   }
 
   @Test
+  void aVolumeThatThereIsNotIsNoSandboxWithout() {
+    assertRefused(
+        ErrorReason.ERROR_REASON_VOLUME_NOT_FOUND,
+        "'data' does not exist",
+        request -> request.putVolumes("/data", "data"));
+  }
+
+  @Test
   void aTemplateThatCannotBeANameIsNotFoundAndAPolicyIsBounded() {
     assertRefused(
         ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND,
