@@ -7,6 +7,7 @@ import grpc
 import pytest
 from test_20_bad_input import refused
 from test_51_lifecycle import get
+from test_80_kill import created
 
 from cofferdam.v1 import sandbox_pb2
 from cofferdam_e2e.mesh import CALL_SECONDS
@@ -126,6 +127,7 @@ def test_a_suspended_sandbox_survives_the_death_of(process, host, new_sandbox):
     assert eventually(lambda: state(sandbox), "the scheduler answers") == SUSPENDED
     eventually(sandbox.lives, f"a call after the death of {process}")
     assert sandbox.read("/dev/shm/in-memory") == b"kept"
+    created(new_sandbox)
 
 
 def test_no_byte_is_lost_over_pauses_and_sleeps(new_sandbox):

@@ -147,7 +147,8 @@ final class LifeCommands {
               .setTimeoutAction(SandboxOptions.timeoutAction(timeoutAction))
               .setRequestId(UUID.randomUUID().toString());
       if (!lifetime.isEmpty()) {
-        request.setLifetime(Duration.newBuilder().setSeconds(SandboxOptions.seconds(lifetime)));
+        request.setLifetime(
+            Duration.newBuilder().setSeconds(SandboxOptions.seconds("--lifetime", lifetime)));
       }
       try (Connections connections = context.connections().get()) {
         // An answer that was lost is asked for again, under the same request id.

@@ -94,10 +94,11 @@ final class SandboxOptions {
               .setEnv(equals < 0 ? "" : secret.substring(equals + 1)));
     }
     if (!lifetime.isEmpty()) {
-      request.setLifetime(Duration.newBuilder().setSeconds(seconds(lifetime)));
+      request.setLifetime(Duration.newBuilder().setSeconds(seconds("--lifetime", lifetime)));
     }
     if (!idleTimeout.isEmpty()) {
-      request.setIdleTimeout(Duration.newBuilder().setSeconds(seconds(idleTimeout)));
+      request.setIdleTimeout(
+          Duration.newBuilder().setSeconds(seconds("--idle-timeout", idleTimeout)));
     }
     return request.build();
   }
@@ -137,11 +138,11 @@ final class SandboxOptions {
     };
   }
 
-  static long seconds(String text) {
+  static long seconds(String option, String text) {
     Matcher matcher = LIFETIME.matcher(text);
     if (!matcher.matches()) {
       throw new ClientException(
-          "time '%s', expected a number and s, m, h or d: 10m".formatted(text));
+          "%s '%s': expected a number and s, m, h or d, as in 10m".formatted(option, text));
     }
     long unit =
         switch (matcher.group(2)) {
