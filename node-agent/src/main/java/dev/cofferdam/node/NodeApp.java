@@ -223,7 +223,10 @@ public final class NodeApp implements AutoCloseable {
         new DiskRoom(List.of(config.sandboxRoot(), config.volumeRoot()), config.diskReserveMib());
     Volumes volumes =
         new Volumes(
-            config.volumeRoot(), MkfsDisks.forVolumes(), new CpCopier()::copy, room::promise);
+            config.volumeRoot(),
+            MkfsDisks.forVolumes(),
+            new CpCopier()::copy,
+            mib -> room.promise(mib).close());
     room.recount();
     Teardown teardown =
         new Teardown(helper, slots, config.slotPrefix(), files, gateway, journal, executor);
@@ -260,7 +263,7 @@ public final class NodeApp implements AutoCloseable {
     sandboxes.admitBy(pressure);
     sandboxes.checkBy(order -> {
       volumes.require(order.volumeIds());
-      room.promise(order.size().diskMib());
+      return room.promise(order.size().diskMib());
     });
     NodeMeters.register(
         meters, hypervisor, config.limits(), sandboxes, slots, pressure::now, config.sandboxRoot());

@@ -18,7 +18,8 @@ import org.slf4j.LoggerFactory;
  * that fills its disk then meets its own end, never the host's. Safe for use by several threads.
  *
  * <p>Files are counted every now and then, by find(1), for Java does not tell what of a file is
- * allocated. What was promised since, and just before, is added in full.
+ * allocated. What is being made, and what was made since, is added in full; a refusal rests on a
+ * count of that moment, so that guests that have ended hold nothing back.
  */
 public final class DiskRoom {
   private static final Logger log = LoggerFactory.getLogger(DiskRoom.class);
@@ -35,8 +36,8 @@ public final class DiskRoom {
   private final Usable usable;
   private final long reserve;
   private long unwritten;
-  private long recent;
-  private long before;
+  private long underWay;
+  private long since;
 
   /**
    * @param roots directories of sparse files, all on one file system
@@ -55,38 +56,85 @@ public final class DiskRoom {
     this.reserve = reserve;
   }
 
+  /** A disk that is being made: closed once its file is there, or will not be. */
+  public interface Promise extends AutoCloseable {
+    @Override
+    void close();
+  }
+
   /**
    * Promises a guest that many MiB.
    *
    * @throws Refusal NO_CAPACITY when all guests together could not have what they were promised
    */
-  public synchronized void promise(int mib) {
+  public Promise promise(int mib) {
     long wanted = (long) mib << 20;
-    long free = free();
-    long promised = unwritten + recent + before;
-    if (wanted > free - reserve - promised) {
+    if (!take(wanted)) {
+      recount();
+      takeOrRefuse(wanted, mib);
+    }
+    return new Taken(wanted);
+  }
+
+  private final class Taken implements Promise {
+    private final long bytes;
+    private boolean closed;
+
+    Taken(long bytes) {
+      this.bytes = bytes;
+    }
+
+    @Override
+    public void close() {
+      synchronized (DiskRoom.this) {
+        if (!closed) {
+          closed = true;
+          underWay -= bytes;
+          since += bytes;
+        }
+      }
+    }
+  }
+
+  private synchronized boolean take(long wanted) {
+    if (wanted > free() - reserve - promised()) {
+      return false;
+    }
+    underWay += wanted;
+    return true;
+  }
+
+  private long promised() {
+    return unwritten + underWay + since;
+  }
+
+  private synchronized void takeOrRefuse(long wanted, int mib) {
+    if (!take(wanted)) {
+      long free = free();
       throw new Refusal(
           ErrorReason.ERROR_REASON_NO_CAPACITY,
           ("the node's file system has %d MiB free, of which %d are promised and %d reserved;"
                   + " expected at least %d more")
-              .formatted(free >> 20, promised >> 20, reserve >> 20, mib));
+              .formatted(free >> 20, promised() >> 20, reserve >> 20, mib));
     }
-    recent += wanted;
   }
 
   /** What could still be promised, in MiB; 0 where nothing can. */
   public synchronized long availableMib() {
-    return Math.max(free() - reserve - unwritten - recent - before, 0) >> 20;
+    return Math.max(free() - reserve - promised(), 0) >> 20;
   }
 
   /** Counts the files. What fails leaves the count that was. */
   public void recount() {
     try {
+      long seen;
+      synchronized (this) {
+        seen = since;
+      }
       long counted = count();
       synchronized (this) {
         unwritten = counted;
-        before = recent;
-        recent = 0;
+        since -= Math.min(seen, since);
       }
     } catch (IOException e) {
       log.atWarn().setMessage("disks_not_counted").setCause(e).log();

@@ -1,6 +1,7 @@
 package dev.cofferdam.node.sandbox;
 
 import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.node.disk.DiskRoom;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.guest.GuestConnector;
 import dev.cofferdam.node.helper.HelperException;
@@ -34,7 +35,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
-import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -76,7 +77,7 @@ public final class Sandboxes implements AutoCloseable {
   private volatile Admission admission = () -> {};
   private final SleepParts sleep;
   private final SandboxStates states;
-  private volatile Consumer<StartOrder> check = order -> {};
+  private volatile Function<StartOrder, DiskRoom.Promise> check = _ -> () -> {};
   private volatile LossListener listener = (sandbox, epoch, message) -> {};
   private volatile boolean closed;
 
@@ -148,7 +149,7 @@ public final class Sandboxes implements AutoCloseable {
   }
 
   /** Asked for each start, before anything is made: it refuses what this node cannot give. */
-  public void checkBy(Consumer<StartOrder> newCheck) {
+  public void checkBy(Function<StartOrder, DiskRoom.Promise> newCheck) {
     check = newCheck;
   }
 
@@ -325,17 +326,22 @@ public final class Sandboxes implements AutoCloseable {
     limits.require(order.size());
     try (var _ = pool.start()) {
       admission.admit();
-      check.accept(order);
-      capacity.reserve(order.size());
-      if (source instanceof Source.Fresh fresh) {
-        return fresh(order, fresh.template(), cell, steps);
+      try (var _ = check.apply(order)) {
+        capacity.reserve(order.size());
+        return admitted(order, source, cell, steps);
       }
-      starts.acquireUninterruptibly();
-      try {
-        return begin(order, source, new Place.Empty(claim(order, steps)), cell, steps);
-      } finally {
-        starts.release();
-      }
+    }
+  }
+
+  private Started admitted(StartOrder order, Source source, Cells.Cell cell, Steps steps) {
+    if (source instanceof Source.Fresh fresh) {
+      return fresh(order, fresh.template(), cell, steps);
+    }
+    starts.acquireUninterruptibly();
+    try {
+      return begin(order, source, new Place.Empty(claim(order, steps)), cell, steps);
+    } finally {
+      starts.release();
     }
   }
 
@@ -417,6 +423,7 @@ public final class Sandboxes implements AutoCloseable {
       claimed = true;
       return slot;
     } catch (HelperException e) {
+      metrics.failed();
       throw SandboxMaker.failed(order, e);
     } finally {
       if (!claimed) {

@@ -33,9 +33,9 @@ class DiskRoomTest {
 
   @Test
   void noMoreIsPromisedThanThereIs() {
-    room.promise(600);
+    var _ = room.promise(600);
     refused(301);
-    room.promise(300);
+    var _ = room.promise(300);
     refused(1);
     assertThat(room.availableMib()).isZero();
   }
@@ -46,7 +46,7 @@ class DiskRoomTest {
     SparseFile.create(volumes.resolve("vol"), 300L << 20).close();
     room.recount();
     // A sparse file has its last block.
-    room.promise(200);
+    var _ = room.promise(200);
     refused(1);
   }
 
@@ -61,21 +61,23 @@ class DiskRoomTest {
 
   @Test
   void aPromiseIsNotForgottenByACountBeforeItsFileIsThere() throws IOException {
-    room.promise(500);
+    DiskRoom.Promise promise = room.promise(500);
     room.recount();
     refused(401);
     disk("one", 500, 0);
-    room.recount();
+    promise.close();
+    promise.close();
     refused(401);
-    room.promise(400);
+    room.promise(400).close();
   }
 
   @Test
-  void aPromiseThatCameToNothingIsTakenBack() {
-    room.promise(500);
-    room.recount();
-    room.recount();
-    room.promise(900);
+  void guestsThatHaveEndedHoldNothingBack() {
+    for (int i = 0; i < 20; i++) {
+      room.promise(500).close();
+    }
+    assertThat(room.availableMib()).isEqualTo(400);
+    var _ = room.promise(900);
   }
 
   @Test

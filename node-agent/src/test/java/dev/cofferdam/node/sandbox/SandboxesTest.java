@@ -388,7 +388,7 @@ class SandboxesTest {
     });
     assertReason(ErrorReason.ERROR_REASON_NO_CAPACITY, () -> node.sandboxes.start(order(A, 1)));
     assertThat(host.kernel.slots()).isEmpty();
-    node.sandboxes.checkBy(order -> {});
+    node.sandboxes.checkBy(order -> () -> {});
     node.sandboxes.start(order(A, 1));
     node.sandboxes.checkBy(order -> {
       throw new Refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "full");
