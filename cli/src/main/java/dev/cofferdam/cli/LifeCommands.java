@@ -1,6 +1,5 @@
 package dev.cofferdam.cli;
 
-import com.google.protobuf.Duration;
 import dev.cofferdam.v1.ForkSandboxRequest;
 import dev.cofferdam.v1.PauseSandboxRequest;
 import dev.cofferdam.v1.ResumeSandboxRequest;
@@ -17,6 +16,7 @@ import java.util.UUID;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -121,17 +121,7 @@ final class LifeCommands {
     @Option(names = "--label", paramLabel = "KEY=VALUE", description = "A label; repeatable.")
     private Map<String, String> labels = new HashMap<>();
 
-    @Option(
-        names = "--lifetime",
-        paramLabel = "TIME",
-        description = "30s, 10m, 2h or 7d from now. Default: none, they live until removed.")
-    private String lifetime = "";
-
-    @Option(
-        names = "--timeout-action",
-        paramLabel = "delete|suspend|none",
-        description = "At the end of the lifetime. Default: delete.")
-    private String timeoutAction = "";
+    @Mixin private LifetimeOptions end = new LifetimeOptions();
 
     Fork(Context context) {
       this.context = context;
@@ -144,12 +134,9 @@ final class LifeCommands {
               .setSandbox(sandbox)
               .setCount(count)
               .putAllLabels(labels)
-              .setTimeoutAction(SandboxOptions.timeoutAction(timeoutAction))
+              .setTimeoutAction(end.timeoutAction())
               .setRequestId(UUID.randomUUID().toString());
-      if (!lifetime.isEmpty()) {
-        request.setLifetime(
-            Duration.newBuilder().setSeconds(SandboxOptions.seconds("--lifetime", lifetime)));
-      }
+      end.lifetime().ifPresent(request::setLifetime);
       try (Connections connections = context.connections().get()) {
         // An answer that was lost is asked for again, under the same request id.
         Patience.little()

@@ -1,24 +1,21 @@
 package dev.cofferdam.cli;
 
-import com.google.protobuf.Duration;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.SecretReference;
-import dev.cofferdam.v1.TimeoutAction;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** What {@code run} and {@code sandbox create} have in common. */
 final class SandboxOptions {
-  private static final Pattern LIFETIME = Pattern.compile("(\\d{1,9})([smhd])");
   private static final Pattern CIDR = Pattern.compile("\\d+\\.\\d+\\.\\d+\\.\\d+/\\d+");
 
   @Option(
@@ -51,17 +48,7 @@ final class SandboxOptions {
   @Option(names = "--disk", paramLabel = "MIB", description = "Default: the template's.")
   private int disk;
 
-  @Option(
-      names = "--lifetime",
-      paramLabel = "TIME",
-      description = "30s, 10m, 2h or 7d from now. Default: none, it lives until removed.")
-  private String lifetime = "";
-
-  @Option(
-      names = "--timeout-action",
-      paramLabel = "delete|suspend|none",
-      description = "At the end of the lifetime. Default: delete.")
-  private String timeoutAction = "";
+  @Mixin private LifetimeOptions end = new LifetimeOptions();
 
   @Option(
       names = "--idle-timeout",
@@ -81,7 +68,7 @@ final class SandboxOptions {
             .setRequestId(UUID.randomUUID().toString())
             .setTemplate(template)
             .setSnapshot(snapshot)
-            .setTimeoutAction(timeoutAction(timeoutAction))
+            .setTimeoutAction(end.timeoutAction())
             .putAllEnv(environment)
             .putAllLabels(labels)
             .setEgressPolicy(policy())
@@ -93,12 +80,9 @@ final class SandboxOptions {
               .setSecret(equals < 0 ? secret : secret.substring(0, equals))
               .setEnv(equals < 0 ? "" : secret.substring(equals + 1)));
     }
-    if (!lifetime.isEmpty()) {
-      request.setLifetime(Duration.newBuilder().setSeconds(seconds("--lifetime", lifetime)));
-    }
+    end.lifetime().ifPresent(request::setLifetime);
     if (!idleTimeout.isEmpty()) {
-      request.setIdleTimeout(
-          Duration.newBuilder().setSeconds(seconds("--idle-timeout", idleTimeout)));
+      request.setIdleTimeout(LifetimeOptions.duration("--idle-timeout", idleTimeout));
     }
     return request.build();
   }
@@ -124,33 +108,5 @@ final class SandboxOptions {
       rule.addPorts(Integer.parseInt(port));
     }
     return (CIDR.matcher(name).matches() ? rule.setCidr(name) : rule.setHost(name)).build();
-  }
-
-  static TimeoutAction timeoutAction(String text) {
-    return switch (text) {
-      case "" -> TimeoutAction.TIMEOUT_ACTION_UNSPECIFIED;
-      case "delete" -> TimeoutAction.TIMEOUT_ACTION_DELETE;
-      case "suspend" -> TimeoutAction.TIMEOUT_ACTION_SUSPEND;
-      case "none" -> TimeoutAction.TIMEOUT_ACTION_NONE;
-      default ->
-          throw new ClientException(
-              "--timeout-action '%s', expected delete, suspend or none".formatted(text));
-    };
-  }
-
-  static long seconds(String option, String text) {
-    Matcher matcher = LIFETIME.matcher(text);
-    if (!matcher.matches()) {
-      throw new ClientException(
-          "%s '%s': expected a number and s, m, h or d, as in 10m".formatted(option, text));
-    }
-    long unit =
-        switch (matcher.group(2)) {
-          case "s" -> 1;
-          case "m" -> 60;
-          case "h" -> 3600;
-          default -> 86400;
-        };
-    return Long.parseLong(matcher.group(1)) * unit;
   }
 }

@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -72,16 +73,6 @@ final class Machine {
       // It ended meanwhile.
       return "";
     }
-  }
-
-  /** Network namespaces of this mesh. */
-  Set<String> namespaces() throws IOException {
-    Set<String> found = new TreeSet<>();
-    try (DirectoryStream<Path> names =
-        Files.newDirectoryStream(Path.of("/run/netns"), stage + "-*")) {
-      names.forEach(name -> found.add(name.getFileName().toString()));
-    }
-    return found;
   }
 
   boolean hasFilesOf(String sandbox) {
@@ -153,10 +144,14 @@ final class Machine {
     return false;
   }
 
+  /** Network namespaces of this mesh that are slots. */
   private List<String> slots() throws IOException {
-    return namespaces().stream()
-        .filter(name -> name.matches(Pattern.quote(stage) + "-s\\d+"))
-        .toList();
+    List<String> found = new ArrayList<>();
+    try (DirectoryStream<Path> names =
+        Files.newDirectoryStream(Path.of("/run/netns"), stage + "-s[0-9]*")) {
+      names.forEach(name -> found.add(name.getFileName().toString()));
+    }
+    return found;
   }
 
   /** Kills a service and keeps it dead while {@code meanwhile} runs, by holding its supervisor. */
