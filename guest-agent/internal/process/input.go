@@ -64,10 +64,13 @@ func (i *Input) CloseWrite(ctx context.Context) error {
 	if i.terminal {
 		return i.Write(ctx, []byte{4}) // VEOF, as the kernel sets up a new terminal (asm-generic/termbits.h).
 	}
-	if i.closed.CompareAndSwap(false, true) {
-		return i.file.Close()
+	if !i.closed.CompareAndSwap(false, true) {
+		return nil
 	}
-	return nil
+	if err := i.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil // By release: the process has ended, which its exit tells.
 }
 
 // release frees the pipe once the process has ended.

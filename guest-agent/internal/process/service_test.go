@@ -48,7 +48,8 @@ func (a *agent) startIn(ctx context.Context, spec *v1.ProcessSpec) v1.ProcessSer
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	if err := s.Send(&v1.StartProcessRequest{Message: &v1.StartProcessRequest_Spec{Spec: spec}}); err != nil {
+	// EOF: the call was refused already; why, Recv tells.
+	if err := s.Send(&v1.StartProcessRequest{Message: &v1.StartProcessRequest_Spec{Spec: spec}}); err != nil && !errors.Is(err, io.EOF) {
 		a.t.Fatal(err)
 	}
 	return s
@@ -65,7 +66,8 @@ func (a *agent) attach(point *v1.AttachPoint) v1.ProcessService_AttachProcessCli
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	if err := s.Send(&v1.AttachProcessRequest{Message: &v1.AttachProcessRequest_Point{Point: point}}); err != nil {
+	// EOF: the call was refused already; why, Recv tells.
+	if err := s.Send(&v1.AttachProcessRequest{Message: &v1.AttachProcessRequest_Point{Point: point}}); err != nil && !errors.Is(err, io.EOF) {
 		a.t.Fatal(err)
 	}
 	return s
@@ -269,6 +271,23 @@ func TestSecondStartWithTheSameIDAttaches(t *testing.T) {
 	list, err := a.client.ListProcesses(t.Context(), &v1.ListProcessesRequest{})
 	if err != nil || len(list.GetProcesses()) != 1 || list.GetProcesses()[0].GetExited().GetExitCode() != 1 {
 		t.Errorf("%v %v", list, err)
+	}
+}
+
+// A client's last word and the process's end may come at once.
+func TestTheInputOfAProcessThatHasEndedIsClosedWithoutAnError(t *testing.T) {
+	ours, theirs, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	input := newInput(theirs, false)
+	input.release()
+	if err := input.CloseWrite(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := input.Write(t.Context(), []byte("late")); !errors.Is(err, errInputClosed) {
+		t.Error(err)
 	}
 }
 

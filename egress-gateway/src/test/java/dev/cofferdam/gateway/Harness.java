@@ -53,6 +53,7 @@ import java.util.function.UnaryOperator;
 final class Harness implements AutoCloseable {
   private static final int DNS_PORT_TRIES = 5;
   static final String SLOT = "127.0.1.5";
+  static final String SECOND_SLOT = "127.0.1.6";
   static final String PLACEHOLDER = "cofferdam_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0Uv4";
   static final String VALUE = "sk-live-0123456789/abc+def=XYZ";
   static final String OTHER = "cofferdam_" + "Z9y8X7w6V5u4T3s2R1q0P9o8N7m6L5k4J3i2H1g0Fe3";
@@ -245,6 +246,19 @@ final class Harness implements AutoCloseable {
     while (current().revision() != attachment.getPolicyRevision()) {
       if (System.nanoTime() > end) {
         throw new AssertionError("the change never came into force");
+      }
+      LockSupport.parkNanos(1_000_000);
+    }
+  }
+
+  /** A second sandbox with the same rules and secrets at {@link #SECOND_SLOT}. */
+  void attachSecond() throws Exception {
+    InetAddress second = InetAddress.getByName(SECOND_SLOT);
+    broker.put(attachment(port).setSandbox("sb-2").setSlotAddress(SECOND_SLOT).build());
+    long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+    while (slots.at(second).isEmpty()) {
+      if (System.nanoTime() > end) {
+        throw new AssertionError("the second sandbox was never attached");
       }
       LockSupport.parkNanos(1_000_000);
     }

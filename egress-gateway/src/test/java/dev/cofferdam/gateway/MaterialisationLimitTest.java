@@ -5,14 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.cofferdam.gateway.proxy.Limits;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -24,7 +21,6 @@ final class MaterialisationLimitTest {
       "GET / HTTP/1.1\r\nHost: api.example.test\r\nAuthorization: Bearer "
           + Harness.PLACEHOLDER
           + "\r\n\r\n";
-  private static final String SECOND_SLOT = "127.0.1.6";
 
   private Harness harness;
 
@@ -48,14 +44,7 @@ final class MaterialisationLimitTest {
                     limits.connectTimeout(),
                     limits.answerTimeout()),
             new InetSocketAddress("127.0.0.1", 9));
-    InetAddress second = InetAddress.getByName(SECOND_SLOT);
-    harness.broker.put(
-        Harness.attachment(harness.port).setSandbox("sb-2").setSlotAddress(SECOND_SLOT).build());
-    long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
-    while (harness.slots.at(second).isEmpty()) {
-      assertThat(System.nanoTime()).as("the second sandbox was never attached").isLessThan(end);
-      LockSupport.parkNanos(1_000_000);
-    }
+    harness.attachSecond();
   }
 
   @AfterEach
@@ -77,7 +66,7 @@ final class MaterialisationLimitTest {
         RawGuest three = harness.guest().tls("api.example.test");
         RawGuest other =
             new RawGuest(
-                    SECOND_SLOT, new InetSocketAddress("127.0.0.1", harness.port), harness.lineage)
+                    Harness.SECOND_SLOT, new InetSocketAddress("127.0.0.1", harness.port), harness.lineage)
                 .tls("api.example.test")) {
       one.send(REQUEST);
       two.send(REQUEST);

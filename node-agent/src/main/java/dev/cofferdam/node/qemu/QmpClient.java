@@ -124,8 +124,9 @@ final class QmpClient implements AutoCloseable {
       request.set("arguments", arguments);
       write(request + "\n");
       if (closed.isDone()) {
-        // The reader may have gone before the answer was put among those it fails.
-        throw new QmpException(command + ": the session has ended");
+        // The reader may have gone before the answer was put among those it fails. It may also have
+        // gone after it answered this very command; then the answer counts.
+        answer.completeExceptionally(new QmpException("the session has ended"));
       }
       return await(answer, command, patience);
     } finally {
