@@ -36,6 +36,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
 
 /** Guests over the slots' Unix sockets, all on one event loop thread. */
 public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
@@ -49,6 +50,9 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
   private static final int EAGER_TRIES = 400;
 
   private static final long PATIENT_MILLIS = 250;
+
+  /** A connection that ends sooner was one more try. */
+  private static final long LASTING_NANOS = 1_000_000_000;
 
   private static final int MAX_MESSAGE = 1 << 20;
   private static final long GONE_SECONDS = 10;
@@ -125,6 +129,7 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
     private final CompletableFuture<Boolean> gone = new CompletableFuture<>();
     private volatile boolean lastConnection;
     private volatile boolean ended;
+    private volatile long connectedSince;
 
     GrpcGuest(ManagedChannel channel) {
       this.channel = channel;
@@ -155,17 +160,25 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
 
     private void configure(ConfigureRequest.Builder wanted, Duration patience) {
       ConfigureRequest request = wanted.build();
+      repeatedly("the guest was not configured", patience, left -> stub(left).configure(request));
+    }
+
+    /**
+     * A link may have broken, which was not yet seen to: a repeat is answered the same, and waits
+     * for the next connection by itself.
+     */
+    private static void repeatedly(String failure, Duration patience, Function<Duration, ?> call) {
       long end = System.nanoTime() + patience.toNanos();
       while (true) {
         try {
-          var _ = stub(Duration.ofNanos(end - System.nanoTime())).configure(request);
+          var _ = call.apply(Duration.ofNanos(end - System.nanoTime()));
           return;
         } catch (StatusRuntimeException e) {
-          // A link that broke and was not yet seen to: a repeat is answered the same, and waits for
-          // the next connection by itself.
           if (e.getStatus().getCode() != Status.Code.UNAVAILABLE || System.nanoTime() >= end) {
-            throw new GuestException("the guest was not configured: " + e.getStatus().getCode(), e);
+            throw new GuestException(failure + ": " + e.getStatus().getCode(), e);
           }
+          // A guest may break it each time.
+          LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(EAGER_MILLIS));
         }
       }
     }
@@ -212,18 +225,8 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
       ThawRequest.Builder request =
           ThawRequest.newBuilder().setEntropy(freshness.entropy()).setTimeNs(freshness.timeNs());
       identity.ifPresent(copy -> request.setIdentity(request(copy)));
-      long end = System.nanoTime() + patience.toNanos();
-      while (true) {
-        try {
-          var _ = as(token, Duration.ofNanos(end - System.nanoTime())).thaw(request.build());
-          return;
-        } catch (StatusRuntimeException e) {
-          // As in configure.
-          if (e.getStatus().getCode() != Status.Code.UNAVAILABLE || System.nanoTime() >= end) {
-            throw new GuestException("the guest did not go on: " + e.getStatus().getCode(), e);
-          }
-        }
-      }
+      repeatedly(
+          "the guest did not go on", patience, left -> as(token, left).thaw(request.build()));
     }
 
     @Override
@@ -318,24 +321,41 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
 
     /**
      * Follows the channel's state for as long as it lives: whatever is not connected is connected
-     * again, soon.
+     * again, soon. A guest that takes connections only to end them costs no more than one that
+     * takes none.
      */
     private void keepTrying(ConnectivityState seen) {
       if (seen == ConnectivityState.SHUTDOWN) {
         return;
       }
-      if (seen == ConnectivityState.READY && lastConnection) {
-        gone.complete(true);
-        return;
+      if (seen == ConnectivityState.READY) {
+        if (lastConnection) {
+          gone.complete(true);
+          return;
+        }
+        if (System.nanoTime() - connectedSince > LASTING_NANOS) {
+          tries.set(0);
+        }
       }
-      ConnectivityState now = channel.getState(true);
-      if (now == ConnectivityState.READY) {
-        tries.set(0);
-      } else if (now == ConnectivityState.TRANSIENT_FAILURE) {
-        long pause = tries.incrementAndGet() <= EAGER_TRIES ? EAGER_MILLIS : PATIENT_MILLIS;
-        var _ = loop.schedule(channel::resetConnectBackoff, pause, TimeUnit.MILLISECONDS);
+      ConnectivityState now = channel.getState(false);
+      switch (now) {
+        case READY -> connectedSince = System.nanoTime();
+        case TRANSIENT_FAILURE -> later(channel::resetConnectBackoff);
+        case IDLE -> {
+          if (seen == ConnectivityState.IDLE) {
+            channel.getState(true);
+          } else {
+            later(() -> channel.getState(true));
+          }
+        }
+        case CONNECTING, SHUTDOWN -> {}
       }
       channel.notifyWhenStateChanged(now, () -> keepTrying(now));
+    }
+
+    private void later(Runnable again) {
+      long pause = tries.incrementAndGet() <= EAGER_TRIES ? EAGER_MILLIS : PATIENT_MILLIS;
+      var _ = loop.schedule(again, pause, TimeUnit.MILLISECONDS);
     }
   }
 }

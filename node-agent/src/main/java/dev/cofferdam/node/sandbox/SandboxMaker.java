@@ -38,10 +38,11 @@ import java.util.random.RandomGenerator;
 /**
  * Makes one sandbox.
  *
- * <p>What can overlap does: the gateway is asked while a machine of the pool comes to itself, or
- * while the VMM of a fresh one starts and its disk is copied. Two things wait for each other on
- * purpose: the guest does not run before its disk is whole, and it is not told who it is before the
- * way out is in force. A tenant's process cannot run before it is told.
+ * <p>What can overlap does: the gateway is asked while a machine of the pool is told who it is, or
+ * while the VMM of a fresh one starts and its disk is copied. Two things wait on purpose: the guest
+ * does not run before its disk is whole, and the sandbox is nobody's to use before both the guest
+ * is unique and the way out is in force. Until then no process of a tenant runs in it, and what the
+ * guest itself might send meets a slot that lets nothing out.
  */
 public final class SandboxMaker {
   /** A restored guest answers within 300 ms; this is for a machine under load. */
@@ -113,9 +114,9 @@ public final class SandboxMaker {
       try {
         GuestIdentity identity = identity(order);
         files.writeToken(order.sandbox(), identity.token());
-        steps.time("attach_wait", () -> Tasks.join(attached));
         Instant since = Instant.ofEpochMilli(clock.millis());
         steps.time("guest", () -> configure(brought, identity));
+        steps.time("attach_wait", () -> Tasks.join(attached));
         return new Made(
             new Running(
                 order.epoch(),

@@ -57,6 +57,7 @@ import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -307,6 +308,22 @@ class HostileGuestTest {
       }
       guest(HOSTILE).end();
       assertThat(end(end)).isNotEqualTo(Status.Code.OK);
+      assertThat(guest.connections()).isPositive();
+    }
+  }
+
+  /** Each connection is taken, greeted and ended: the next one is not at once. */
+  @Test
+  void aGuestThatEndsEveryConnectionIsNotConnectedToWithoutPause() throws Exception {
+    CountDownLatch many = new CountDownLatch(1000);
+    try (HostileGuest guest =
+        hostile(c -> {
+          many.countDown();
+          c.raw(Connection.bytes(SETTINGS, 0, 0, NOTHING));
+        })) {
+      // 400 eager tries take 2 s at least, and 100 more 25 s.
+      assertThat(many.await(5, TimeUnit.SECONDS)).isFalse();
+      assertTheOtherAnswers();
       assertThat(guest.connections()).isPositive();
     }
   }
