@@ -66,7 +66,9 @@ final class MaterialisationLimitTest {
         RawGuest three = harness.guest().tls("api.example.test");
         RawGuest other =
             new RawGuest(
-                    Harness.SECOND_SLOT, new InetSocketAddress("127.0.0.1", harness.port), harness.lineage)
+                    Harness.SECOND_SLOT,
+                    new InetSocketAddress("127.0.0.1", harness.port),
+                    harness.lineage)
                 .tls("api.example.test")) {
       one.send(REQUEST);
       two.send(REQUEST);

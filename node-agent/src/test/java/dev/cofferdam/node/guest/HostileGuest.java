@@ -127,8 +127,19 @@ final class HostileGuest implements AutoCloseable {
       return awaitCall();
     }
 
+    /** Its settings, and the client's word that it has them: it takes itself for connected. */
+    void greetOnly() throws IOException {
+      read(PREFACE);
+      frame(SETTINGS, 0, 0, NOTHING);
+      var _ = await(SETTINGS, 1);
+    }
+
     /** The next stream that the client opens. */
     int awaitCall() throws IOException {
+      return await(HEADERS, END_HEADERS);
+    }
+
+    private int await(int wanted, int flag) throws IOException {
       while (true) {
         ByteBuffer head = read(9);
         int length = ((head.get() & 0xff) << 16) | (head.getShort() & 0xffff);
@@ -137,7 +148,7 @@ final class HostileGuest implements AutoCloseable {
         int stream = head.getInt();
         byte[] payload = new byte[length];
         read(length).get(payload);
-        if (type == HEADERS) {
+        if (type == wanted && (flags & flag) != 0) {
           return stream;
         }
         if (type == PING && flags == 0) {

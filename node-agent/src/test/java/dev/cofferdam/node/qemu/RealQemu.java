@@ -5,6 +5,7 @@ import dev.cofferdam.node.machine.ProcessId;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -56,11 +57,19 @@ final class RealQemu {
               .redirectOutput(log.toFile())
               .start();
       running.put(start.slot(), process);
-      String stat = Files.readString(Path.of("/proc/" + process.pid() + "/stat"));
-      String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
-      return new ProcessId(process.pid(), Long.parseLong(fields[19]));
+      return new ProcessId(process.pid(), startTime(process.pid()));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+  }
+
+  /** 0, which no process has, for one that has ended already. */
+  private static long startTime(long pid) throws IOException {
+    try {
+      String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));
+      return Long.parseLong(stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[19]);
+    } catch (NoSuchFileException e) {
+      return 0;
     }
   }
 
