@@ -25,6 +25,7 @@ import (
 	v1 "cofferdam.dev/guest-agent/internal/gen/cofferdamv1"
 	"cofferdam.dev/guest-agent/internal/gen/guestv1"
 	"cofferdam.dev/guest-agent/internal/guest"
+	"cofferdam.dev/guest-agent/internal/image"
 	"cofferdam.dev/guest-agent/internal/port"
 	"cofferdam.dev/guest-agent/internal/process"
 	"cofferdam.dev/guest-agent/internal/reaper"
@@ -50,7 +51,8 @@ func main() {
 }
 
 func run() error {
-	if err := boot.Initramfs(); err != nil {
+	said, err := boot.Initramfs()
+	if err != nil {
 		return err
 	}
 	if err := boot.System(); err != nil {
@@ -67,14 +69,19 @@ func run() error {
 		return err
 	}
 	slog.Info("listening", "address", listener.Addr().String())
-	return newServer(listener, group).Serve(context.Background())
+	if said.Directory != "" {
+		// As container engines do. What stands in its way is told at the first start of a process.
+		_ = os.MkdirAll(said.Directory, 0o755)
+	}
+	return newServer(listener, group, said).Serve(context.Background())
 }
 
-func newServer(listener net.Listener, group *tenant.Group) *server.Server {
+func newServer(listener net.Listener, group *tenant.Group, said image.Image) *server.Server {
 	var s *server.Server
 	children := reaper.NewIn(group)
 	gate := guest.NewService(guest.Kernel{}, "/", children, group, func() { s.DropConnections() })
 	table := process.NewTable(children, gate.Environment)
+	table.Default(said)
 	gate.Counting(table.Running)
 	processes := process.NewService(table)
 	s = server.New(listener, boot.Gateway, func() *grpc.Server {

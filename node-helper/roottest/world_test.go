@@ -74,7 +74,7 @@ func newWorldOf(t testing.TB, vmm string) *world {
 	text, err := json.Marshal(map[string]any{
 		"mesh": w.mesh, "socket": w.socket, "agent_uid": agentUID, "agent_gid": agentGID, "slot_prefix": "100.80.0.0/16",
 		"sandbox_root": filepath.Join(dir, "sandboxes"), "template_root": filepath.Join(dir, "templates"),
-		"image_root": filepath.Join(dir, "images"), "volume_root": filepath.Join(dir, "volumes"), "link_root": filepath.Join(dir, "run", "links"),
+		"image_root": filepath.Join(dir, "images"), "made_image_root": filepath.Join(dir, "made-images"), "volume_root": filepath.Join(dir, "volumes"), "link_root": filepath.Join(dir, "run", "links"),
 		"vmm_uid_base": vmmUIDBase, "max_slots": 9, "qemu": vmm, "cloud_hypervisor": os.Getenv("COFFERDAM_CLOUD_HYPERVISOR"),
 	})
 	must(t, err)

@@ -7,6 +7,7 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,14 +15,20 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cofferdam.dev/guest-agent/internal/image"
 )
 
 const (
 	modules = "/mod"
+	// What the image says of its processes, where it says anything.
+	imageFile = "/image.json"
 	// The first virtio disk is the image, shared by all sandboxes and read-only; the second is the sandbox's own.
 	imageDisk   = "/dev/vda"
 	sandboxDisk = "/dev/vdb"
 	diskWithin  = 10 * time.Second
+
+	squashfsMagic = "hsqs"
 )
 
 type mount struct {
@@ -50,7 +57,15 @@ func mountAll(mounts []mount) error {
 }
 
 // Initramfs loads the modules and leaves the initramfs for the guest's root file system.
-func Initramfs() error {
+func Initramfs() (image.Image, error) {
+	said, err := image.Read(imageFile)
+	if err != nil {
+		return said, err
+	}
+	return said, leave()
+}
+
+func leave() error {
 	if err := (mount{"dev", "/dev", "devtmpfs", unix.MS_NOSUID, "mode=0755"}).do(); err != nil {
 		return err
 	}
@@ -62,8 +77,12 @@ func Initramfs() error {
 			return err
 		}
 	}
+	kind, err := fileSystem(imageDisk)
+	if err != nil {
+		return err
+	}
 	if err := mountAll([]mount{
-		{imageDisk, "/image", "erofs", unix.MS_RDONLY | unix.MS_NODEV, ""},
+		{imageDisk, "/image", kind, unix.MS_RDONLY | unix.MS_NODEV, ""},
 		{sandboxDisk, "/disk", "ext4", unix.MS_NODEV | unix.MS_NOATIME, ""},
 	}); err != nil {
 		return err
@@ -87,10 +106,27 @@ func Initramfs() error {
 	return enter("/root")
 }
 
+// fileSystem of the image: the built-in one is erofs, and what was made of OCI layers is squashfs, which starts with its magic.
+func fileSystem(disk string) (string, error) {
+	file, err := os.Open(disk)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	magic := make([]byte, len(squashfsMagic))
+	if _, err := io.ReadFull(file, magic); err != nil {
+		return "", fmt.Errorf("%s: %w", disk, err)
+	}
+	if string(magic) == squashfsMagic {
+		return "squashfs", nil
+	}
+	return "erofs", nil
+}
+
 // enter makes a mounted directory the root, and frees what the initramfs holds in memory. The agent's own pages stay as
 // long as it runs.
 func enter(root string) error {
-	for _, path := range []string{modules, "/init"} {
+	for _, path := range []string{modules, imageFile, "/init"} {
 		if err := os.RemoveAll(path); err != nil {
 			return err
 		}

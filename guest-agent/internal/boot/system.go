@@ -108,6 +108,9 @@ func names() error {
 	if err := unix.Sethostname([]byte(hostname)); err != nil {
 		return err
 	}
+	if err := os.MkdirAll("/etc", 0o755); err != nil {
+		return err
+	}
 	for path, text := range map[string]string{
 		"/etc/resolv.conf": fmt.Sprintf("nameserver %s\n", resolver),
 		// The guest's own name must resolve: curl's libldap asks for it when it is loaded, and would wait for DNS.

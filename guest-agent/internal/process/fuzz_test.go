@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	v1 "cofferdam.dev/guest-agent/internal/gen/cofferdamv1"
+	"cofferdam.dev/guest-agent/internal/image"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -27,7 +28,7 @@ func FuzzSpec(f *testing.F) {
 		if proto.Unmarshal(text, spec) != nil {
 			return
 		}
-		c, err := resolve(spec, map[string]string{"D": "1"}, map[string]string{"S": "2"})
+		c, err := resolve(spec, image.Image{User: spec.GetUser(), Directory: spec.GetWorkingDirectory()}, map[string]string{"D": "1"}, map[string]string{"S": "2"})
 		if err != nil {
 			return
 		}

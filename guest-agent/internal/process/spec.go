@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 
 	v1 "cofferdam.dev/guest-agent/internal/gen/cofferdamv1"
+	"cofferdam.dev/guest-agent/internal/image"
 	"cofferdam.dev/guest-agent/internal/refusal"
 )
 
@@ -34,9 +36,9 @@ type command struct {
 	terminal   *v1.TerminalSize
 }
 
-// resolve refuses what cannot be run. The environment is the defaults, then the sandbox's, then the spec's own: the
-// later wins.
-func resolve(spec *v1.ProcessSpec, defaults, sandbox map[string]string) (*command, error) {
+// resolve refuses what cannot be run. The environment is the image's, then the agent's defaults, then the sandbox's, then
+// the spec's own: the later wins. User and directory are the image's where the spec names none.
+func resolve(spec *v1.ProcessSpec, said image.Image, defaults, sandbox map[string]string) (*command, error) {
 	if err := checkArguments(spec.GetArgv()); err != nil {
 		return nil, err
 	}
@@ -46,11 +48,11 @@ func resolve(spec *v1.ProcessSpec, defaults, sandbox map[string]string) (*comman
 	if err := checkTerminal(spec.GetTerminal()); err != nil {
 		return nil, err
 	}
-	account, credential, err := lookUp(spec.GetUser())
+	account, credential, err := lookUp(cmp.Or(spec.GetUser(), said.User))
 	if err != nil {
 		return nil, err
 	}
-	directory, err := workingDirectory(spec.GetWorkingDirectory(), account)
+	directory, err := workingDirectory(cmp.Or(spec.GetWorkingDirectory(), said.Directory), account)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func resolve(spec *v1.ProcessSpec, defaults, sandbox map[string]string) (*comman
 	if spec.GetTerminal() != nil {
 		env["TERM"] = "xterm-256color"
 	}
-	for _, layer := range []map[string]string{defaults, sandbox, spec.GetEnv()} {
+	for _, layer := range []map[string]string{said.Environment, defaults, sandbox, spec.GetEnv()} {
 		for name, value := range layer {
 			env[name] = value
 		}
@@ -117,32 +119,33 @@ func checkTerminal(size *v1.TerminalSize) error {
 	return nil
 }
 
-// lookUp finds an account of the guest. Without a name it is the agent's own, root in a guest.
-func lookUp(name string) (*user.User, *syscall.Credential, error) {
-	if name == "" {
-		account, err := user.LookupId(strconv.Itoa(os.Getuid()))
-		if err != nil { // An image without /etc/passwd has a root nevertheless.
-			account = &user.User{Uid: strconv.Itoa(os.Getuid()), Username: "root", HomeDir: "/"}
-		}
+// lookUp finds an account of the guest, by `user[:group]`, each a name or a number (OCI image specification, config.md, "User").
+// A number needs no account. Without a name it is the agent's own, root in a guest.
+func lookUp(wanted string) (*user.User, *syscall.Credential, error) {
+	name, group, hasGroup := strings.Cut(wanted, ":")
+	account, err := accountOf(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	own := account.Uid == strconv.Itoa(os.Getuid())
+	if own && !hasGroup {
 		return account, nil, nil
 	}
-	account, err := user.Lookup(name)
-	if err != nil {
-		return nil, nil, refusal.Invalid("the guest has no user %q", name)
-	}
-	if account.Uid == strconv.Itoa(os.Getuid()) {
-		return account, nil, nil
-	}
-	groups, err := account.GroupIds()
-	if err != nil {
-		return nil, nil, refusal.Invalid("groups of user %q: %v", name, err)
-	}
-	credential := &syscall.Credential{Groups: make([]uint32, 0, len(groups))}
+	credential := &syscall.Credential{}
 	if credential.Uid, err = number(account.Uid); err != nil {
 		return nil, nil, err
 	}
+	if hasGroup {
+		// As with container engines: a named group is the only one.
+		credential.Gid, err = groupOf(group)
+		return account, credential, err
+	}
 	if credential.Gid, err = number(account.Gid); err != nil {
 		return nil, nil, err
+	}
+	groups, err := account.GroupIds()
+	if err != nil {
+		groups = nil // An image without /etc/group has none to be a member of.
 	}
 	for _, group := range groups {
 		gid, err := number(group)
@@ -152,6 +155,42 @@ func lookUp(name string) (*user.User, *syscall.Credential, error) {
 		credential.Groups = append(credential.Groups, gid)
 	}
 	return account, credential, nil
+}
+
+func accountOf(name string) (*user.User, error) {
+	own := strconv.Itoa(os.Getuid())
+	if name == "" || name == own {
+		name = own
+		if account, err := user.LookupId(own); err == nil {
+			return account, nil
+		}
+		// An image without /etc/passwd has a root nevertheless.
+		return &user.User{Uid: own, Gid: strconv.Itoa(os.Getgid()), Username: "root", HomeDir: "/"}, nil
+	}
+	if account, err := user.Lookup(name); err == nil {
+		return account, nil
+	}
+	if name == "root" {
+		return accountOf("")
+	}
+	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
+		uid := strconv.FormatUint(id, 10)
+		if account, err := user.LookupId(uid); err == nil {
+			return account, nil
+		}
+		return &user.User{Uid: uid, Gid: "0", Username: uid, HomeDir: "/"}, nil
+	}
+	return nil, refusal.Invalid("the guest has no user %q", name)
+}
+
+func groupOf(name string) (uint32, error) {
+	if group, err := user.LookupGroup(name); err == nil {
+		return number(group.Gid)
+	}
+	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return uint32(id), nil
+	}
+	return 0, refusal.Invalid("the guest has no group %q", name)
 }
 
 func number(id string) (uint32, error) {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	v1 "cofferdam.dev/guest-agent/internal/gen/cofferdamv1"
+	"cofferdam.dev/guest-agent/internal/image"
 	"cofferdam.dev/guest-agent/internal/reaper"
 	"cofferdam.dev/guest-agent/internal/refusal"
 )
@@ -27,6 +28,7 @@ type Table struct {
 	reaper *reaper.Reaper
 	// Environment below a process's own: the agent's defaults and the sandbox's.
 	environment func() (defaults, sandbox map[string]string)
+	image       image.Image
 
 	mu       sync.Mutex
 	byID     map[string]*Process
@@ -38,6 +40,9 @@ type Table struct {
 func NewTable(r *reaper.Reaper, environment func() (defaults, sandbox map[string]string)) *Table {
 	return &Table{reaper: r, environment: environment, byID: make(map[string]*Process), starting: make(map[string]chan struct{})}
 }
+
+// Default sets what the image says of its processes. Before the first start.
+func (t *Table) Default(said image.Image) { t.image = said }
 
 // start runs a new process, or finds the one whose id the spec names, and attaches to its output from the start.
 func (t *Table) start(ctx context.Context, spec *v1.ProcessSpec) (a *attachment, err error) {
@@ -98,7 +103,7 @@ func (t *Table) settle(id string, a *attachment) {
 
 func (t *Table) run(id string, spec *v1.ProcessSpec) (*attachment, error) {
 	defaults, sandbox := t.environment()
-	c, err := resolve(spec, defaults, sandbox)
+	c, err := resolve(spec, t.image, defaults, sandbox)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type Config struct {
 	SandboxRoot     string `json:"sandbox_root"`
 	TemplateRoot    string `json:"template_root"`
 	ImageRoot       string `json:"image_root"`
+	MadeImageRoot   string `json:"made_image_root"` // empty: there is none
 	VolumeRoot      string `json:"volume_root"`
 	LinkRoot        string `json:"link_root"`
 	VMMUIDBase      int    `json:"vmm_uid_base"`
@@ -70,6 +71,9 @@ func Parse(text []byte) (*Config, error) {
 		if !filepath.IsAbs(value) || filepath.Clean(value) != value || value == "/" {
 			bad("%s %q: expected a clean absolute path", name, value)
 		}
+	}
+	if root := c.MadeImageRoot; root != "" && (!filepath.IsAbs(root) || filepath.Clean(root) != root || root == "/") {
+		bad("made_image_root %q: expected a clean absolute path or nothing", root)
 	}
 	if c.CloudHypervisor != "" && !filepath.IsAbs(c.CloudHypervisor) {
 		bad("cloud_hypervisor %q: expected an absolute path or nothing", c.CloudHypervisor)

@@ -9,7 +9,7 @@ import (
 func good() map[string]any {
 	return map[string]any{
 		"mesh": "cfd", "socket": "/run/x/helper.sock", "agent_uid": 990, "agent_gid": 990, "slot_prefix": "100.80.0.0/16",
-		"sandbox_root": "/var/lib/x/sandboxes", "template_root": "/var/cache/x/templates", "image_root": "/var/cache/x/images",
+		"sandbox_root": "/var/lib/x/sandboxes", "template_root": "/var/cache/x/templates", "image_root": "/var/cache/x/images", "made_image_root": "/var/lib/x/images",
 		"volume_root": "/var/lib/x/volumes",
 		"link_root":   "/run/x/links", "vmm_uid_base": 70000, "max_slots": 250, "qemu": "/usr/bin/qemu-system-x86_64", "cloud_hypervisor": "",
 	}
@@ -55,6 +55,8 @@ func TestEveryBadValueIsNamed(t *testing.T) {
 		"vmm_uid_base": {0, 1000, -5, 1 << 31, 61000, 61183, 63000, 65534},
 		"max_slots":    {0, -1, 5000},
 		"qemu":         {"", "qemu"},
+
+		"made_image_root": {"relative", "/", "/a/../b"},
 	} {
 		for _, value := range bad {
 			values := good()

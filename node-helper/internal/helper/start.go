@@ -157,15 +157,11 @@ func (h *Helper) fill(j *vmm.Jail, a *startArgs, opened *closers) error {
 		return wire.Errorf(wire.Invalid, "%s belongs to uid %d, expected %d: sandbox.prepare comes first", a.Sandbox, stat.Uid, j.UID)
 	}
 	if a.Image != "" {
-		root, err := safepath.OpenDir(h.config.ImageRoot)
+		image, err := h.image(a.Image)
 		if err != nil {
-			return err
-		}
-		opened.add(root)
-		if j.Image, err = safepath.OpenAt(root, a.Image, unix.O_RDONLY|unix.O_DIRECTORY, 0); err != nil {
 			return invalidPath(err)
 		}
-		opened.add(j.Image)
+		j.Image = opened.add(image)
 	}
 	if a.Template != "" {
 		if err := h.fillTemplate(j, a, opened); err != nil {
@@ -189,6 +185,24 @@ func (h *Helper) fill(j *vmm.Jail, a *startArgs, opened *closers) error {
 	}
 	j.Tap = opened.add(tap)
 	return nil
+}
+
+// image is one of root's, or one that node-agent made: a guest's root and kernel are as little trusted as what runs on them.
+func (h *Helper) image(name string) (*os.File, error) {
+	made, err := h.imageIn(h.config.ImageRoot, name)
+	if errors.Is(err, os.ErrNotExist) && h.config.MadeImageRoot != "" {
+		return h.imageIn(h.config.MadeImageRoot, name)
+	}
+	return made, err
+}
+
+func (h *Helper) imageIn(path, name string) (*os.File, error) {
+	root, err := safepath.OpenDir(path)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return safepath.OpenAt(root, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 }
 
 func (h *Helper) fillTemplate(j *vmm.Jail, a *startArgs, opened *closers) error {

@@ -13,6 +13,7 @@ import dev.cofferdam.kit.server.RpcServer;
 import dev.cofferdam.node.api.GuestRouter;
 import dev.cofferdam.node.api.NodeApi;
 import dev.cofferdam.node.api.NodeRules;
+import dev.cofferdam.node.api.TemplateCalls;
 import dev.cofferdam.node.api.VisibleStates;
 import dev.cofferdam.node.cloudhypervisor.CloudHypervisor;
 import dev.cofferdam.node.cloudhypervisor.Landlock;
@@ -25,6 +26,7 @@ import dev.cofferdam.node.gateway.GrpcGateway;
 import dev.cofferdam.node.guest.UnixGuestConnector;
 import dev.cofferdam.node.helper.HelperClient;
 import dev.cofferdam.node.image.Image;
+import dev.cofferdam.node.image.ImageMaker;
 import dev.cofferdam.node.image.ImageStore;
 import dev.cofferdam.node.journal.FileJournal;
 import dev.cofferdam.node.journal.JournalEntry;
@@ -34,6 +36,8 @@ import dev.cofferdam.node.machine.LinuxProcessTable;
 import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.metrics.NodeMeters;
 import dev.cofferdam.node.metrics.SandboxUsage;
+import dev.cofferdam.node.oci.ImageLimits;
+import dev.cofferdam.node.oci.RootMaker;
 import dev.cofferdam.node.pool.LinuxHostLoad;
 import dev.cofferdam.node.pool.MachinePool;
 import dev.cofferdam.node.pool.PoolMaker;
@@ -57,7 +61,11 @@ import dev.cofferdam.node.sandbox.SleepParts;
 import dev.cofferdam.node.sandbox.Teardown;
 import dev.cofferdam.node.slot.SlotPool;
 import dev.cofferdam.node.snapshot.SnapshotStore;
+import dev.cofferdam.node.template.ImageSources;
+import dev.cofferdam.node.template.OrderedTemplates;
+import dev.cofferdam.node.template.TemplateCatalog;
 import dev.cofferdam.node.template.TemplateMaker;
+import dev.cofferdam.node.template.TemplateOrder;
 import dev.cofferdam.node.template.TemplateStore;
 import dev.cofferdam.node.template.Templates;
 import dev.cofferdam.node.volume.Volumes;
@@ -89,6 +97,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -168,20 +177,23 @@ public final class NodeApp implements AutoCloseable {
             new Guard("egress-gateway", ErrorReason.ERROR_REASON_GATEWAY_UNAVAILABLE, meters));
     TemplateStore templateStore =
         new TemplateStore(config.templateRoot(), InstantSource.system(), random);
+    ImageStore imageStore = new ImageStore(config.imageRoot());
+    TemplateMaker templateMaker =
+        new TemplateMaker(
+            helper,
+            hypervisor,
+            slots,
+            files,
+            guests,
+            templateStore,
+            InstantSource.system(),
+            random,
+            System::nanoTime);
     Templates templates =
         new Templates(
             config.templates(),
-            new ImageStore(config.imageRoot()),
-            new TemplateMaker(
-                helper,
-                hypervisor,
-                slots,
-                files,
-                guests,
-                templateStore,
-                InstantSource.system(),
-                random,
-                System::nanoTime),
+            imageStore,
+            templateMaker,
             config.preparedVcpus(),
             config.preparedMemoryMib());
     MachinePool pool =
@@ -228,6 +240,28 @@ public final class NodeApp implements AutoCloseable {
             new CpCopier()::copy,
             mib -> room.promise(mib).close());
     room.recount();
+    HostPressure pressure =
+        new HostPressure(new LinuxHost(config.sandboxRoot()), config.pressure());
+    OrderedTemplates ordered =
+        new OrderedTemplates(
+            config.stateDirectory().resolve("templates"),
+            new ImageSources(
+                config.oci().files(),
+                config.oci().kernels(),
+                imageStore,
+                config.templates().values().iterator().next()),
+            new ImageMaker(
+                config.oci().made(),
+                new RootMaker(
+                    ImageLimits.DEFAULT.withBytes((long) config.oci().limitMib() << 20),
+                    () -> room.availableMib() << 20),
+                new MkfsDisks()),
+            templateMaker,
+            pressure::admit,
+            InstantSource.system(),
+            executor);
+    TemplateCatalog catalog =
+        name -> TemplateOrder.isId(name) ? ordered.require(name) : templates.require(name);
     Teardown teardown =
         new Teardown(helper, slots, config.slotPrefix(), files, gateway, journal, executor);
     Sandboxes sandboxes =
@@ -244,7 +278,7 @@ public final class NodeApp implements AutoCloseable {
                     random,
                     executor),
                 teardown,
-                templates,
+                catalog,
                 config.limits(),
                 slots,
                 pool,
@@ -258,8 +292,6 @@ public final class NodeApp implements AutoCloseable {
                 System::nanoTime,
                 executor,
                 config.parallelStarts()));
-    HostPressure pressure =
-        new HostPressure(new LinuxHost(config.sandboxRoot()), config.pressure());
     sandboxes.admitBy(pressure);
     sandboxes.checkBy(order -> {
       volumes.require(order.volumeIds());
@@ -276,7 +308,7 @@ public final class NodeApp implements AutoCloseable {
                 toScheduler,
                 new Guard("scheduler-svc", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters),
                 facts(config, hypervisor),
-                view(sandboxes, slots, pool, templates, pressure),
+                view(sandboxes, slots, pool, templates, ordered, pressure),
                 scheduler,
                 executor,
                 random));
@@ -298,7 +330,7 @@ public final class NodeApp implements AutoCloseable {
             .tls(tls.server(ClientAuth.REQUIRE), tls.trustDomain())
             .meters(meters)
             .rules(NodeRules.rules())
-            .service(new NodeApi(sandboxes, volumes))
+            .service(new NodeApi(sandboxes, volumes, new TemplateCalls(ordered, config.limits())))
             .service(
                 OpaqueRelay.service(
                     ProcessServiceGrpc.getServiceDescriptor(), new GuestRouter(sandboxes)))
@@ -333,7 +365,7 @@ public final class NodeApp implements AutoCloseable {
                         ? Optional.empty()
                         : Optional.of("the scheduler has not taken the registration"))));
     executor.execute(templateStore::removeAbandoned);
-    executor.execute(() -> prepare(templates, registry, scheduler, executor));
+    executor.execute(() -> prepare(templates, ordered, registry, scheduler, executor));
     var _ =
         scheduler.scheduleWithFixedDelay(
             () ->
@@ -343,6 +375,7 @@ public final class NodeApp implements AutoCloseable {
                   slots.maintain();
                   pool.maintain();
                   usage.read();
+                  ordered.sweep(sleep::images);
                 }),
             HOUSEKEEPING_SECONDS,
             HOUSEKEEPING_SECONDS,
@@ -366,15 +399,19 @@ public final class NodeApp implements AutoCloseable {
    */
   private static void prepare(
       Templates templates,
+      OrderedTemplates ordered,
       RegistryConnection registry,
       ScheduledExecutorService scheduler,
       ExecutorService executor) {
     if (templates.prepare()) {
+      ordered.resume();
       registry.start();
     } else {
       var _ =
           scheduler.schedule(
-              () -> executor.execute(() -> prepare(templates, registry, scheduler, executor)),
+              () ->
+                  executor.execute(
+                      () -> prepare(templates, ordered, registry, scheduler, executor)),
               HOUSEKEEPING_SECONDS,
               TimeUnit.SECONDS);
     }
@@ -482,6 +519,7 @@ public final class NodeApp implements AutoCloseable {
       SlotPool slots,
       MachinePool pool,
       Templates templates,
+      OrderedTemplates ordered,
       HostPressure pressure) {
     return new NodeView() {
       @Override
@@ -499,7 +537,7 @@ public final class NodeApp implements AutoCloseable {
 
       @Override
       public List<String> templates() {
-        return templates.ready();
+        return Stream.concat(templates.ready().stream(), ordered.ready().stream()).toList();
       }
 
       @Override
@@ -508,6 +546,7 @@ public final class NodeApp implements AutoCloseable {
             // The pool gives up what it holds as soon as a slot is asked for.
             .setFreeSlots(slots.available() + pool.size())
             .setFreeMemoryMib(sandboxes.freeMemoryMib())
+            .addAllTemplates(templates())
             .setPressure(pressure.now().orElse(""))
             .putAllPooled(pool.restored())
             .build();

@@ -2,6 +2,7 @@ package dev.cofferdam.node;
 
 import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.node.image.OciConfig;
 import dev.cofferdam.node.pool.PoolConfig;
 import dev.cofferdam.node.pressure.PressureLimits;
 import dev.cofferdam.node.probe.HypervisorSetting;
@@ -63,6 +64,7 @@ import java.util.TreeMap;
  *     QEMU; cloud-hypervisor or qemu insist on one. Sandboxes that live keep theirs
  * @param cloudHypervisor {@code cloud-hypervisor.binary}, default /usr/bin/cloud-hypervisor: the
  *     same in the helper's configuration
+ * @param oci {@code image.made-root} and others, see {@link OciConfig}
  */
 public record NodeConfig(
     InetSocketAddress listen,
@@ -91,7 +93,8 @@ public record NodeConfig(
     Path qemu,
     PressureLimits pressure,
     HypervisorSetting hypervisor,
-    Path cloudHypervisor) {
+    Path cloudHypervisor,
+    OciConfig oci) {
   private static final String TEMPLATE = "template.";
   private static final String ROOT = "root";
 
@@ -139,7 +142,8 @@ public record NodeConfig(
             settings.path("qemu.binary", Path.of("/usr/bin/qemu-system-x86_64")),
             PressureLimits.read(settings),
             hypervisor(settings),
-            settings.path("cloud-hypervisor.binary", Path.of("/usr/bin/cloud-hypervisor")));
+            settings.path("cloud-hypervisor.binary", Path.of("/usr/bin/cloud-hypervisor")),
+            OciConfig.read(settings));
     if (config.slotsSpare() > config.slotsMax()) {
       settings.problem(
           "slots.spare",

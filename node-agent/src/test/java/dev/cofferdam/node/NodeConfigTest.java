@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.cofferdam.kit.config.ConfigException;
 import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.node.image.OciConfig;
+import dev.cofferdam.node.oci.Registry;
 import dev.cofferdam.node.pool.PoolConfig;
 import dev.cofferdam.node.pressure.PressureLimits;
 import dev.cofferdam.node.probe.HypervisorSetting;
@@ -14,6 +16,7 @@ import dev.cofferdam.node.slot.SlotPrefix;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -56,7 +59,13 @@ class NodeConfigTest {
                 Path.of("/usr/bin/qemu-system-x86_64"),
                 new PressureLimits(512, 40, 1024, 1024, 256),
                 HypervisorSetting.AUTO,
-                Path.of("/usr/bin/cloud-hypervisor")));
+                Path.of("/usr/bin/cloud-hypervisor"),
+                new OciConfig(
+                    Path.of("/var/lib/cofferdam/node/images"),
+                    Path.of("/var/lib/cofferdam/node/image-files"),
+                    Path.of("/var/lib/cofferdam/node/kernels"),
+                    8192,
+                    List.of())));
   }
 
   @Test
@@ -97,6 +106,11 @@ class NodeConfigTest {
     keys.put("pressure.descriptors", "5");
     keys.put("hypervisor", "cloud-hypervisor");
     keys.put("cloud-hypervisor.binary", "/ch");
+    keys.put("image.made-root", "/m");
+    keys.put("image.files", "/f");
+    keys.put("kernel.files", "/ks");
+    keys.put("image.limit-mib", "99");
+    keys.put("registry.allowed", "one.example, http://127.0.0.1:5000,two.example:8443");
     assertThat(read(keys))
         .isEqualTo(
             new NodeConfig(
@@ -126,7 +140,16 @@ class NodeConfigTest {
                 Path.of("/q"),
                 new PressureLimits(1, 2, 3, 4, 5),
                 HypervisorSetting.CLOUD_HYPERVISOR,
-                Path.of("/ch")));
+                Path.of("/ch"),
+                new OciConfig(
+                    Path.of("/m"),
+                    Path.of("/f"),
+                    Path.of("/ks"),
+                    99,
+                    List.of(
+                        new Registry(true, "one.example", 443),
+                        new Registry(false, "127.0.0.1", 5000),
+                        new Registry(true, "two.example", 8443)))));
   }
 
   @Test

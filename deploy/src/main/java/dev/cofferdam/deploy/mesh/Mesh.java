@@ -130,6 +130,9 @@ public final class Mesh implements AutoCloseable {
     Account agent = account(MeshService.NODE);
     OwnedFiles.directory(layout.sandboxes(), "rwxr-x---", agent.uid(), agent.gid());
     OwnedFiles.directory(layout.volumes(), "rwxr-x---", agent.uid(), agent.gid());
+    OwnedFiles.directory(layout.madeImages(), "rwxr-x---", agent.uid(), agent.gid());
+    OwnedFiles.directory(layout.imageFiles(), "rwxr-x---", 0, agent.gid());
+    OwnedFiles.directory(layout.kernels(), "rwxr-x---", 0, agent.gid());
     OwnedFiles.directory(
         options.cache().resolve("templates"), "rwxr-xr-x", agent.uid(), agent.gid());
     copy(options.upstreamCa(), layout.gatewayUpstreamCa());

@@ -99,6 +99,21 @@ public record MeshLayout(Path state) {
     return home(MeshService.NODE).resolve("volumes");
   }
 
+  /** Of tenants' templates: the node agent makes them. */
+  public Path madeImages() {
+    return home(MeshService.NODE).resolve("images");
+  }
+
+  /** What tenants may make templates of: the operator puts it there. */
+  public Path imageFiles() {
+    return home(MeshService.NODE).resolve("image-files");
+  }
+
+  /** That tenants may choose: the operator puts them there. */
+  public Path kernels() {
+    return home(MeshService.NODE).resolve("kernels");
+  }
+
   public Path postgres() {
     return state.resolve("postgres");
   }

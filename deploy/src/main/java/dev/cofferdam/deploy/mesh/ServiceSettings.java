@@ -99,6 +99,9 @@ public record ServiceSettings(MeshOptions options) {
     settings.put("sandbox.root", layout.sandboxes().toString());
     settings.put("template.root", templateRoot().toString());
     settings.put("image.root", imageRoot().toString());
+    settings.put("image.made-root", layout.madeImages().toString());
+    settings.put("image.files", layout.imageFiles().toString());
+    settings.put("kernel.files", layout.kernels().toString());
     settings.put("volume.root", layout.volumes().toString());
     settings.put("template.debian", options.image().getFileName().toString());
     settings.put("slot.prefix", SLOT_PREFIX);
@@ -142,6 +145,7 @@ public record ServiceSettings(MeshOptions options) {
     values.put("sandbox_root", layout.sandboxes());
     values.put("template_root", templateRoot());
     values.put("image_root", imageRoot());
+    values.put("made_image_root", layout.madeImages());
     values.put("volume_root", layout.volumes());
     values.put("link_root", layout.run().resolve("links"));
     values.put("vmm_uid_base", options.vmmUidBase());

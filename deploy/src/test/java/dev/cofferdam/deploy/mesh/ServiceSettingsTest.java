@@ -65,7 +65,10 @@ final class ServiceSettingsTest {
             broker.address=127.0.0.1:7410
             gateway.address=127.0.0.1:7430
             helper.socket=/s/run/helper.sock
+            image.files=/s/node/image-files
+            image.made-root=/s/node/images
             image.root=/c/images
+            kernel.files=/s/node/kernels
             listen=127.0.0.1:7420
             sandbox.root=/s/node/sandboxes
             scheduler.address=127.0.0.1:7400
@@ -134,6 +137,6 @@ final class ServiceSettingsTest {
   void helper() {
     assertThat(settings.helper(995, 994))
         .isEqualTo(
-            "{\"mesh\":\"cfd\",\"socket\":\"/s/run/helper.sock\",\"agent_uid\":995,\"agent_gid\":994,\"slot_prefix\":\"100.80.0.0/16\",\"sandbox_root\":\"/s/node/sandboxes\",\"template_root\":\"/c/templates\",\"image_root\":\"/c/images\",\"volume_root\":\"/s/node/volumes\",\"link_root\":\"/s/run/links\",\"vmm_uid_base\":70000,\"max_slots\":250,\"qemu\":\"/usr/bin/qemu-system-x86_64\",\"cloud_hypervisor\":\"/usr/bin/cloud-hypervisor\"}\n");
+            "{\"mesh\":\"cfd\",\"socket\":\"/s/run/helper.sock\",\"agent_uid\":995,\"agent_gid\":994,\"slot_prefix\":\"100.80.0.0/16\",\"sandbox_root\":\"/s/node/sandboxes\",\"template_root\":\"/c/templates\",\"image_root\":\"/c/images\",\"made_image_root\":\"/s/node/images\",\"volume_root\":\"/s/node/volumes\",\"link_root\":\"/s/run/links\",\"vmm_uid_base\":70000,\"max_slots\":250,\"qemu\":\"/usr/bin/qemu-system-x86_64\",\"cloud_hypervisor\":\"/usr/bin/cloud-hypervisor\"}\n");
   }
 }

@@ -1,5 +1,7 @@
 package dev.cofferdam.node.api;
 
+import dev.cofferdam.internal.v1.MakeTemplateRequest;
+import dev.cofferdam.internal.v1.MakeTemplateResponse;
 import dev.cofferdam.internal.v1.MakeVolumeRequest;
 import dev.cofferdam.internal.v1.MakeVolumeResponse;
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
@@ -7,6 +9,8 @@ import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSandboxResponse;
 import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
 import dev.cofferdam.internal.v1.RemoveSnapshotResponse;
+import dev.cofferdam.internal.v1.RemoveTemplateRequest;
+import dev.cofferdam.internal.v1.RemoveTemplateResponse;
 import dev.cofferdam.internal.v1.RemoveVolumeRequest;
 import dev.cofferdam.internal.v1.RemoveVolumeResponse;
 import dev.cofferdam.internal.v1.RollBackRequest;
@@ -37,10 +41,12 @@ import java.util.Optional;
 public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
   private final Sandboxes sandboxes;
   private final Volumes volumes;
+  private final TemplateCalls templates;
 
-  public NodeApi(Sandboxes sandboxes, Volumes volumes) {
+  public NodeApi(Sandboxes sandboxes, Volumes volumes, TemplateCalls templates) {
     this.sandboxes = sandboxes;
     this.volumes = volumes;
+    this.templates = templates;
   }
 
   @Override
@@ -179,6 +185,25 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
     response.onCompleted();
   }
 
+  @Override
+  public void makeTemplate(
+      MakeTemplateRequest request, StreamObserver<MakeTemplateResponse> response) {
+    response.onNext(templates.make(request));
+    response.onCompleted();
+  }
+
+  @Override
+  public void removeTemplate(
+      RemoveTemplateRequest request, StreamObserver<RemoveTemplateResponse> response) {
+    try {
+      templates.remove(request);
+    } catch (IOException e) {
+      throw failed("template " + request.getTemplate() + " was not removed", e);
+    }
+    response.onNext(RemoveTemplateResponse.getDefaultInstance());
+    response.onCompleted();
+  }
+
   private static Refusal failed(String what, IOException cause) {
     Refusal refusal =
         new Refusal(ErrorReason.ERROR_REASON_INTERNAL, what + ": " + cause.getMessage());
@@ -186,7 +211,7 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
     return refusal;
   }
 
-  private static MachineSize size(SandboxSize size) {
+  static MachineSize size(SandboxSize size) {
     try {
       return new MachineSize(size.getVcpus(), size.getMemoryMib(), size.getDiskMib());
     } catch (IllegalArgumentException e) {

@@ -63,7 +63,7 @@ final class VmmConfig {
     disks
         .addObject()
         .put("id", "root")
-        .put("path", "/image/rootfs.erofs")
+        .put("path", "/image/" + spec.root())
         .put("readonly", true)
         .put("image_type", "Raw");
     disks

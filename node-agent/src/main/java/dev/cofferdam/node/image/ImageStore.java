@@ -2,6 +2,7 @@ package dev.cofferdam.node.image;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.cofferdam.node.machine.MachineSpec;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,7 +18,7 @@ public final class ImageStore {
   private static final Pattern DIGEST = Pattern.compile("[0-9a-f]{16,64}");
 
   private static final List<String> PARTS =
-      List.of("vmlinuz", "initrd", "rootfs.erofs", "disk.ext4", "manifest.json");
+      List.of("vmlinuz", "initrd", "disk.ext4", "manifest.json");
 
   private static final String KERNEL_ARGUMENTS =
       "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on tsc=reliable mitigations=off";
@@ -37,18 +38,25 @@ public final class ImageStore {
     }
     Path directory = root.resolve(digest);
     for (String part : PARTS) {
-      if (!Files.isRegularFile(directory.resolve(part))) {
-        throw new IOException("image " + digest + " has no " + part + " in " + directory);
-      }
+      requirePart(directory, part);
     }
     JsonNode manifest = new ObjectMapper().readTree(directory.resolve("manifest.json").toFile());
     List<String> warmUp = new ArrayList<>();
     manifest.path("warm_up").forEach(command -> warmUp.add(command.asText()));
+    String kernelArguments = manifest.path("cmdline").asText(KERNEL_ARGUMENTS);
+    requirePart(directory, MachineSpec.root(kernelArguments));
     return new Image(
         digest,
         directory,
-        manifest.path("cmdline").asText(KERNEL_ARGUMENTS),
+        kernelArguments,
         warmUp,
         Math.toIntExact(Files.size(directory.resolve("disk.ext4")) >> 20));
+  }
+
+  private static void requirePart(Path directory, String part) throws IOException {
+    if (!Files.isRegularFile(directory.resolve(part))) {
+      throw new IOException(
+          "image %s has no %s in %s".formatted(directory.getFileName(), part, directory));
+    }
   }
 }

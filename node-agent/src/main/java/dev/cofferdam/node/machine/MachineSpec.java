@@ -29,11 +29,29 @@ public record MachineSpec(
   /** Name of the devices' state of a template or snapshot. */
   public static final String STATE = "state";
 
+  /** Of the kernel's command line. */
+  public static final String SQUASHFS = "rootfstype=squashfs";
+
   public MachineSpec {
     if (slot < 1) {
       throw new IllegalArgumentException("slot is " + slot + ", expected at least 1");
     }
     volumes = List.copyOf(volumes);
+  }
+
+  /** Name of the root's file in the image's directory. */
+  public String root() {
+    return root(kernelArguments);
+  }
+
+  /**
+   * The kernel's command line names the file system of what was made of an OCI image's layers; the
+   * built-in image's does not.
+   */
+  public static String root(String kernelArguments) {
+    return List.of(kernelArguments.split(" ", -1)).contains(SQUASHFS)
+        ? "rootfs.squashfs"
+        : "rootfs.erofs";
   }
 
   /** Without volumes. */

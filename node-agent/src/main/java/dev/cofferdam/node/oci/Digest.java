@@ -1,5 +1,11 @@
 package dev.cofferdam.node.oci;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
@@ -30,8 +36,17 @@ public record Digest(String hex) {
     return new Digest(text.substring(PREFIX.length()));
   }
 
-  static Digest of(byte[] content) {
+  public static Digest of(byte[] content) {
     return new Digest(HexFormat.of().formatHex(sha256().digest(content)));
+  }
+
+  /** Of a file's content. */
+  public static Digest of(Path file) throws IOException {
+    MessageDigest digest = sha256();
+    try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
+      in.transferTo(OutputStream.nullOutputStream());
+    }
+    return of(digest);
   }
 
   /** Of content that went through {@link #sha256()}. */

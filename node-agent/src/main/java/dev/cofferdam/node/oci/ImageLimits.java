@@ -14,6 +14,10 @@ public record ImageLimits(long bytes, int entries, int layers) {
   /** Of a manifest, an index or a configuration, in bytes. */
   static final int JSON = 4 << 20;
 
+  public ImageLimits withBytes(long other) {
+    return new ImageLimits(other, entries, layers);
+  }
+
   public ImageLimits {
     if (bytes < 1 || entries < 1 || layers < 1) {
       throw new IllegalArgumentException(

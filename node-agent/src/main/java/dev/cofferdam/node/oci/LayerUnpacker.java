@@ -21,12 +21,14 @@ final class LayerUnpacker {
   private static final int BUFFER = 1 << 16;
   private static final int MAGIC = 4;
 
+  private final long allowed;
   private long left;
 
   /**
    * @param bytes of all layers together, unpacked
    */
   LayerUnpacker(long bytes) {
+    this.allowed = bytes;
     this.left = bytes;
   }
 
@@ -59,7 +61,9 @@ final class LayerUnpacker {
     for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
       left -= count;
       if (left < 0) {
-        throw new ImageException("its layers are larger than allowed when unpacked");
+        throw new ImageException(
+            "its layers are larger than allowed when unpacked: more than %d bytes"
+                .formatted(allowed));
       }
       digest.update(buffer, 0, count);
       out.write(buffer, 0, count);

@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,14 +24,23 @@ public final class RootMaker {
 
   private final Path program;
   private final ImageLimits limits;
+  private final LongSupplier room;
 
   public RootMaker(ImageLimits limits) {
-    this(PROGRAM, limits);
+    this(PROGRAM, limits, () -> Long.MAX_VALUE);
   }
 
-  RootMaker(Path program, ImageLimits limits) {
+  /**
+   * @param room bytes that the host has for it now
+   */
+  public RootMaker(ImageLimits limits, LongSupplier room) {
+    this(PROGRAM, limits, room);
+  }
+
+  private RootMaker(Path program, ImageLimits limits, LongSupplier room) {
     this.program = program;
     this.limits = limits;
+    this.room = room;
   }
 
   /**
@@ -49,7 +59,8 @@ public final class RootMaker {
       throw new ImageException(
           "%d layers, expected at most %d".formatted(image.layers().size(), limits.layers()));
     }
-    LayerUnpacker unpacker = new LayerUnpacker(limits.bytes());
+    // The layers lie there unpacked while the root is made of them, which is as large.
+    LayerUnpacker unpacker = new LayerUnpacker(Math.min(limits.bytes(), room.getAsLong() / 2));
     ImageTree tree = new ImageTree(limits.entries());
     int number = 0;
     for (OciImage.Layer layer : image.layers()) {

@@ -69,7 +69,8 @@ final class QemuArguments {
                 "-object",
                 backend(size, memory),
                 "-drive",
-                "if=none,id=root,file=/image/rootfs.erofs,format=raw,readonly=on,file.locking=off",
+                "if=none,id=root,file=/image/%s,format=raw,readonly=on,file.locking=off"
+                    .formatted(spec.root()),
                 "-device",
                 "virtio-blk-pci,drive=root",
                 "-drive",

@@ -6,6 +6,9 @@ import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.MachineSpec;
 import java.io.IOException;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 
 /** The sandboxes' profiles, on disk. */
 final class Profiles {
@@ -47,6 +50,18 @@ final class Profiles {
     } catch (IOException e) {
       throw new MachineException(sandbox + ": " + e.getMessage(), e);
     }
+  }
+
+  /** Digests of the images of all of them. */
+  Set<String> images() throws IOException {
+    Set<String> images = new TreeSet<>();
+    for (String sandbox : files.present()) {
+      Optional<String> profile = files.readProfile(sandbox);
+      if (profile.isPresent()) {
+        images.add(Profile.decode(profile.get()).image());
+      }
+    }
+    return images;
   }
 
   MachineSpec spec(String sandbox, int slot, MachineSize size) {

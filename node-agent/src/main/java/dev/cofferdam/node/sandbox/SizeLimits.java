@@ -15,7 +15,7 @@ public record SizeLimits(int vcpus, int memoryMib, int diskMib) {
   /**
    * @throws Refusal SIZE_OUT_OF_RANGE
    */
-  void require(MachineSize size) {
+  public void require(MachineSize size) {
     require("vcpus", size.vcpus(), vcpus);
     require("memory_mib", size.memoryMib(), memoryMib);
     require("disk_mib", size.diskMib(), diskMib);

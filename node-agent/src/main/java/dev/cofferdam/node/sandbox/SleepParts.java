@@ -7,7 +7,9 @@ import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.sandbox.SandboxState.Running;
 import dev.cofferdam.node.snapshot.SnapshotStore;
+import java.io.IOException;
 import java.time.InstantSource;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.function.BiConsumer;
 import java.util.random.RandomGenerator;
@@ -50,6 +52,13 @@ public final class SleepParts {
     this.standstill = new Standstill(guests, clock, random);
     this.waking = new Waking(helper, hypervisor, files, profiles, guests, clock, random);
     this.forks = new ForkMaker(helper, hypervisor, files, guests, gateway, clock, random, executor);
+  }
+
+  /** Digests of the images that sandboxes and snapshots of this node need again. */
+  public Set<String> images() throws IOException {
+    Set<String> images = profiles.images();
+    images.addAll(store.images());
+    return images;
   }
 
   SandboxStates states(Cells cells, Capacity capacity, BiConsumer<String, Running> watch) {

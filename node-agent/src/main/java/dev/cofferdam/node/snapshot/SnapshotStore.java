@@ -19,6 +19,8 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -77,6 +79,22 @@ public final class SnapshotStore {
       return Optional.empty();
     }
     return Optional.of(decode(id, directory, text));
+  }
+
+  /** Digests of the images of all of them. */
+  public Set<String> images() throws IOException {
+    Set<String> images = new TreeSet<>();
+    if (Files.isDirectory(root)) {
+      try (Stream<Path> directories = Files.list(root)) {
+        for (Path directory : directories.toList()) {
+          String id = String.valueOf(directory.getFileName());
+          if (ID.matcher(id).matches()) {
+            find(id).ifPresent(snapshot -> images.add(snapshot.image()));
+          }
+        }
+      }
+    }
+    return images;
   }
 
   /** An empty directory to put it into; what an earlier try left is gone. */

@@ -111,6 +111,13 @@ public final class TemplateMaker {
     }
   }
 
+  /**
+   * Takes away all that was made of an image. Only of one that nothing is started from any more.
+   */
+  void removeOf(String image) throws IOException {
+    store.removeOf(image, helper::forgetTemplate);
+  }
+
   /** Proven before anybody else finds it, so that one that is no good can be taken away again. */
   private Template built(String digest, Image image, MachineSize size, Set<String> refused)
       throws IOException {

@@ -30,6 +30,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import java.util.regex.Pattern;
@@ -164,6 +165,24 @@ public final class TemplateStore {
   /** Only for one that was never published: what was may be loaded by anybody. */
   public void discard(Template staged) throws IOException {
     delete(staged.directory());
+  }
+
+  /**
+   * Takes away all that was made of an image. Only of one that no other mesh has, and that nothing
+   * is restored from any more; who was goes on.
+   *
+   * @param forget is told each name, whose memory somebody may keep
+   */
+  public void removeOf(String image, Consumer<String> forget) throws IOException {
+    for (Path directory : directories(MAKING)) {
+      Path index = directory.resolve(INDEX);
+      if (Files.isRegularFile(index)
+          && image.equals(JSON.readTree(index.toFile()).path("image").asText())) {
+        Files.deleteIfExists(index);
+        forget.accept(name(directory));
+        delete(directory);
+      }
+    }
   }
 
   /**

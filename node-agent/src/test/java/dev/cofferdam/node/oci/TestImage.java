@@ -11,14 +11,14 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** An image in the making, as an OCI layout or as `docker save` writes it. */
-final class TestImage {
+public final class TestImage {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  final ObjectNode config = JSON.createObjectNode();
+  public final ObjectNode config = JSON.createObjectNode();
   private final ArrayNode diffs;
   private final List<byte[]> layers = new ArrayList<>();
 
-  TestImage() {
+  public TestImage() {
     config.put("os", "linux").put("architecture", "amd64");
     ObjectNode process = config.putObject("config");
     process.putArray("Env").add("PATH=/opt/bin:/bin").add("GREETING=hello=world");
@@ -26,17 +26,17 @@ final class TestImage {
     diffs = config.putObject("rootfs").put("type", "layers").putArray("diff_ids");
   }
 
-  TestImage layer(TestLayer layer) {
+  public TestImage layer(TestLayer layer) {
     return layer(layer.tar(), TestLayer.gzip(layer.tar()));
   }
 
-  TestImage layer(byte[] tar, byte[] packed) {
+  public TestImage layer(byte[] tar, byte[] packed) {
     diffs.add(Digest.of(tar).toString());
     layers.add(packed);
     return this;
   }
 
-  Path layout(Path directory) throws IOException {
+  public Path layout(Path directory) throws IOException {
     Path blobs = Files.createDirectories(directory.resolve("blobs/sha256"));
     ObjectNode manifest = JSON.createObjectNode().put("schemaVersion", 2);
     manifest.putObject("config").put("digest", blob(blobs, bytes(config)).toString());
@@ -51,7 +51,7 @@ final class TestImage {
     return directory;
   }
 
-  Path dockerSave(Path file) throws IOException {
+  public Path dockerSave(Path file) throws IOException {
     TestLayer archive = new TestLayer();
     ObjectNode image = JSON.createObjectNode();
     String name = Digest.of(bytes(config)).hex() + ".json";

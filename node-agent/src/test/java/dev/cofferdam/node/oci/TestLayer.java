@@ -7,16 +7,16 @@ import java.util.Map;
 import java.util.zip.GZIPOutputStream;
 
 /** A layer in the making. */
-final class TestLayer {
+public final class TestLayer {
   private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
   private final TarWriter tar = new TarWriter(bytes);
 
   /** The content's characters are its bytes. */
-  TestLayer file(String name, String content) {
+  public TestLayer file(String name, String content) {
     return file(name, content, 0644, 0, 0, Map.of());
   }
 
-  TestLayer file(
+  public TestLayer file(
       String name, String content, int mode, long uid, long gid, Map<String, byte[]> xattrs) {
     byte[] text = content.getBytes(StandardCharsets.ISO_8859_1);
     member(new TarEntry(name, '0', mode, uid, gid, 77, text.length, "", xattrs, 0));
@@ -25,32 +25,32 @@ final class TestLayer {
     return this;
   }
 
-  TestLayer directory(String name, int mode) {
+  public TestLayer directory(String name, int mode) {
     return member(new TarEntry(name, '5', mode, 0, 0, 77, 0, "", Map.of(), 0));
   }
 
-  TestLayer symbolicLink(String name, String target) {
+  public TestLayer symbolicLink(String name, String target) {
     return member(new TarEntry(name, '2', 0777, 0, 0, 77, 0, target, Map.of(), 0));
   }
 
-  TestLayer hardLink(String name, String target) {
+  public TestLayer hardLink(String name, String target) {
     return member(new TarEntry(name, '1', 0644, 0, 0, 77, 0, target, Map.of(), 0));
   }
 
-  TestLayer special(String name, char type) {
+  public TestLayer special(String name, char type) {
     return member(new TarEntry(name, type, 0600, 0, 0, 77, 0, "", Map.of(), 0));
   }
 
-  TestLayer whiteout(String name) {
+  public TestLayer whiteout(String name) {
     return file(name, "");
   }
 
-  byte[] tar() {
+  public byte[] tar() {
     byte[] whole = bytes.toByteArray();
     return java.util.Arrays.copyOf(whole, whole.length + 1024);
   }
 
-  static byte[] gzip(byte[] content) {
+  public static byte[] gzip(byte[] content) {
     ByteArrayOutputStream packed = new ByteArrayOutputStream();
     try (GZIPOutputStream out = new GZIPOutputStream(packed)) {
       out.write(content);

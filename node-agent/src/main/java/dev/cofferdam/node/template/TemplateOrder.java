@@ -1,0 +1,42 @@
+package dev.cofferdam.node.template;
+
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.node.machine.MachineSize;
+import dev.cofferdam.v1.ErrorReason;
+import java.util.regex.Pattern;
+
+/**
+ * A template to make here.
+ *
+ * @param id {@code tp-} and 20 characters of {@code [a-z2-7]}, chosen by the scheduler
+ * @param kernel a file of the operator's kernel directory, or empty: the built-in one
+ * @param size that it is prepared for
+ */
+public record TemplateOrder(String id, ImageSource source, String kernel, MachineSize size) {
+  private static final Pattern ID = Pattern.compile("tp-[a-z2-7]{20}");
+
+  /** Where its root comes from. */
+  public sealed interface ImageSource {
+    /** As {@code host[:port]/name[:tag|@sha256:...]}. */
+    record Registry(String reference) implements ImageSource {}
+
+    /** In the operator's image directory. */
+    record File(String name) implements ImageSource {}
+  }
+
+  public TemplateOrder {
+    requireId(id);
+  }
+
+  public static boolean isId(String name) {
+    return ID.matcher(name).matches();
+  }
+
+  /** An id becomes a path: nothing but the one form gets in. */
+  static void requireId(String id) {
+    if (!isId(id)) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT, "template is '" + id + "', expected " + ID);
+    }
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.node.image;
+
+import org.jspecify.annotations.NullMarked;
