@@ -54,6 +54,7 @@ import dev.cofferdam.node.registry.NodeView;
 import dev.cofferdam.node.registry.RegistryConnection;
 import dev.cofferdam.node.sandbox.Gateway;
 import dev.cofferdam.node.sandbox.IdleWatch;
+import dev.cofferdam.node.sandbox.PartitionWatch;
 import dev.cofferdam.node.sandbox.SandboxMaker;
 import dev.cofferdam.node.sandbox.SandboxMetrics;
 import dev.cofferdam.node.sandbox.Sandboxes;
@@ -324,7 +325,13 @@ public final class NodeApp implements AutoCloseable {
                     .setChange(change)
                     .setMessage(message)
                     .build()));
-    watchIdle(new IdleWatch(sandboxes, sleep, System::nanoTime), scheduler, executor);
+    everySecond(new IdleWatch(sandboxes, sleep, System::nanoTime)::look, scheduler, executor);
+    everySecond(
+        new PartitionWatch(
+                sandboxes, config.onPartition(), registry::connected, System::nanoTime, executor)
+            ::look,
+        scheduler,
+        executor);
     keep(
         RpcServer.builder("mesh", config.listen())
             .tls(tls.server(ClientAuth.REQUIRE), tls.trustDomain())
@@ -418,8 +425,8 @@ public final class NodeApp implements AutoCloseable {
   }
 
   /** One look after another: a guest that does not answer must not be asked by many. */
-  private static void watchIdle(
-      IdleWatch watch, ScheduledExecutorService scheduler, ExecutorService executor) {
+  private static void everySecond(
+      Runnable look, ScheduledExecutorService scheduler, ExecutorService executor) {
     AtomicBoolean looking = new AtomicBoolean();
     var _ =
         scheduler.scheduleWithFixedDelay(
@@ -427,7 +434,7 @@ public final class NodeApp implements AutoCloseable {
               if (looking.compareAndSet(false, true)) {
                 executor.execute(() -> {
                   try {
-                    watch.look();
+                    look.run();
                   } finally {
                     looking.set(false);
                   }
@@ -469,8 +476,16 @@ public final class NodeApp implements AutoCloseable {
     boolean live =
         journal.latest().stream()
             .anyMatch(entry ->
-                entry instanceof JournalEntry.Running running
-                    && processes.alive(running.process()));
+                switch (entry) {
+                  case JournalEntry.Running running -> processes.alive(running.process());
+                  case JournalEntry.Halted halted -> processes.alive(halted.process());
+                  case JournalEntry.Claimed _,
+                      JournalEntry.Suspended _,
+                      JournalEntry.RollingBack _,
+                      JournalEntry.Removing _,
+                      JournalEntry.Ended _ ->
+                      false;
+                });
     HypervisorChoice.Decision decision =
         new HypervisorChoice(
                 config.stateDirectory().resolve("hypervisor"),

@@ -6,6 +6,7 @@ import dev.cofferdam.node.image.OciConfig;
 import dev.cofferdam.node.pool.PoolConfig;
 import dev.cofferdam.node.pressure.PressureLimits;
 import dev.cofferdam.node.probe.HypervisorSetting;
+import dev.cofferdam.node.sandbox.OnPartition;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
 import java.net.InetSocketAddress;
@@ -64,6 +65,7 @@ import java.util.TreeMap;
  *     QEMU; cloud-hypervisor or qemu insist on one. Sandboxes that live keep theirs
  * @param cloudHypervisor {@code cloud-hypervisor.binary}, default /usr/bin/cloud-hypervisor: the
  *     same in the helper's configuration
+ * @param onPartition {@code on-partition} and {@code on-partition.after}, see {@link OnPartition}
  * @param oci {@code image.made-root} and others, see {@link OciConfig}
  */
 public record NodeConfig(
@@ -94,6 +96,7 @@ public record NodeConfig(
     PressureLimits pressure,
     HypervisorSetting hypervisor,
     Path cloudHypervisor,
+    OnPartition onPartition,
     OciConfig oci) {
   private static final String TEMPLATE = "template.";
   private static final String ROOT = "root";
@@ -143,6 +146,7 @@ public record NodeConfig(
             PressureLimits.read(settings),
             hypervisor(settings),
             settings.path("cloud-hypervisor.binary", Path.of("/usr/bin/cloud-hypervisor")),
+            OnPartition.read(settings),
             OciConfig.read(settings));
     if (config.slotsSpare() > config.slotsMax()) {
       settings.problem(

@@ -11,10 +11,12 @@ import dev.cofferdam.node.oci.Registry;
 import dev.cofferdam.node.pool.PoolConfig;
 import dev.cofferdam.node.pressure.PressureLimits;
 import dev.cofferdam.node.probe.HypervisorSetting;
+import dev.cofferdam.node.sandbox.OnPartition;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -60,12 +62,16 @@ class NodeConfigTest {
                 new PressureLimits(512, 40, 1024, 1024, 256),
                 HypervisorSetting.AUTO,
                 Path.of("/usr/bin/cloud-hypervisor"),
+<<<<<<< HEAD
                 new OciConfig(
                     Path.of("/var/lib/cofferdam/node/images"),
                     Path.of("/var/lib/cofferdam/node/image-files"),
                     Path.of("/var/lib/cofferdam/node/kernels"),
                     8192,
                     List.of())));
+=======
+                new OnPartition(false, Duration.ofMinutes(5))));
+>>>>>>> 4eecd2d (Node: what it does without its scheduler is the operator's to say: go on, or stand still until it is registered again; what a user paused stays paused, over restarts too; ADR 14)
   }
 
   @Test
@@ -106,11 +112,16 @@ class NodeConfigTest {
     keys.put("pressure.descriptors", "5");
     keys.put("hypervisor", "cloud-hypervisor");
     keys.put("cloud-hypervisor.binary", "/ch");
+<<<<<<< HEAD
     keys.put("image.made-root", "/m");
     keys.put("image.files", "/f");
     keys.put("kernel.files", "/ks");
     keys.put("image.limit-mib", "99");
     keys.put("registry.allowed", "one.example, http://127.0.0.1:5000,two.example:8443");
+=======
+    keys.put("on-partition", "pause");
+    keys.put("on-partition.after", "30s");
+>>>>>>> 4eecd2d (Node: what it does without its scheduler is the operator's to say: go on, or stand still until it is registered again; what a user paused stays paused, over restarts too; ADR 14)
     assertThat(read(keys))
         .isEqualTo(
             new NodeConfig(
@@ -141,6 +152,7 @@ class NodeConfigTest {
                 new PressureLimits(1, 2, 3, 4, 5),
                 HypervisorSetting.CLOUD_HYPERVISOR,
                 Path.of("/ch"),
+<<<<<<< HEAD
                 new OciConfig(
                     Path.of("/m"),
                     Path.of("/f"),
@@ -150,6 +162,9 @@ class NodeConfigTest {
                         new Registry(true, "one.example", 443),
                         new Registry(false, "127.0.0.1", 5000),
                         new Registry(true, "two.example", 8443)))));
+=======
+                new OnPartition(true, Duration.ofSeconds(30))));
+>>>>>>> 4eecd2d (Node: what it does without its scheduler is the operator's to say: go on, or stand still until it is registered again; what a user paused stays paused, over restarts too; ADR 14)
   }
 
   @Test
@@ -164,6 +179,8 @@ class NodeConfigTest {
                         "slot.prefix", "10.1.2.0/24",
                         "template.Debian", "x",
                         "hypervisor", "xen",
+                        "on-partition", "kill",
+                        "on-partition.after", "0s",
                         "nonsense", "1"),
                     Map.of())))
         .isInstanceOf(ConfigException.class)
@@ -172,6 +189,8 @@ class NodeConfigTest {
             "slots.max is 300, expected at most 254",
             "template.Debian",
             "hypervisor is 'xen', expected auto, cloud-hypervisor or qemu",
+            "on-partition is 'kill', expected continue or pause",
+            "on-partition.after is '0s', expected a duration from 1s to 2592000s",
             "nonsense is not a known key");
   }
 

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.cofferdam.node.journal.JournalEntry.Claimed;
 import dev.cofferdam.node.journal.JournalEntry.Ended;
+import dev.cofferdam.node.journal.JournalEntry.Halt;
 import dev.cofferdam.node.journal.JournalEntry.Halted;
 import dev.cofferdam.node.journal.JournalEntry.Removing;
 import dev.cofferdam.node.journal.JournalEntry.RollingBack;
@@ -36,7 +37,9 @@ final class JournalCodec {
         size(json, running.size());
       }
       case Halted halted -> {
-        json.put("state", "halted").put("slot", halted.slot()).put("paused", halted.paused());
+        json.put("state", "halted").put("slot", halted.slot());
+        json.put("paused", halted.halt() != Halt.PASSING);
+        json.put("cut_off", halted.halt() == Halt.CUT_OFF);
         process(json, halted.process());
         size(json, halted.size());
       }
@@ -77,12 +80,7 @@ final class JournalCodec {
           new Running(sandbox, epoch, json.required("slot").asInt(), process(json), size(json));
       case "halted" ->
           new Halted(
-              sandbox,
-              epoch,
-              json.required("slot").asInt(),
-              process(json),
-              size(json),
-              json.required("paused").asBoolean());
+              sandbox, epoch, json.required("slot").asInt(), process(json), size(json), halt(json));
       case "suspended" -> new Suspended(sandbox, epoch, json.required("slot").asInt(), size(json));
       case "rolling_back" ->
           new RollingBack(sandbox, epoch, json.required("slot").asInt(), size(json));
@@ -90,6 +88,14 @@ final class JournalCodec {
       case "ended" -> new Ended(sandbox, epoch, json.required("repeatable").asBoolean());
       default -> throw new IllegalArgumentException("unknown state in " + json);
     };
+  }
+
+  /** Older journals do not know of nodes that are cut off. */
+  private static Halt halt(JsonNode json) {
+    if (!json.required("paused").asBoolean()) {
+      return Halt.PASSING;
+    }
+    return json.path("cut_off").asBoolean() ? Halt.CUT_OFF : Halt.PAUSED;
   }
 
   private static void process(ObjectNode json, ProcessId process) {

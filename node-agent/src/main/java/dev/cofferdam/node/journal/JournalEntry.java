@@ -25,11 +25,21 @@ public sealed interface JournalEntry {
   /**
    * Its VM is there, but its guest may stand still: on purpose, or while something is done to it.
    *
-   * @param paused on purpose; otherwise it is to go on
+   * @param halt why
    */
   record Halted(
-      String sandbox, long epoch, int slot, ProcessId process, MachineSize size, boolean paused)
+      String sandbox, long epoch, int slot, ProcessId process, MachineSize size, Halt halt)
       implements JournalEntry {}
+
+  /** Why a VM stands still, or may. */
+  enum Halt {
+    /** Something is done to it; then it is to go on. */
+    PASSING,
+    /** It was asked for, and stays so until something else is. */
+    PAUSED,
+    /** Its node is cut off from the scheduler; it is to go on when that is over. */
+    CUT_OFF
+  }
 
   /** It is all in its directory, durable; a VM of it that there is has not run. */
   record Suspended(String sandbox, long epoch, int slot, MachineSize size)

@@ -8,6 +8,7 @@ import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.journal.JournalEntry;
+import dev.cofferdam.node.journal.JournalEntry.Halt;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineException;
@@ -133,8 +134,8 @@ final class Adoption {
   }
 
   /**
-   * Whatever was being done to it is not. One that was paused is; its guest may be stopped or not,
-   * and goes on either way when it is resumed.
+   * Whatever was being done to it is not. One that was paused is, for the same reason; its guest
+   * may be stopped or not, and goes on either way when it is resumed.
    */
   private void goOn(JournalEntry.Halted entry) {
     String sandbox = entry.sandbox();
@@ -143,9 +144,9 @@ final class Adoption {
         cell -> {
           Running running =
               adopted(sandbox, entry.epoch(), entry.slot(), entry.size(), entry.process());
-          cell.state = new Paused(running, true);
+          cell.state = new Paused(running, true, entry.halt() == Halt.CUT_OFF);
           watch.accept(sandbox, running);
-          if (entry.paused()) {
+          if (entry.halt() != Halt.PASSING) {
             running.guest().close();
             running.machine().pause();
             return;

@@ -7,6 +7,7 @@ import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.journal.JournalEntry;
+import dev.cofferdam.node.journal.JournalEntry.Halt;
 import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.MachineSpec;
@@ -125,10 +126,10 @@ final class Keeper {
   private Snapshot takeLive(
       String sandbox, Cells.Cell cell, String id, Path target, boolean full, Steps steps) {
     SandboxState before = cell.state;
-    boolean paused = before instanceof Paused;
+    Halt halt = Sleeper.halt(before);
     Running running = SandboxState.live(before).orElseThrow();
     Snapshot draft = draft(id, target, sandbox, full, running.size(), running.token());
-    journal.note(Sleeper.halted(sandbox, running, paused));
+    journal.note(Sleeper.halted(sandbox, running, halt));
     cell.state = new Halting(running);
     try {
       if (before instanceof Paused still) {
@@ -148,8 +149,8 @@ final class Keeper {
       } finally {
         Tasks.settle(copied);
       }
-      if (paused) {
-        cell.state = new Paused(running, true);
+      if (halt != Halt.PASSING) {
+        cell.state = new Paused(running, true, halt == Halt.CUT_OFF);
       } else {
         Running again = standstill.goOn(running, steps);
         journal.note(Sleeper.entry(sandbox, again));
@@ -157,7 +158,7 @@ final class Keeper {
       }
       return draft;
     } catch (RuntimeException | Error e) {
-      sleeper.back(sandbox, cell, running, paused, e);
+      sleeper.back(sandbox, cell, running, halt, e);
       throw e;
     }
   }

@@ -63,8 +63,9 @@ sealed interface SandboxState {
    * Its VM stands still, its memory in place.
    *
    * @param frozen whether its guest was stopped before, and the link to it is at its end
+   * @param cutOff only for as long as its node is cut off from the scheduler
    */
-  record Paused(Running running, boolean frozen) implements SandboxState {
+  record Paused(Running running, boolean frozen, boolean cutOff) implements SandboxState {
     @Override
     public long epoch() {
       return running.epoch();

@@ -4,6 +4,7 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.node.guest.Activity;
 import dev.cofferdam.node.guest.GuestException;
 import dev.cofferdam.node.helper.HelperException;
+import dev.cofferdam.node.journal.JournalEntry.Halt;
 import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.Steps;
 import dev.cofferdam.node.sandbox.SandboxState.Ended;
@@ -89,8 +90,10 @@ public final class SandboxStates {
             switch (wanted) {
               case RUNNING -> run(sandbox, cell, steps);
               case PAUSED -> {
-                if (!(cell.state instanceof Paused)) {
-                  sleeper.pause(sandbox, cell, run(sandbox, cell, steps), steps);
+                if (cell.state instanceof Paused paused) {
+                  sleeper.stayPaused(sandbox, cell, paused);
+                } else {
+                  sleeper.pause(sandbox, cell, run(sandbox, cell, steps), Halt.PAUSED, steps);
                 }
                 yield cell;
               }
@@ -238,6 +241,52 @@ public final class SandboxStates {
       listener.changed(sandbox, epoch, Visible.SUSPENDED, change(sandbox), why);
     }
     return asleep[0];
+  }
+
+  /**
+   * Pauses what runs, until {@link #rejoin}.
+   *
+   * @throws Refusal as {@link #set}
+   */
+  void cutOff(String sandbox, long epoch, String why) {
+    boolean[] paused = new boolean[1];
+    var _ =
+        locked(
+            sandbox,
+            epoch,
+            (cell, steps) -> {
+              if (cell.state instanceof Running running) {
+                sleeper.pause(sandbox, cell, running, Halt.CUT_OFF, steps);
+                paused[0] = true;
+              }
+              return cell;
+            });
+    if (paused[0]) {
+      listener.changed(sandbox, epoch, Visible.PAUSED, change(sandbox), why);
+    }
+  }
+
+  /**
+   * Resumes what {@link #cutOff} paused, and nothing that was paused for another reason.
+   *
+   * @throws Refusal as {@link #set}
+   */
+  void rejoin(String sandbox, long epoch, String why) {
+    boolean[] resumed = new boolean[1];
+    var _ =
+        locked(
+            sandbox,
+            epoch,
+            (cell, steps) -> {
+              if (cell.state instanceof Paused paused && paused.cutOff()) {
+                sleeper.resume(sandbox, cell, paused, steps);
+                resumed[0] = true;
+              }
+              return cell;
+            });
+    if (resumed[0]) {
+      listener.changed(sandbox, epoch, Visible.RUNNING, change(sandbox), why);
+    }
   }
 
   /** Counts its changes: see {@link Changes}. */

@@ -233,6 +233,17 @@ public final class Sandboxes implements AutoCloseable {
         .toList();
   }
 
+  /** What is paused for as long as this node is cut off from the scheduler. */
+  List<Entry> cutOff() {
+    List<Entry> entries = new ArrayList<>();
+    cells.forEach((sandbox, state) -> {
+      if (state instanceof Paused paused && paused.cutOff()) {
+        entries.add(new Entry(sandbox, state.epoch()));
+      }
+    });
+    return entries;
+  }
+
   /** Everything that is here and answered once, awake or not. */
   public List<Present> present() {
     List<Present> entries = new ArrayList<>();

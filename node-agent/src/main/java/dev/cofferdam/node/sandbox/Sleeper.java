@@ -5,6 +5,7 @@ import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.journal.JournalEntry;
+import dev.cofferdam.node.journal.JournalEntry.Halt;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSpec;
@@ -18,6 +19,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -64,15 +66,23 @@ final class Sleeper {
   }
 
   /** Its connections stay: who speaks with it does not hear from it meanwhile. */
-  void pause(String sandbox, Cells.Cell cell, Running running, Steps steps) {
-    journal.note(halted(sandbox, running, true));
+  void pause(String sandbox, Cells.Cell cell, Running running, Halt halt, Steps steps) {
+    journal.note(halted(sandbox, running, halt));
     try {
       steps.time("pause", running.machine()::pause);
     } catch (RuntimeException | Error e) {
       journal.note(entry(sandbox, running));
       throw e;
     }
-    cell.state = new Paused(running, false);
+    cell.state = new Paused(running, false, halt == Halt.CUT_OFF);
+  }
+
+  /** From now on it stands still because somebody wants it so, whatever it was paused for. */
+  void stayPaused(String sandbox, Cells.Cell cell, Paused paused) {
+    if (paused.cutOff()) {
+      journal.note(halted(sandbox, paused.running(), Halt.PAUSED));
+      cell.state = new Paused(paused.running(), paused.frozen(), false);
+    }
   }
 
   void resume(String sandbox, Cells.Cell cell, Paused paused, Steps steps) {
@@ -88,7 +98,7 @@ final class Sleeper {
       journal.note(entry(sandbox, running));
       cell.state = running;
     } catch (RuntimeException | Error e) {
-      hold(cell, paused.running(), e);
+      hold(cell, paused.running(), paused.cutOff(), e);
       throw e;
     }
   }
@@ -107,9 +117,9 @@ final class Sleeper {
       cell.state = before;
       return false;
     }
-    boolean paused = before instanceof Paused;
+    Halt halt = halt(before);
     try {
-      journal.note(halted(sandbox, running, paused));
+      journal.note(halted(sandbox, running, halt));
     } catch (RuntimeException | Error e) {
       cell.state = before;
       throw e;
@@ -127,7 +137,7 @@ final class Sleeper {
           new JournalEntry.Suspended(
               sandbox, running.epoch(), running.slot().number(), running.size()));
     } catch (RuntimeException | Error e) {
-      back(sandbox, cell, running, paused, e);
+      back(sandbox, cell, running, halt, e);
       throw e;
     }
     cell.state = new Suspended(running.epoch(), running.slot(), running.token(), running.size());
@@ -163,9 +173,9 @@ final class Sleeper {
   }
 
   /** After what was begun with a sandbox that stood still, or began to, has failed. */
-  void back(String sandbox, Cells.Cell cell, Running running, boolean paused, Throwable cause) {
-    if (paused) {
-      hold(cell, running, cause);
+  void back(String sandbox, Cells.Cell cell, Running running, Halt halt, Throwable cause) {
+    if (halt != Halt.PASSING) {
+      hold(cell, running, halt == Halt.CUT_OFF, cause);
       return;
     }
     try {
@@ -174,13 +184,13 @@ final class Sleeper {
       cell.state = again;
     } catch (RuntimeException | Error e) {
       cause.addSuppressed(e);
-      hold(cell, running, cause);
+      hold(cell, running, false, cause);
     }
   }
 
   /** Paused, whatever it was: it can be resumed again. */
-  private static void hold(Cells.Cell cell, Running running, Throwable cause) {
-    cell.state = new Paused(running, true);
+  private static void hold(Cells.Cell cell, Running running, boolean cutOff, Throwable cause) {
+    cell.state = new Paused(running, true, cutOff);
     try {
       running.guest().close();
       running.machine().pause();
@@ -227,7 +237,7 @@ final class Sleeper {
   /** From here on it is what runs, and no more what lies in the files. */
   private Running thaw(String sandbox, Cells.Cell cell, Running running, Steps steps) {
     try {
-      journal.append(halted(sandbox, running, false));
+      journal.append(halted(sandbox, running, Halt.PASSING));
     } catch (RuntimeException | Error e) {
       running.guest().close();
       running.machine().stop();
@@ -237,9 +247,17 @@ final class Sleeper {
     try {
       return standstill.thaw(running, steps);
     } catch (RuntimeException | Error e) {
-      hold(cell, running, e);
+      hold(cell, running, false, e);
       throw e;
     }
+  }
+
+  /** What stands still before something is done to it does so afterwards, for the same reason. */
+  static Halt halt(@Nullable SandboxState before) {
+    if (before instanceof Paused paused) {
+      return paused.cutOff() ? Halt.CUT_OFF : Halt.PAUSED;
+    }
+    return Halt.PASSING;
   }
 
   static JournalEntry.Running entry(String sandbox, Running running) {
@@ -248,13 +266,13 @@ final class Sleeper {
         sandbox, running.epoch(), running.slot().number(), machine.process(), running.size());
   }
 
-  static JournalEntry.Halted halted(String sandbox, Running running, boolean paused) {
+  static JournalEntry.Halted halted(String sandbox, Running running, Halt halt) {
     return new JournalEntry.Halted(
         sandbox,
         running.epoch(),
         running.slot().number(),
         running.machine().process(),
         running.size(),
-        paused);
+        halt);
   }
 }

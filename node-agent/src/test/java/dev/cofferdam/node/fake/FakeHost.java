@@ -13,6 +13,8 @@ import dev.cofferdam.node.pool.PoolMaker;
 import dev.cofferdam.node.pool.PoolMetrics;
 import dev.cofferdam.node.sandbox.Gateway;
 import dev.cofferdam.node.sandbox.IdleWatch;
+import dev.cofferdam.node.sandbox.OnPartition;
+import dev.cofferdam.node.sandbox.PartitionWatch;
 import dev.cofferdam.node.sandbox.SandboxMaker;
 import dev.cofferdam.node.sandbox.SandboxMetrics;
 import dev.cofferdam.node.sandbox.Sandboxes;
@@ -45,6 +47,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 
@@ -193,6 +196,12 @@ public final class FakeHost {
     /** One that looks when the test says so. */
     public IdleWatch idleWatch(LongSupplier nanos) {
       return new IdleWatch(sandboxes, sleep, nanos);
+    }
+
+    /** One that looks when the test says so. */
+    public PartitionWatch partitionWatch(
+        OnPartition config, BooleanSupplier registered, LongSupplier nanos) {
+      return new PartitionWatch(sandboxes, config, registered, nanos, executor);
     }
 
     /** Dies on the spot: threads may go on, but nothing that they do happens. */

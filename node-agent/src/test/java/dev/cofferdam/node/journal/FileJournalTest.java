@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.node.journal.JournalEntry.Claimed;
 import dev.cofferdam.node.journal.JournalEntry.Ended;
+import dev.cofferdam.node.journal.JournalEntry.Halt;
+import dev.cofferdam.node.journal.JournalEntry.Halted;
 import dev.cofferdam.node.journal.JournalEntry.Removing;
 import dev.cofferdam.node.journal.JournalEntry.Running;
 import dev.cofferdam.node.machine.MachineSize;
@@ -27,9 +29,16 @@ class FileJournalTest {
           new Claimed("sb-a", 1, 1),
           new Running("sb-a", 1, 1, new ProcessId(4711, 99), new MachineSize(1, 512, 2048)),
           new Claimed("sb-b", Long.MAX_VALUE, 2),
+          halted(Halt.PASSING),
+          halted(Halt.PAUSED),
+          halted(Halt.CUT_OFF),
           new Removing("sb-a", 1, 1),
           new Ended("sb-a", 1, false),
           new Ended("sb-b", Long.MAX_VALUE, true));
+
+  private static Halted halted(Halt halt) {
+    return new Halted("sb-a", 1, 1, new ProcessId(4711, 99), new MachineSize(1, 512, 2048), halt);
+  }
 
   @TempDir Path directory;
   private final List<JournalException> failures = new ArrayList<>();
