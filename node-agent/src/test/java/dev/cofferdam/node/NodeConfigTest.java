@@ -62,16 +62,13 @@ class NodeConfigTest {
                 new PressureLimits(512, 40, 1024, 1024, 256),
                 HypervisorSetting.AUTO,
                 Path.of("/usr/bin/cloud-hypervisor"),
-<<<<<<< HEAD
+                new OnPartition(false, Duration.ofMinutes(5)),
                 new OciConfig(
                     Path.of("/var/lib/cofferdam/node/images"),
                     Path.of("/var/lib/cofferdam/node/image-files"),
                     Path.of("/var/lib/cofferdam/node/kernels"),
                     8192,
                     List.of())));
-=======
-                new OnPartition(false, Duration.ofMinutes(5))));
->>>>>>> 4eecd2d (Node: what it does without its scheduler is the operator's to say: go on, or stand still until it is registered again; what a user paused stays paused, over restarts too; ADR 14)
   }
 
   @Test
@@ -112,16 +109,13 @@ class NodeConfigTest {
     keys.put("pressure.descriptors", "5");
     keys.put("hypervisor", "cloud-hypervisor");
     keys.put("cloud-hypervisor.binary", "/ch");
-<<<<<<< HEAD
+    keys.put("on-partition", "pause");
+    keys.put("on-partition.after", "30s");
     keys.put("image.made-root", "/m");
     keys.put("image.files", "/f");
     keys.put("kernel.files", "/ks");
     keys.put("image.limit-mib", "99");
     keys.put("registry.allowed", "one.example, http://127.0.0.1:5000,two.example:8443");
-=======
-    keys.put("on-partition", "pause");
-    keys.put("on-partition.after", "30s");
->>>>>>> 4eecd2d (Node: what it does without its scheduler is the operator's to say: go on, or stand still until it is registered again; what a user paused stays paused, over restarts too; ADR 14)
     assertThat(read(keys))
         .isEqualTo(
             new NodeConfig(
@@ -152,7 +146,7 @@ class NodeConfigTest {
                 new PressureLimits(1, 2, 3, 4, 5),
                 HypervisorSetting.CLOUD_HYPERVISOR,
                 Path.of("/ch"),
-<<<<<<< HEAD
+                new OnPartition(true, Duration.ofSeconds(30)),
                 new OciConfig(
                     Path.of("/m"),
                     Path.of("/f"),
@@ -162,9 +156,6 @@ class NodeConfigTest {
                         new Registry(true, "one.example", 443),
                         new Registry(false, "127.0.0.1", 5000),
                         new Registry(true, "two.example", 8443)))));
-=======
-                new OnPartition(true, Duration.ofSeconds(30))));
->>>>>>> 4eecd2d (Node: what it does without its scheduler is the operator's to say: go on, or stand still until it is registered again; what a user paused stays paused, over restarts too; ADR 14)
   }
 
   @Test
