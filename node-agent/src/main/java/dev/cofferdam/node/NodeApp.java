@@ -37,6 +37,7 @@ import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.metrics.NodeMeters;
 import dev.cofferdam.node.metrics.SandboxUsage;
 import dev.cofferdam.node.oci.ImageLimits;
+import dev.cofferdam.node.oci.RegistryClient;
 import dev.cofferdam.node.oci.RootMaker;
 import dev.cofferdam.node.pool.LinuxHostLoad;
 import dev.cofferdam.node.pool.MachinePool;
@@ -87,6 +88,7 @@ import java.security.GeneralSecurityException;
 import java.security.SecureRandom;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -106,6 +108,9 @@ import org.slf4j.LoggerFactory;
 public final class NodeApp implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(NodeApp.class);
   private static final long HOUSEKEEPING_SECONDS = 5;
+
+  /** Of one layer, and others wait for it: whoever is slower than that is not waited for. */
+  private static final Duration PULL = Duration.ofMinutes(15);
 
   private final Deque<AutoCloseable> open = new ArrayDeque<>();
 
@@ -249,6 +254,12 @@ public final class NodeApp implements AutoCloseable {
             new ImageSources(
                 config.oci().files(),
                 config.oci().kernels(),
+                keep(
+                    new RegistryClient(
+                        config.oci().registries(),
+                        (long) config.oci().limitMib() << 20,
+                        PULL,
+                        executor)),
                 imageStore,
                 config.templates().values().iterator().next()),
             new ImageMaker(

@@ -118,7 +118,7 @@ public record OciImage(Digest digest, ImageConfig config, List<Layer> layers, Bl
     return ofManifest(blobs, json);
   }
 
-  private static OciImage ofManifest(Blobs blobs, JsonNode manifest) throws IOException {
+  static OciImage ofManifest(Blobs blobs, JsonNode manifest) throws IOException {
     Digest digest = Digest.parse(manifest.path("config").path("digest").asText());
     ImageConfig config = ImageConfig.of(checked(blobs, digest, "the configuration"));
     List<Layer> layers = new ArrayList<>();

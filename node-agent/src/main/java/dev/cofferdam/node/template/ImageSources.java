@@ -4,6 +4,7 @@ import dev.cofferdam.node.image.Image;
 import dev.cofferdam.node.image.ImageStore;
 import dev.cofferdam.node.oci.ImageException;
 import dev.cofferdam.node.oci.OciImage;
+import dev.cofferdam.node.oci.RegistryClient;
 import dev.cofferdam.node.template.TemplateOrder.ImageSource;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -16,10 +17,12 @@ import java.util.regex.Pattern;
  *
  * @param files OCI layouts and archives
  * @param kernels files of kernels
+ * @param registries those that are allowed
  * @param images with the built-in one
  * @param baseDigest the built-in one's digest
  */
-public record ImageSources(Path files, Path kernels, ImageStore images, String baseDigest)
+public record ImageSources(
+    Path files, Path kernels, RegistryClient registries, ImageStore images, String baseDigest)
     implements OrderedTemplates.Sources {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,127}");
 
@@ -33,8 +36,7 @@ public record ImageSources(Path files, Path kernels, ImageStore images, String b
         }
         yield OciImage.open(file);
       }
-      case ImageSource.Registry(String reference) ->
-          throw new ImageException("no registry is allowed on this node: " + reference);
+      case ImageSource.Registry(String reference) -> registries.open(reference);
     };
   }
 

@@ -16,6 +16,7 @@ import dev.cofferdam.node.image.ImageStore;
 import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.oci.ImageLimits;
+import dev.cofferdam.node.oci.RegistryClient;
 import dev.cofferdam.node.oci.RootMaker;
 import dev.cofferdam.node.oci.TestImage;
 import dev.cofferdam.node.oci.TestLayer;
@@ -30,6 +31,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
@@ -51,6 +53,7 @@ class OrderedTemplatesTest {
   private final FakeGuests guests = new FakeGuests(acts, kernel);
   private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
   private final SettableClock clock = new SettableClock(Instant.parse("2026-01-01T00:00:00Z"));
+  private final RegistryClient registries = new RegistryClient(List.of(), 1 << 20, LONG, executor);
   private Path files;
   private OrderedTemplates templates;
 
@@ -70,6 +73,7 @@ class OrderedTemplatesTest {
 
   @AfterEach
   void close() {
+    registries.close();
     executor.shutdownNow();
     guests.close();
   }
@@ -132,6 +136,16 @@ class OrderedTemplatesTest {
     assertThat(templates.make(kernel, LONG).state()).isEqualTo(State.FAILED);
     assertThatThrownBy(() -> order("tp-../../../../../../../..", "small.tar"))
         .isInstanceOf(Refusal.class);
+  }
+
+  @Test
+  void aRegistryThatNobodyAllowedIsNotAsked() {
+    TemplateStatus status =
+        templates.make(
+            new TemplateOrder(ID, new ImageSource.Registry("169.254.169.254/latest"), "", SIZE),
+            LONG);
+    assertThat(status.state()).isEqualTo(State.FAILED);
+    assertThat(status.message()).contains("169.254.169.254 is not one of those allowed");
   }
 
   @Test
@@ -221,7 +235,11 @@ class OrderedTemplatesTest {
     return new OrderedTemplates(
         directory.resolve("records"),
         new ImageSources(
-            files, directory.resolve("kernels"), new ImageStore(directory.resolve("images")), BASE),
+            files,
+            directory.resolve("kernels"),
+            registries,
+            new ImageStore(directory.resolve("images")),
+            BASE),
         new ImageMaker(
             directory.resolve("made"),
             new RootMaker(ImageLimits.DEFAULT),
