@@ -12,11 +12,13 @@ import dev.cofferdam.scheduler.api.NodeApi;
 import dev.cofferdam.scheduler.api.NodeRegistryApi;
 import dev.cofferdam.scheduler.api.SandboxApi;
 import dev.cofferdam.scheduler.api.SnapshotApi;
+import dev.cofferdam.scheduler.api.TemplateApi;
 import dev.cofferdam.scheduler.api.TokenApi;
 import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.cluster.Cluster;
 import dev.cofferdam.scheduler.lifecycle.Lifecycle;
 import dev.cofferdam.scheduler.lifecycle.LifecycleConfig;
+import dev.cofferdam.scheduler.lifecycle.Templates;
 import dev.cofferdam.scheduler.relay.SandboxRouter;
 import dev.cofferdam.scheduler.store.Database;
 import dev.cofferdam.scheduler.store.DatabaseConfig;
@@ -26,6 +28,7 @@ import dev.cofferdam.scheduler.store.PolicyUpdateStore;
 import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.store.SnapshotStore;
+import dev.cofferdam.scheduler.store.TemplateStore;
 import dev.cofferdam.scheduler.store.TokenStore;
 import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.PortServiceGrpc;
@@ -111,6 +114,14 @@ public final class SchedulerApp implements AutoCloseable {
                   new SecureRandom()));
       // Before anyone is let in: what an earlier process left behind.
       lifecycle.housekeeper().pass();
+      Templates templates =
+          opened(
+              new Templates(
+                  new TemplateStore(database),
+                  cluster,
+                  config.quotaTemplates(),
+                  clock,
+                  new SecureRandom()));
       EventWatches watches = opened(new EventWatches(events));
       SandboxRouter router = new SandboxRouter(sandboxes, cluster);
       server =
@@ -125,8 +136,10 @@ public final class SchedulerApp implements AutoCloseable {
                           lifecycle,
                           sandboxes,
                           watches,
-                          new CreateDefaults(config.defaultTemplate(), config.defaultSize())))
+                          new CreateDefaults(config.defaultTemplate(), config.defaultSize()),
+                          templates))
                   .service(new SnapshotApi(lifecycle.snapshots(), snapshots))
+                  .service(new TemplateApi(templates, config.defaultSize()))
                   .service(new NodeApi(cluster))
                   .service(new TokenApi(tokens, clock))
                   .service(
@@ -137,6 +150,7 @@ public final class SchedulerApp implements AutoCloseable {
                   .service(OpaqueRelay.service(PortServiceGrpc.getServiceDescriptor(), router))
                   .start());
       lifecycle.housekeeper().start();
+      templates.start();
       admin =
           opened(
               AdminServer.start(

@@ -27,6 +27,8 @@ import java.time.Duration;
  *     whether they start, run, are paused or suspended, 1 to 1,000,000. Default 50
  * @param quotaSnapshots {@code quota.snapshots}: snapshots that a tenant may keep, 1 to 1,000,000.
  *     Default 50
+ * @param quotaTemplates {@code quota.templates}: templates that a tenant may have, 1 to 1,000,000.
+ *     Default 20
  * @param defaultTemplate {@code template.default}: of a create that names none. Default debian
  * @param defaultSize {@code template.default-vcpus}: 1 to 1,024, default 1; {@code
  *     template.default-memory-mib}: MiB, 128 to 16,777,216, default 512; {@code
@@ -53,6 +55,7 @@ public record SchedulerConfig(
     InetSocketAddress broker,
     int quotaSandboxes,
     int quotaSnapshots,
+    int quotaTemplates,
     String defaultTemplate,
     SandboxSize defaultSize,
     Duration heartbeatInterval,
@@ -74,6 +77,7 @@ public record SchedulerConfig(
     InetSocketAddress broker = settings.address("broker.address", "127.0.0.1:7410");
     int quota = settings.integer("quota.sandboxes", 50, 1, 1_000_000);
     int snapshots = settings.integer("quota.snapshots", 50, 1, 1_000_000);
+    int templates = settings.integer("quota.templates", 20, 1, 1_000_000);
     String template = settings.text("template.default", "debian");
     int vcpus = settings.integer("template.default-vcpus", 1, SandboxSize.MIN_VCPUS, 1024);
     int memory =
@@ -122,6 +126,7 @@ public record SchedulerConfig(
         broker,
         quota,
         snapshots,
+        templates,
         template,
         new SandboxSize(vcpus, memory, disk),
         heartbeat,

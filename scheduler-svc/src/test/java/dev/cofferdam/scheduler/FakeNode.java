@@ -1,11 +1,15 @@
 package dev.cofferdam.scheduler;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.internal.v1.MakeTemplateRequest;
+import dev.cofferdam.internal.v1.MakeTemplateResponse;
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSandboxResponse;
 import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
 import dev.cofferdam.internal.v1.RemoveSnapshotResponse;
+import dev.cofferdam.internal.v1.RemoveTemplateRequest;
+import dev.cofferdam.internal.v1.RemoveTemplateResponse;
 import dev.cofferdam.internal.v1.RollBackRequest;
 import dev.cofferdam.internal.v1.RollBackResponse;
 import dev.cofferdam.internal.v1.SetSandboxStateRequest;
@@ -33,6 +37,7 @@ import dev.cofferdam.v1.SandboxState;
 import dev.cofferdam.v1.StartProcessRequest;
 import dev.cofferdam.v1.StartWay;
 import dev.cofferdam.v1.StatFileRequest;
+import dev.cofferdam.v1.TemplateState;
 import io.grpc.Context;
 import io.grpc.Deadline;
 import io.grpc.stub.ServerCallStreamObserver;
@@ -45,6 +50,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 
 /** A node whose sandboxes are entries of a map. Its process service echoes, its files are zeros. */
 final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
@@ -58,6 +64,17 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
 
   /** Snapshots that it keeps, by id, with the sandbox that each is of. */
   final Map<String, String> snapshots = new ConcurrentHashMap<>();
+
+  /** What was ordered of templates, by id. */
+  final Map<String, MakeTemplateRequest> templates = new ConcurrentHashMap<>();
+
+  /** What comes of such an order. */
+  volatile Function<MakeTemplateRequest, MakeTemplateResponse> making =
+      _ ->
+          MakeTemplateResponse.newBuilder()
+              .setState(TemplateState.TEMPLATE_STATE_READY)
+              .setDigest("sha256:" + "0".repeat(64))
+              .build();
 
   /** How often it changed a sandbox's state. */
   final AtomicLong changes = new AtomicLong();
@@ -152,6 +169,26 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
     hook.before("RemoveSnapshot");
     snapshots.remove(request.getSnapshot());
     observer.onNext(RemoveSnapshotResponse.getDefaultInstance());
+    observer.onCompleted();
+  }
+
+  @Override
+  public void makeTemplate(
+      MakeTemplateRequest request, StreamObserver<MakeTemplateResponse> observer) {
+    calls.add("MakeTemplate");
+    hook.before("MakeTemplate");
+    templates.put(request.getTemplate(), request);
+    observer.onNext(making.apply(request));
+    observer.onCompleted();
+  }
+
+  @Override
+  public void removeTemplate(
+      RemoveTemplateRequest request, StreamObserver<RemoveTemplateResponse> observer) {
+    calls.add("RemoveTemplate " + request.getTemplate());
+    hook.before("RemoveTemplate");
+    templates.remove(request.getTemplate());
+    observer.onNext(RemoveTemplateResponse.getDefaultInstance());
     observer.onCompleted();
   }
 

@@ -22,6 +22,7 @@ import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.RegisterTokenRequest;
 import dev.cofferdam.v1.SandboxServiceGrpc;
 import dev.cofferdam.v1.SnapshotServiceGrpc;
+import dev.cofferdam.v1.TemplateServiceGrpc;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import io.grpc.BindableService;
 import io.grpc.ClientInterceptor;
@@ -198,6 +199,11 @@ final class Mesh implements AutoCloseable {
 
   SnapshotServiceGrpc.SnapshotServiceBlockingStub snapshots(String token) {
     return SnapshotServiceGrpc.newBlockingStub(tenant(token))
+        .withDeadlineAfter(PATIENCE_S, TimeUnit.SECONDS);
+  }
+
+  TemplateServiceGrpc.TemplateServiceBlockingStub templates(String token) {
+    return TemplateServiceGrpc.newBlockingStub(tenant(token))
         .withDeadlineAfter(PATIENCE_S, TimeUnit.SECONDS);
   }
 

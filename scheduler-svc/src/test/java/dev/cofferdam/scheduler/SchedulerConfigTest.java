@@ -47,6 +47,7 @@ class SchedulerConfigTest {
                 address("127.0.0.1", 7410),
                 50,
                 50,
+                20,
                 "debian",
                 new SandboxSize(1, 512, 2048),
                 Duration.ofSeconds(2),
@@ -68,7 +69,8 @@ class SchedulerConfigTest {
             "database.pool-size", "3",
             "broker.address", "broker:4",
             "quota.sandboxes", "5",
-            "quota.snapshots", "6"));
+            "quota.snapshots", "6",
+            "quota.templates", "7"));
     values.putAll(
         Map.of(
             "template.default", "alpine",
@@ -93,6 +95,7 @@ class SchedulerConfigTest {
                 address("broker", 4),
                 5,
                 6,
+                7,
                 "alpine",
                 new SandboxSize(2, 256, 64),
                 Duration.ofMillis(100),

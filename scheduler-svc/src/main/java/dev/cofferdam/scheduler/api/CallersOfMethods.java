@@ -9,6 +9,7 @@ import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
 import dev.cofferdam.v1.SnapshotServiceGrpc;
+import dev.cofferdam.v1.TemplateServiceGrpc;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import io.grpc.MethodDescriptor;
 
@@ -41,6 +42,10 @@ public final class CallersOfMethods {
         .tenant(SnapshotServiceGrpc.getGetSnapshotMethod(), read)
         .tenant(SnapshotServiceGrpc.getListSnapshotsMethod(), read)
         .tenant(SnapshotServiceGrpc.getDeleteSnapshotMethod(), write)
+        .tenant(TemplateServiceGrpc.getCreateTemplateMethod(), write)
+        .tenant(TemplateServiceGrpc.getGetTemplateMethod(), read)
+        .tenant(TemplateServiceGrpc.getListTemplatesMethod(), read)
+        .tenant(TemplateServiceGrpc.getDeleteTemplateMethod(), write)
         .peers(TokenServiceGrpc.getRegisterTokenMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getListTokensMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getRemoveTokenMethod(), OPERATOR)

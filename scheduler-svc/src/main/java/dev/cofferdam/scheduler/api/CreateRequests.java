@@ -9,6 +9,7 @@ import dev.cofferdam.scheduler.sandbox.Texts;
 import dev.cofferdam.scheduler.sandbox.TimeoutAction;
 import dev.cofferdam.scheduler.snapshot.Snapshot;
 import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
+import dev.cofferdam.scheduler.template.Template;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.ErrorReason;
@@ -45,11 +46,15 @@ final class CreateRequests {
 
   /**
    * @param otherwise what a create gets that says nothing
+   * @param own the tenant's template that the request means; empty: the operator's
    * @param snapshot that the request names
    * @throws Refusal with the reason of the first thing that is wrong
    */
   static CreateSpec check(
-      CreateSandboxRequest request, CreateDefaults otherwise, Optional<Snapshot> snapshot) {
+      CreateSandboxRequest request,
+      CreateDefaults otherwise,
+      Optional<Template> own,
+      Optional<Snapshot> snapshot) {
     Optional<RequestKey> key =
         RequestKeys.key(request.getRequestId(), request.toBuilder().clearRequestId().build());
     CreateDefaults defaults =
@@ -63,7 +68,7 @@ final class CreateRequests {
           ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND,
           "template is " + Texts.quoted(template) + ", expected " + TEMPLATE);
     }
-    SandboxSize size = size(request.getSize(), defaults.size());
+    SandboxSize size = size(request.getSize(), own.map(Template::size).orElse(defaults.size()));
     if (snapshot.isPresent() && !size.equals(snapshot.get().size())) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
@@ -76,6 +81,7 @@ final class CreateRequests {
     return new CreateSpec(
         key,
         template,
+        own.map(Template::id).orElse(template),
         size,
         request.getEnvMap(),
         secrets,
@@ -156,7 +162,7 @@ final class CreateRequests {
     return policy;
   }
 
-  private static SandboxSize size(dev.cofferdam.v1.SandboxSize wanted, SandboxSize defaults) {
+  static SandboxSize size(dev.cofferdam.v1.SandboxSize wanted, SandboxSize defaults) {
     return new SandboxSize(
         part("vcpus", wanted.getVcpus(), defaults.vcpus(), SandboxSize.MIN_VCPUS),
         part("memory_mib", wanted.getMemoryMib(), defaults.memoryMib(), SandboxSize.MIN_MEMORY_MIB),

@@ -6,9 +6,11 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.scheduler.lifecycle.CreateSpec;
 import dev.cofferdam.scheduler.lifecycle.ForkSpec;
 import dev.cofferdam.scheduler.lifecycle.Lifecycle;
+import dev.cofferdam.scheduler.lifecycle.Templates;
 import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.store.Position;
 import dev.cofferdam.scheduler.store.SandboxStore;
+import dev.cofferdam.scheduler.template.Template;
 import dev.cofferdam.scheduler.tenant.Scope;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
@@ -41,10 +43,16 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
   private final SandboxStore store;
   private final EventWatches watches;
   private final CreateDefaults defaults;
+  private final Templates templates;
 
   public SandboxApi(
-      Lifecycle lifecycle, SandboxStore store, EventWatches watches, CreateDefaults defaults) {
+      Lifecycle lifecycle,
+      SandboxStore store,
+      EventWatches watches,
+      CreateDefaults defaults,
+      Templates templates) {
     this.lifecycle = lifecycle;
+    this.templates = templates;
     this.store = store;
     this.watches = watches;
     this.defaults = defaults;
@@ -57,6 +65,7 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
         CreateRequests.check(
             request,
             defaults,
+            own(caller.tenant(), request),
             request.getSnapshot().isEmpty()
                 ? Optional.empty()
                 : Optional.of(
@@ -64,6 +73,14 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
     requireUse(caller, !spec.secrets().isEmpty(), "create");
     answer(
         observer, Wire.sandbox(lifecycle.creates().create(caller.tenant(), Callers.token(), spec)));
+  }
+
+  private Optional<Template> own(String tenant, CreateSandboxRequest request) {
+    if (!request.getSnapshot().isEmpty()) {
+      return Optional.empty();
+    }
+    String name = request.getTemplate();
+    return templates.resolve(tenant, name.isEmpty() ? defaults.template() : name);
   }
 
   @Override

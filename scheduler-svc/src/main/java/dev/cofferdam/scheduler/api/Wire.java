@@ -16,6 +16,7 @@ import dev.cofferdam.scheduler.snapshot.SnapshotState.Deleted;
 import dev.cofferdam.scheduler.snapshot.SnapshotState.Deleting;
 import dev.cofferdam.scheduler.snapshot.SnapshotState.Ready;
 import dev.cofferdam.scheduler.store.SandboxEvent;
+import dev.cofferdam.scheduler.template.Template;
 import dev.cofferdam.scheduler.tenant.TokenRecord;
 import dev.cofferdam.v1.SandboxEventType;
 import dev.cofferdam.v1.SandboxSize;
@@ -23,6 +24,7 @@ import dev.cofferdam.v1.SandboxState;
 import dev.cofferdam.v1.SecretReference;
 import dev.cofferdam.v1.SnapshotKind;
 import dev.cofferdam.v1.SnapshotState;
+import dev.cofferdam.v1.TemplateState;
 import dev.cofferdam.v1.TimeoutAction;
 import dev.cofferdam.v1.Token;
 import java.time.Instant;
@@ -103,6 +105,32 @@ final class Wire {
               case Ready _ -> SnapshotState.SNAPSHOT_STATE_READY;
               case Deleting _, Deleted _ -> SnapshotState.SNAPSHOT_STATE_DELETING;
             })
+        .build();
+  }
+
+  static dev.cofferdam.v1.Template template(Template template) {
+    return dev.cofferdam.v1.Template.newBuilder()
+        .setName(template.name())
+        .setTenant(template.tenant())
+        .setSource(template.source())
+        .setDigest(template.digest())
+        .setState(
+            switch (template.state()) {
+              case MAKING -> TemplateState.TEMPLATE_STATE_MAKING;
+              case READY -> TemplateState.TEMPLATE_STATE_READY;
+              case FAILED, DELETING -> TemplateState.TEMPLATE_STATE_FAILED;
+            })
+        .setMessage(template.message())
+        .setDefaultSize(size(template.size()))
+        .setCreateTime(timestamp(template.createTime()))
+        .build();
+  }
+
+  /** One of the operator's: every node that names it has it. */
+  static dev.cofferdam.v1.Template template(String operators) {
+    return dev.cofferdam.v1.Template.newBuilder()
+        .setName(operators)
+        .setState(TemplateState.TEMPLATE_STATE_READY)
         .build();
   }
 

@@ -218,6 +218,25 @@ public final class Cluster implements AutoCloseable {
     });
   }
 
+  /** The node has made a template since it last said what it has. */
+  public void offers(String node, String template) {
+    locked(() -> {
+      Member member = members.get(node);
+      if (member != null) {
+        member.offers(template);
+      }
+      return true;
+    });
+  }
+
+  /** No node is to be thought to have it. */
+  public void withdraw(String template) {
+    locked(() -> {
+      members.values().forEach(member -> member.withdraw(template));
+      return true;
+    });
+  }
+
   /** False when the node no longer fits: the view that it was chosen on is old. */
   public boolean reserve(String node, String sandbox, SandboxSize size) {
     boolean reserved =

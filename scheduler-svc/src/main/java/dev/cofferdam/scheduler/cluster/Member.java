@@ -5,8 +5,10 @@ import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.sandbox.SandboxState;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** One node's state. Guarded by the cluster's lock. */
@@ -22,6 +24,9 @@ final class Member {
 
   /** Removed in the time before: what the node said last may have been on its way meanwhile. */
   private Presence.Free freedBefore = Presence.Free.NOTHING;
+
+  /** Templates that it has made since it registered; its next word has them too. */
+  private final Set<String> made = new HashSet<>();
 
   private boolean draining;
   private @Nullable NodeView view;
@@ -44,7 +49,19 @@ final class Member {
       closeLink();
     }
     registration = newRegistration;
+    made.clear();
     view = null;
+  }
+
+  void offers(String template) {
+    made.add(template);
+    view = null;
+  }
+
+  void withdraw(String template) {
+    if (made.remove(template)) {
+      view = null;
+    }
   }
 
   void draining(boolean now) {
@@ -160,14 +177,24 @@ final class Member {
         presence instanceof Presence.Connected,
         draining ? "it is drained" : pressure(),
         registration.isolation(),
-        last.map(Heartbeat::templates)
-            .filter(templates -> !templates.isEmpty())
-            .orElse(registration.templates()),
+        templates(
+            last.map(Heartbeat::templates)
+                .filter(templates -> !templates.isEmpty())
+                .orElse(registration.templates())),
         last.map(Heartbeat::pooled).orElse(Map.of()),
         registration.limit(),
         registration.slots(),
         memory,
         registration.limit().diskMib() - reservedDiskMib,
         (int) Math.max(slots, 0));
+  }
+
+  private Set<String> templates(Set<String> said) {
+    if (made.isEmpty()) {
+      return said;
+    }
+    Set<String> all = new HashSet<>(said);
+    all.addAll(made);
+    return all;
   }
 }

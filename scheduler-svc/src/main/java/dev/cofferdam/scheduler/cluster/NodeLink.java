@@ -1,8 +1,11 @@
 package dev.cofferdam.scheduler.cluster;
 
+import dev.cofferdam.internal.v1.MakeTemplateRequest;
+import dev.cofferdam.internal.v1.MakeTemplateResponse;
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
+import dev.cofferdam.internal.v1.RemoveTemplateRequest;
 import dev.cofferdam.internal.v1.RollBackRequest;
 import dev.cofferdam.internal.v1.SetSandboxStateRequest;
 import dev.cofferdam.internal.v1.StartSandboxRequest;
@@ -15,6 +18,7 @@ import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.sandbox.Isolation;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.snapshot.Snapshot;
+import dev.cofferdam.scheduler.template.Template;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.SandboxState;
@@ -46,6 +50,7 @@ public final class NodeLink implements AutoCloseable {
       EnumSet.of(
           ErrorReason.ERROR_REASON_NO_CAPACITY,
           ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND,
+          ErrorReason.ERROR_REASON_IMAGE_INVALID,
           ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
           ErrorReason.ERROR_REASON_ENVIRONMENT_INVALID,
           ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
@@ -64,6 +69,9 @@ public final class NodeLink implements AutoCloseable {
 
   /** Of a snapshot, for the same reason. */
   public static final Duration SNAPSHOT_TIMEOUT = Duration.ofMinutes(5);
+
+  /** Of one wait for a template; the node answers earlier. */
+  private static final Duration TEMPLATE_TIMEOUT = Duration.ofSeconds(60);
 
   private static final Duration REMOVE_TIMEOUT = Duration.ofSeconds(20);
 
@@ -105,12 +113,14 @@ public final class NodeLink implements AutoCloseable {
   /**
    * Returns when the guest accepts processes. Safe to repeat for one epoch.
    *
+   * @param template as nodes know it
    * @param env placeholders included; kept nowhere
    * @param snapshot of this node, to be made from; empty: the template
    * @throws Refusal or StatusRuntimeException with the reason
    */
   public Answer start(
       Sandbox sandbox,
+      String template,
       Map<String, String> env,
       String attachTicket,
       String caCertificate,
@@ -120,12 +130,8 @@ public final class NodeLink implements AutoCloseable {
         StartSandboxRequest.newBuilder()
             .setSandbox(sandbox.id())
             .setEpoch(sandbox.epoch())
-            .setTemplate(sandbox.template())
-            .setSize(
-                SandboxSize.newBuilder()
-                    .setVcpus(sandbox.size().vcpus())
-                    .setMemoryMib(sandbox.size().memoryMib())
-                    .setDiskMib(sandbox.size().diskMib()))
+            .setTemplate(template)
+            .setSize(size(sandbox.size()))
             .putAllEnv(env)
             .setIdleTimeoutMs(sandbox.lifetime().idleTimeout().map(Duration::toMillis).orElse(0L))
             .setAttachTicket(attachTicket)
@@ -232,6 +238,32 @@ public final class NodeLink implements AutoCloseable {
     RemoveSnapshotRequest request =
         RemoveSnapshotRequest.newBuilder().setSnapshot(snapshot).build();
     var _ = changed(() -> removals.idempotent(() -> stub(REMOVE_TIMEOUT).removeSnapshot(request)));
+  }
+
+  /** Begins to make it or waits a while for its end. Safe to repeat. */
+  public MakeTemplateResponse makeTemplate(Template template) {
+    MakeTemplateRequest request =
+        MakeTemplateRequest.newBuilder()
+            .setTemplate(template.id())
+            .setSource(template.source())
+            .setDefaultSize(size(template.size()))
+            .build();
+    return changed(() -> changes.idempotent(() -> stub(TEMPLATE_TIMEOUT).makeTemplate(request)));
+  }
+
+  /** Removing what is not there succeeds. */
+  public void removeTemplate(String template) {
+    RemoveTemplateRequest request =
+        RemoveTemplateRequest.newBuilder().setTemplate(template).build();
+    var _ = changed(() -> removals.idempotent(() -> stub(REMOVE_TIMEOUT).removeTemplate(request)));
+  }
+
+  private static SandboxSize size(dev.cofferdam.scheduler.sandbox.SandboxSize size) {
+    return SandboxSize.newBuilder()
+        .setVcpus(size.vcpus())
+        .setMemoryMib(size.memoryMib())
+        .setDiskMib(size.diskMib())
+        .build();
   }
 
   private NodeServiceGrpc.NodeServiceBlockingStub stub(Duration timeout) {

@@ -15,6 +15,7 @@ import java.util.Optional;
  * A create that passed every check that needs neither nodes nor the broker.
  *
  * @param request empty: not idempotent
+ * @param offer the template as nodes know it: the id of a tenant's, the name of the operator's
  * @param env without placeholders; handed to the node and kept nowhere
  * @param lifetime at least 1 s; empty: no end
  * @param timeoutAction at its end
@@ -25,6 +26,7 @@ import java.util.Optional;
 public record CreateSpec(
     Optional<RequestKey> request,
     String template,
+    String offer,
     SandboxSize size,
     Map<String, String> env,
     List<SecretUse> secrets,

@@ -147,6 +147,8 @@ public final class Forks {
       SandboxStarter.Order order =
           new SandboxStarter.Order(
               token,
+              // Made of the snapshot alone.
+              "",
               Map.of(),
               Optional.of(snapshot),
               Deadline.after(config.createTimeout().toMillis(), TimeUnit.MILLISECONDS));

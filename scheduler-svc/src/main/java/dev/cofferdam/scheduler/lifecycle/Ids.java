@@ -17,6 +17,10 @@ final class Ids {
     return next("sn-", random);
   }
 
+  static String template(RandomGenerator random) {
+    return next("tp-", random);
+  }
+
   private static String next(String prefix, RandomGenerator random) {
     StringBuilder id = new StringBuilder(prefix);
     for (int i = 0; i < LENGTH; i++) {

@@ -107,7 +107,7 @@ final class Reservations {
   }
 
   private Decision place(ClusterView view, CreateSpec spec) {
-    return Placement.place(view, new PlacementSpec(spec.template(), spec.size()), random);
+    return Placement.place(view, new PlacementSpec(spec.offer(), spec.size()), random);
   }
 
   private static Refusal full(CreateSpec spec) {

@@ -213,6 +213,7 @@ final class SandboxCreator {
             sandbox,
             new SandboxStarter.Order(
                 order.token(),
+                order.spec().offer(),
                 order.spec().env(),
                 order.spec().snapshot().map(Snapshot::id),
                 order.deadline()));

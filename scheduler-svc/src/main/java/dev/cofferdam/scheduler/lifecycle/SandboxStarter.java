@@ -38,10 +38,15 @@ final class SandboxStarter {
    *
    * @param token of the tenant, for the broker
    * @param env without placeholders
+   * @param template as nodes know it
    * @param snapshot of its node; empty: its template
    */
   record Order(
-      String token, Map<String, String> env, Optional<String> snapshot, Deadline deadline) {
+      String token,
+      String template,
+      Map<String, String> env,
+      Optional<String> snapshot,
+      Deadline deadline) {
     /** Without token and environment. */
     @Override
     public String toString() {
@@ -60,6 +65,7 @@ final class SandboxStarter {
             .link(sandbox.node())
             .start(
                 sandbox,
+                order.template(),
                 env,
                 grants.attachTicket(),
                 grants.caCertificate(),

@@ -30,7 +30,7 @@ class CreateRequestsTest {
   private static CreateSpec check(Consumer<CreateSandboxRequest.Builder> edit) {
     CreateSandboxRequest.Builder request = CreateSandboxRequest.newBuilder();
     edit.accept(request);
-    return CreateRequests.check(request.build(), DEFAULTS, Optional.empty());
+    return CreateRequests.check(request.build(), DEFAULTS, Optional.empty(), Optional.empty());
   }
 
   private static void assertRefused(
@@ -204,7 +204,8 @@ class CreateRequestsTest {
             Samples.PROCESS,
             Samples.NOW);
     CreateSandboxRequest plain = CreateSandboxRequest.getDefaultInstance();
-    CreateSpec spec = CreateRequests.check(plain, DEFAULTS, Optional.of(snapshot));
+    CreateSpec spec =
+        CreateRequests.check(plain, DEFAULTS, Optional.empty(), Optional.of(snapshot));
     assertThat(spec.size()).isEqualTo(snapshot.size());
     assertThat(spec.template()).isEqualTo(snapshot.template());
     assertThat(spec.snapshot()).contains(snapshot);
@@ -224,7 +225,8 @@ class CreateRequestsTest {
 
   private static void assertRefusedFrom(
       Snapshot snapshot, CreateSandboxRequest request, ErrorReason reason) {
-    assertThatThrownBy(() -> CreateRequests.check(request, DEFAULTS, Optional.of(snapshot)))
+    assertThatThrownBy(
+            () -> CreateRequests.check(request, DEFAULTS, Optional.empty(), Optional.of(snapshot)))
         .isInstanceOfSatisfying(Refusal.class, e -> assertThat(e.reason()).isEqualTo(reason));
   }
 }
