@@ -3,7 +3,7 @@ package dev.cofferdam.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** {@code cofferdam run|sandbox|snapshot|secret|token|events}. */
+/** {@code cofferdam run|sandbox|snapshot|template|secret|token|events}. */
 @Command(
     name = "cofferdam",
     mixinStandardHelpOptions = true,
@@ -24,6 +24,7 @@ public final class Main {
         .addSubcommand(new RunCommand(context))
         .addSubcommand(SandboxCommands.commandLine(context))
         .addSubcommand(SnapshotCommands.commandLine(context))
+        .addSubcommand(TemplateCommands.commandLine(context))
         .addSubcommand(SecretCommands.commandLine(context))
         .addSubcommand(TokenCommands.commandLine(context))
         .addSubcommand(new EventsCommand(context))

@@ -7,6 +7,7 @@ import com.google.protobuf.Timestamp;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.CreateSandboxRequest;
+import dev.cofferdam.v1.CreateTemplateRequest;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.ForkMode;
@@ -29,6 +30,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -253,6 +255,35 @@ final class ClientTest {
     assertThat(mesh.forks.getFirst()).isEqualTo(mesh.forks.getLast());
     assertThat(mesh.forks.getFirst().getLabelsMap()).containsExactly(Map.entry("a", "b"));
     assertThat(mesh.forks.getFirst().getLifetime().getSeconds()).isEqualTo(60);
+  }
+
+  @Test
+  void templatesAreMadeListedAndRemoved() {
+    assertThat(
+            type("template", "create", "mine", "--image", "registry.example/app:1", "--disk", "99"))
+        .isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("sha256:abc\n");
+    assertThat(ordered("mine").getSource().getRegistry()).isEqualTo("registry.example/app:1");
+    assertThat(ordered("mine").getDefaultSize().getDiskMib()).isEqualTo(99);
+
+    assertThat(type("template", "create", "other", "--file", "a.tar", "--kernel", "k", "--no-wait"))
+        .isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).endsWith("making\n");
+    assertThat(ordered("other").getSource().getKernel()).isEqualTo("k");
+    assertThat(type("template", "ls")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8))
+        .contains("TEMPLATE", "registry.example/app:1", "a.tar");
+    assertThat(type("template", "rm", "mine", "other")).isZero();
+    assertThat(mesh.templates).isEmpty();
+
+    assertThat(type("template", "create", "bad", "--file", "bad.tar")).isEqualTo(1);
+    assertThat(err.toString(StandardCharsets.UTF_8)).contains("bad: no image");
+    assertThat(type("template", "create", "bad", "--file", "a", "--image", "b")).isNotZero();
+    assertThat(type("template", "create", "bad")).isNotZero();
+  }
+
+  private CreateTemplateRequest ordered(String template) {
+    return Objects.requireNonNull(mesh.templates.get(template));
   }
 
   @Test

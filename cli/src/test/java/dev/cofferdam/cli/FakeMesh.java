@@ -9,12 +9,16 @@ import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditServiceGrpc;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.CreateSnapshotRequest;
+import dev.cofferdam.v1.CreateTemplateRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxResponse;
 import dev.cofferdam.v1.DeleteSnapshotRequest;
 import dev.cofferdam.v1.DeleteSnapshotResponse;
+import dev.cofferdam.v1.DeleteTemplateRequest;
+import dev.cofferdam.v1.DeleteTemplateResponse;
 import dev.cofferdam.v1.ForkSandboxRequest;
 import dev.cofferdam.v1.ForkSandboxResponse;
+import dev.cofferdam.v1.GetTemplateRequest;
 import dev.cofferdam.v1.ListAuditEventsRequest;
 import dev.cofferdam.v1.ListAuditEventsResponse;
 import dev.cofferdam.v1.ListSandboxesRequest;
@@ -23,6 +27,8 @@ import dev.cofferdam.v1.ListSecretsRequest;
 import dev.cofferdam.v1.ListSecretsResponse;
 import dev.cofferdam.v1.ListSnapshotsRequest;
 import dev.cofferdam.v1.ListSnapshotsResponse;
+import dev.cofferdam.v1.ListTemplatesRequest;
+import dev.cofferdam.v1.ListTemplatesResponse;
 import dev.cofferdam.v1.ListTokensRequest;
 import dev.cofferdam.v1.ListTokensResponse;
 import dev.cofferdam.v1.PauseSandboxRequest;
@@ -44,6 +50,9 @@ import dev.cofferdam.v1.SnapshotState;
 import dev.cofferdam.v1.StartReport;
 import dev.cofferdam.v1.StartWay;
 import dev.cofferdam.v1.SuspendSandboxRequest;
+import dev.cofferdam.v1.Template;
+import dev.cofferdam.v1.TemplateServiceGrpc;
+import dev.cofferdam.v1.TemplateState;
 import dev.cofferdam.v1.Token;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
@@ -69,6 +78,7 @@ final class FakeMesh implements Connections {
 
   final List<ForkSandboxRequest> forks = new ArrayList<>();
   final Map<String, CreateSnapshotRequest> snapshots = new LinkedHashMap<>();
+  final Map<String, CreateTemplateRequest> templates = new LinkedHashMap<>();
 
   /** Of so many creates. */
   final AtomicInteger answersLost = new AtomicInteger();
@@ -86,7 +96,14 @@ final class FakeMesh implements Connections {
   final Tokens brokerTokens = new Tokens();
 
   private final InProcess scheduler =
-      InProcess.serve(new Sandboxes(), new Snapshots(), processes, files, ports, schedulerTokens);
+      InProcess.serve(
+          new Sandboxes(),
+          new Snapshots(),
+          new Templates(),
+          processes,
+          files,
+          ports,
+          schedulerTokens);
   private final InProcess broker = InProcess.serve(new Secrets(), new Audit(), brokerTokens);
 
   @Override
@@ -243,6 +260,59 @@ final class FakeMesh implements Connections {
         WatchSandboxEventsRequest request, StreamObserver<SandboxEvent> answer) {
       lives.forEach(answer::onNext);
       answer.onCompleted();
+    }
+  }
+
+  /** Its first look at one finds it half made. */
+  private final class Templates extends TemplateServiceGrpc.TemplateServiceImplBase {
+    @Override
+    public void createTemplate(CreateTemplateRequest request, StreamObserver<Template> answer) {
+      templates.put(request.getName(), request);
+      answer(answer, template(request, TemplateState.TEMPLATE_STATE_MAKING));
+    }
+
+    @Override
+    public void getTemplate(GetTemplateRequest request, StreamObserver<Template> answer) {
+      CreateTemplateRequest made = Objects.requireNonNull(templates.get(request.getName()));
+      if (!request.getWait()) {
+        throw new IllegalStateException("asked again and again");
+      }
+      answer(
+          answer,
+          template(
+              made,
+              made.getSource().getFile().equals("bad.tar")
+                  ? TemplateState.TEMPLATE_STATE_FAILED
+                  : TemplateState.TEMPLATE_STATE_READY));
+    }
+
+    @Override
+    public void listTemplates(
+        ListTemplatesRequest request, StreamObserver<ListTemplatesResponse> answer) {
+      ListTemplatesResponse.Builder response = ListTemplatesResponse.newBuilder();
+      templates
+          .values()
+          .forEach(
+              made -> response.addTemplates(template(made, TemplateState.TEMPLATE_STATE_READY)));
+      answer(answer, response.build());
+    }
+
+    @Override
+    public void deleteTemplate(
+        DeleteTemplateRequest request, StreamObserver<DeleteTemplateResponse> answer) {
+      templates.remove(request.getName());
+      answer(answer, DeleteTemplateResponse.getDefaultInstance());
+    }
+
+    private static Template template(CreateTemplateRequest made, TemplateState state) {
+      return Template.newBuilder()
+          .setName(made.getName())
+          .setTenant("default")
+          .setSource(made.getSource())
+          .setState(state)
+          .setDigest("sha256:abc")
+          .setMessage(state == TemplateState.TEMPLATE_STATE_FAILED ? "no image" : "")
+          .build();
     }
   }
 
