@@ -20,6 +20,7 @@ from cofferdam.v1 import (
     sandbox_pb2_grpc,
     secret_pb2_grpc,
     snapshot_pb2_grpc,
+    template_pb2_grpc,
     token_pb2_grpc,
 )
 
@@ -125,6 +126,7 @@ class Tenant:
         api, broker, vault = self._channels
         self.sandboxes = sandbox_pb2_grpc.SandboxServiceStub(api)
         self.snapshots = snapshot_pb2_grpc.SnapshotServiceStub(api)
+        self.templates = template_pb2_grpc.TemplateServiceStub(api)
         self.processes = process_pb2_grpc.ProcessServiceStub(api)
         self.files = file_pb2_grpc.FileServiceStub(api)
         self.ports = port_pb2_grpc.PortServiceStub(api)
