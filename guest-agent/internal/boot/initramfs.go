@@ -177,6 +177,10 @@ func loadModule(path string) error {
 		// Made for hardware that is not there, as CRC instructions; the kernel has the same in plain code.
 		slog.Info("module_not_needed", "module", filepath.Base(path))
 		return nil
+	case errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.ENOSYS):
+		// Of another kernel than the one that was chosen, which has the same built in or brings its own; or of one that takes none.
+		slog.Warn("module_of_another_kernel", "module", filepath.Base(path))
+		return nil
 	case err != nil:
 		return fmt.Errorf("module %s: %w", filepath.Base(path), err)
 	}

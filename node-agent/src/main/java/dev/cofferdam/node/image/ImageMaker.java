@@ -69,18 +69,17 @@ public final class ImageMaker {
 
   /**
    * @param base whose kernel, initrd and command line are used
-   * @param kernel instead of the base's
+   * @param kernel instead of the base's; {@code <kernel>.modules} beside it is taken along
    * @param diskMib size of a sandbox's own disk
    * @throws ImageException when the OCI image is no good
    */
   public synchronized Image make(OciImage image, Image base, Optional<Path> kernel, int diskMib)
       throws IOException {
-    Path vmlinuz = kernel.orElseGet(() -> base.directory().resolve("vmlinuz"));
     String digest = digest(image, base, kernel, diskMib);
     if (!Files.exists(root.resolve(digest))) {
       Path work = workDirectory();
       try {
-        fill(work, image, base, vmlinuz, diskMib, digest);
+        fill(work, image, base, kernel, diskMib, digest);
       } finally {
         delete(work);
       }
@@ -132,12 +131,18 @@ public final class ImageMaker {
     removeUnusedRoots();
   }
 
-  private void fill(Path work, OciImage image, Image base, Path vmlinuz, int diskMib, String digest)
+  private void fill(
+      Path work, OciImage image, Image base, Optional<Path> kernel, int diskMib, String digest)
       throws IOException {
     Path made = Files.createDirectory(work.resolve("image"));
     Files.createLink(made.resolve(ROOT), rootOf(image, work));
-    Files.copy(vmlinuz, made.resolve("vmlinuz"));
-    initrd(base.directory().resolve("initrd"), said(image.config()), made.resolve("initrd"));
+    Files.copy(
+        kernel.orElseGet(() -> base.directory().resolve("vmlinuz")), made.resolve("vmlinuz"));
+    initrd(
+        base.directory().resolve("initrd"),
+        modules(kernel),
+        said(image.config()),
+        made.resolve("initrd"));
     disks.format(made.resolve("disk.ext4"), diskMib);
     ObjectNode manifest =
         JSON.createObjectNode()
@@ -175,12 +180,26 @@ public final class ImageMaker {
     SparseFile.sync(file);
   }
 
-  /** The built-in initrd with one archive more, which the kernel unpacks over it. */
-  private static void initrd(Path base, byte[] said, Path target) throws IOException {
+  /** What a kernel that was chosen brings along: an archive of {@code mod/*.ko}. */
+  private static Optional<Path> modules(Optional<Path> kernel) {
+    return kernel
+        .map(file -> file.resolveSibling(file.getFileName() + ".modules"))
+        .filter(Files::isRegularFile);
+  }
+
+  /**
+   * The built-in initrd with further archives, which the kernel unpacks one over another. What the
+   * image says comes last, as nobody's modules are to say it.
+   */
+  private static void initrd(Path base, Optional<Path> modules, byte[] said, Path target)
+      throws IOException {
     Files.copy(base, target);
     Files.setPosixFilePermissions(target, PosixFilePermissions.fromString("rw-r--r--"));
     try (OutputStream out = Files.newOutputStream(target, StandardOpenOption.APPEND)) {
       out.write(Cpio.padding(Files.size(base)));
+      if (modules.isPresent()) {
+        out.write(Cpio.padding(Files.copy(modules.get(), out)));
+      }
       out.write(Cpio.of(SAID, said));
     }
   }
@@ -212,9 +231,14 @@ public final class ImageMaker {
             root.toString(),
             image.digest().hex(),
             base.digest(),
-            kernel.isPresent() ? Digest.of(kernel.get()).hex() : "",
+            contentOf(kernel),
+            contentOf(modules(kernel)),
             Integer.toString(diskMib));
     return Digest.of(inputs.getBytes(StandardCharsets.UTF_8)).hex();
+  }
+
+  private static String contentOf(Optional<Path> file) throws IOException {
+    return file.isPresent() ? Digest.of(file.get()).hex() : "";
   }
 
   private Path workDirectory() throws IOException {

@@ -102,6 +102,16 @@ class ImageMakerTest {
     Image larger = made(image, Optional.empty(), 128);
     Path kernel = Files.writeString(directory.resolve("other-kernel"), "another");
     Image chosen = made(image, Optional.of(kernel), 64);
+    Files.writeString(directory.resolve("other-kernel.modules"), "modules");
+    Image modular = made(image, Optional.of(kernel), 64);
+    assertThat(modular.digest()).isNotEqualTo(chosen.digest());
+    String initrd =
+        Files.readString(modular.directory().resolve("initrd"), StandardCharsets.ISO_8859_1);
+    // Each archive begins at a multiple of four.
+    assertThat(initrd.indexOf("modules")).isPositive();
+    assertThat(initrd.indexOf("modules") % 4).isZero();
+    assertThat(initrd.indexOf("070701") % 4).isZero();
+    assertThat(initrd.indexOf("070701")).isGreaterThan(initrd.indexOf("modules"));
     Image other = made(image("2"), Optional.empty(), 64);
     assertThat(List.of(made.digest(), larger.digest(), chosen.digest(), other.digest()))
         .doesNotHaveDuplicates();
