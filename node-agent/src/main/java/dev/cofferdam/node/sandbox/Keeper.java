@@ -197,8 +197,13 @@ final class Keeper {
           "%s is of %s, expected one of %s".formatted(snapshot.id(), snapshot.sandbox(), sandbox));
     }
     stage(sandbox, snapshot, steps);
+    boolean slept = cell.state instanceof Suspended;
     Suspended back = inForce(sandbox, cell, steps);
-    sleeper.wake(sandbox, cell, back, steps);
+    if (slept) {
+      sleeper.wake(sandbox, cell, back, steps);
+    } else {
+      sleeper.bringBack(sandbox, cell, back, steps);
+    }
   }
 
   private void stage(String sandbox, Snapshot snapshot, Steps steps) {

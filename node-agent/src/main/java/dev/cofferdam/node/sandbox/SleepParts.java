@@ -61,9 +61,11 @@ public final class SleepParts {
     return images;
   }
 
-  SandboxStates states(Cells cells, Capacity capacity, BiConsumer<String, Running> watch) {
+  SandboxStates states(
+      Cells cells, Capacity capacity, Admission admission, BiConsumer<String, Running> watch) {
     Sleeper sleeper =
-        new Sleeper(helper, files, profiles, capacity, journal, standstill, waking, watch);
+        new Sleeper(
+            helper, files, profiles, capacity, journal, standstill, waking, admission, watch);
     Keeper keeper =
         new Keeper(
             helper,

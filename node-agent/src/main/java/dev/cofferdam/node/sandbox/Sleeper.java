@@ -41,9 +41,11 @@ final class Sleeper {
   private final Journal journal;
   private final Standstill standstill;
   private final Waking waking;
+  private final Admission admission;
   private final BiConsumer<String, Running> watch;
 
   /**
+   * @param admission is asked before one that sleeps is brought back into memory
    * @param watch gets every sandbox that has another machine than before
    */
   Sleeper(
@@ -54,6 +56,7 @@ final class Sleeper {
       Journal journal,
       Standstill standstill,
       Waking waking,
+      Admission admission,
       BiConsumer<String, Running> watch) {
     this.helper = helper;
     this.files = files;
@@ -62,6 +65,7 @@ final class Sleeper {
     this.journal = journal;
     this.standstill = standstill;
     this.waking = waking;
+    this.admission = admission;
     this.watch = watch;
   }
 
@@ -203,6 +207,16 @@ final class Sleeper {
    * @throws dev.cofferdam.kit.error.Refusal NO_CAPACITY, and it sleeps on
    */
   void wake(String sandbox, Cells.Cell cell, Suspended asleep, Steps steps) {
+    admission.admit();
+    bringBack(sandbox, cell, asleep, steps);
+  }
+
+  /**
+   * The same for one that was awake a moment ago: its host has room for it.
+   *
+   * @throws dev.cofferdam.kit.error.Refusal NO_CAPACITY, and it sleeps on
+   */
+  void bringBack(String sandbox, Cells.Cell cell, Suspended asleep, Steps steps) {
     capacity.wake(asleep.size());
     try {
       steps.time("clear", () -> helper.stopVmm(asleep.slot().number()));

@@ -150,6 +150,45 @@ class SleepTest {
   }
 
   @Test
+  void aWakeOnAHostThatIsShortIsRefusedEarlyAndTheSandboxSleepsOn() {
+    host.kernel.memory(A).counter = 7;
+    states.set(A, 1, Visible.SUSPENDED);
+    int free = node.sandboxes.freeMemoryMib();
+    int before = node.acts.done().size();
+    node.sandboxes.admitBy(() -> {
+      throw new Refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "the host is short of memory");
+    });
+    assertReason(ErrorReason.ERROR_REASON_NO_CAPACITY, () -> states.reach(A));
+    assertReason(ErrorReason.ERROR_REASON_NO_CAPACITY, () -> states.set(A, 1, Visible.RUNNING));
+    assertThat(node.acts.done()).as("nothing was begun").hasSize(before);
+    assertThat(node.sandboxes.freeMemoryMib()).isEqualTo(free);
+    assertVisible(A, Visible.SUSPENDED);
+    node.sandboxes.admitBy(() -> {});
+    states.reach(A);
+    assertThat(host.kernel.memory(A).counter).isEqualTo(7);
+  }
+
+  /** What runs is left alone, and what is put back was in memory a moment ago. */
+  @Test
+  void aHostThatIsShortRollsBackWhatRunsAndLeavesAsleepWhatSleeps() {
+    host.kernel.memory(A).counter = 10;
+    states.take(A, 1, KEPT, true);
+    host.kernel.memory(A).counter = 20;
+    node.sandboxes.admitBy(() -> {
+      throw new Refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "the host is short of memory");
+    });
+    states.rollBack(A, 1, KEPT);
+    assertThat(host.kernel.memory(A).counter).isEqualTo(10);
+    assertVisible(A, Visible.RUNNING);
+    states.set(A, 1, Visible.SUSPENDED);
+    assertReason(ErrorReason.ERROR_REASON_NO_CAPACITY, () -> states.rollBack(A, 1, KEPT));
+    assertVisible(A, Visible.SUSPENDED);
+    node.sandboxes.admitBy(() -> {});
+    states.reach(A);
+    assertThat(host.kernel.memory(A).counter).isEqualTo(10);
+  }
+
+  @Test
   void aSuspendedSandboxSurvivesTheNodeAgentAndTheHost() {
     host.kernel.memory(A).counter = 3;
     states.set(A, 1, Visible.SUSPENDED);
