@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 from conftest import ALLOWED, BOUND
+from test_70_metrics import page
 
 from cofferdam.v1 import sandbox_pb2
 from cofferdam_e2e.mesh import CALL_SECONDS
+from cofferdam_e2e.waiting import eventually
 
 COMMAND = Path(os.environ["COFFERDAM_ROOT"]) / "cofferdam"
 
@@ -156,6 +158,32 @@ def test_it_is_copied_and_put_back(kept):
         assert output("run", "--snapshot", snapshot, "--", "echo", "again") == "again\n"
     finally:
         output("snapshot", "rm", snapshot)
+
+
+def test_a_drained_node_takes_nothing_new_and_keeps_what_it_has(mesh, kept):
+    [name] = [line.split()[0] for line in output("node", "ls").splitlines()[1:]]
+    pooled = re.compile(r'^cofferdam_node_pool_depth\{stage="\w+"\} (.*)$', re.MULTILINE)
+
+    def state() -> str:
+        return output("node", "ls").splitlines()[1].split()[1]
+
+    def in_pool() -> float:
+        return sum(map(float, pooled.findall(page(mesh, "node-agent"))))
+
+    output("node", "drain", name)
+    try:
+        assert state() == "draining"
+        refused = cofferdam("sandbox", "create")
+        assert refused.returncode != 0 and b"NO_CAPACITY" in refused.stderr, refused
+        assert output("sandbox", "exec", kept, "--", "echo", "goes on") == "goes on\n"
+        eventually(lambda: in_pool() == 0, "the end of the pool")
+    finally:
+        output("node", "undrain", name)
+    assert state() == "ready"
+    assert output("run", "--", "echo", "again") == "again\n"
+    eventually(lambda: in_pool() > 0, "a pool again")
+    nobody = cofferdam("node", "drain", "nobody")
+    assert nobody.returncode != 0 and b"INVALID_ARGUMENT" in nobody.stderr and nobody.stderr.count(b"\n") == 1, nobody
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ package dev.cofferdam.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** {@code cofferdam run|sandbox|snapshot|template|secret|token|events}. */
+/** {@code cofferdam run|sandbox|snapshot|template|secret|token|node|events}. */
 @Command(
     name = "cofferdam",
     mixinStandardHelpOptions = true,
@@ -27,6 +27,7 @@ public final class Main {
         .addSubcommand(TemplateCommands.commandLine(context))
         .addSubcommand(SecretCommands.commandLine(context))
         .addSubcommand(TokenCommands.commandLine(context))
+        .addSubcommand(NodeCommands.commandLine(context))
         .addSubcommand(new EventsCommand(context))
         .setExecutionExceptionHandler((exception, command, parsed) -> {
           context.err().println("cofferdam: " + ErrorLine.of(exception));

@@ -11,6 +11,7 @@ import dev.cofferdam.v1.CreateTemplateRequest;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.ForkMode;
+import dev.cofferdam.v1.Node;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.RegisterTokenRequest;
 import dev.cofferdam.v1.SandboxEvent;
@@ -452,6 +453,54 @@ final class ClientTest {
     assertThat(type("token", "rm", id)).isZero();
     assertThat(mesh.brokerTokens.known).isEmpty();
     assertThat(mesh.schedulerTokens.known).isEmpty();
+  }
+
+  @Test
+  void nodesAreListedWithWhatTheyHaveLeft() {
+    mesh.nodes.put(
+        "n1",
+        Node.newBuilder()
+            .setName("n1")
+            .setConnected(true)
+            .setIsolation("emulated")
+            .setHypervisor("qemu")
+            .setSlots(32)
+            .setFreeSlots(30)
+            .setFreeMemoryMib(3072)
+            .setFreeDiskMib(61_440)
+            .setSandboxes(2)
+            .build());
+    mesh.nodes.put(
+        "n2",
+        Node.newBuilder()
+            .setName("n2")
+            .setDraining(true)
+            .setPressure("7 file descriptors are left, expected at least 256")
+            .build());
+    assertThat(type("node", "ls")).isZero();
+    List<String> lines = out.toString(StandardCharsets.UTF_8).lines().toList();
+    assertThat(lines.get(0)).matches("NODE +STATE +ISOLATION +HYPERVISOR +SANDBOXES +FREE SLOTS.*");
+    assertThat(lines.get(1)).matches("n1 +ready +emulated +qemu +2 +30/32 +3072 MiB +61440 MiB");
+    assertThat(lines.get(2)).matches("n2 +away,draining,full .*7 file descriptors are left.*");
+  }
+
+  @Test
+  void nodesAreDrainedByTheirNames() {
+    for (String name : List.of("n1", "n2", "n3")) {
+      mesh.nodes.put(name, Node.newBuilder().setName(name).setConnected(true).build());
+    }
+    assertThat(type("node", "drain", "n1", "n3")).isZero();
+    assertThat(drained()).containsExactly("n1", "n3");
+    assertThat(type("node", "undrain", "n1")).isZero();
+    assertThat(drained()).containsExactly("n3");
+    assertThat(out.size()).isZero();
+    assertThat(type("node", "drain", "n4")).isEqualTo(1);
+    assertThat(errorLine()).isEqualTo("cofferdam: INVALID_ARGUMENT: no node n4");
+    assertThat(type("node", "drain")).isEqualTo(2);
+  }
+
+  private List<String> drained() {
+    return mesh.nodes.values().stream().filter(Node::getDraining).map(Node::getName).toList();
   }
 
   @Test

@@ -16,11 +16,14 @@ import dev.cofferdam.v1.DeleteSnapshotRequest;
 import dev.cofferdam.v1.DeleteSnapshotResponse;
 import dev.cofferdam.v1.DeleteTemplateRequest;
 import dev.cofferdam.v1.DeleteTemplateResponse;
+import dev.cofferdam.v1.DrainNodeRequest;
 import dev.cofferdam.v1.ForkSandboxRequest;
 import dev.cofferdam.v1.ForkSandboxResponse;
 import dev.cofferdam.v1.GetTemplateRequest;
 import dev.cofferdam.v1.ListAuditEventsRequest;
 import dev.cofferdam.v1.ListAuditEventsResponse;
+import dev.cofferdam.v1.ListNodesRequest;
+import dev.cofferdam.v1.ListNodesResponse;
 import dev.cofferdam.v1.ListSandboxesRequest;
 import dev.cofferdam.v1.ListSandboxesResponse;
 import dev.cofferdam.v1.ListSecretsRequest;
@@ -31,6 +34,8 @@ import dev.cofferdam.v1.ListTemplatesRequest;
 import dev.cofferdam.v1.ListTemplatesResponse;
 import dev.cofferdam.v1.ListTokensRequest;
 import dev.cofferdam.v1.ListTokensResponse;
+import dev.cofferdam.v1.Node;
+import dev.cofferdam.v1.NodeServiceGrpc;
 import dev.cofferdam.v1.PauseSandboxRequest;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.RegisterTokenRequest;
@@ -55,6 +60,7 @@ import dev.cofferdam.v1.TemplateServiceGrpc;
 import dev.cofferdam.v1.TemplateState;
 import dev.cofferdam.v1.Token;
 import dev.cofferdam.v1.TokenServiceGrpc;
+import dev.cofferdam.v1.UndrainNodeRequest;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
 import io.grpc.Channel;
 import io.grpc.Status;
@@ -92,6 +98,7 @@ final class FakeMesh implements Connections {
   final FakeProcesses processes = new FakeProcesses();
   final FakeFiles files = new FakeFiles();
   final FakePorts ports = new FakePorts();
+  final Map<String, Node> nodes = new LinkedHashMap<>();
   final Tokens schedulerTokens = new Tokens();
   final Tokens brokerTokens = new Tokens();
 
@@ -103,7 +110,8 @@ final class FakeMesh implements Connections {
           processes,
           files,
           ports,
-          schedulerTokens);
+          schedulerTokens,
+          new Nodes());
   private final InProcess broker = InProcess.serve(new Secrets(), new Audit(), brokerTokens);
 
   @Override
@@ -402,6 +410,33 @@ final class FakeMesh implements Connections {
   }
 
   /** One service's register of tokens. */
+  private final class Nodes extends NodeServiceGrpc.NodeServiceImplBase {
+    @Override
+    public void listNodes(ListNodesRequest request, StreamObserver<ListNodesResponse> answer) {
+      answer(answer, ListNodesResponse.newBuilder().addAllNodes(nodes.values()).build());
+    }
+
+    @Override
+    public void drainNode(DrainNodeRequest request, StreamObserver<Node> answer) {
+      drain(request.getNode(), true, answer);
+    }
+
+    @Override
+    public void undrainNode(UndrainNodeRequest request, StreamObserver<Node> answer) {
+      drain(request.getNode(), false, answer);
+    }
+
+    private void drain(String name, boolean draining, StreamObserver<Node> answer) {
+      Node known = nodes.get(name);
+      if (known == null) {
+        answer.onError(refusal(Code.INVALID_ARGUMENT, "INVALID_ARGUMENT", "no node " + name));
+        return;
+      }
+      nodes.put(name, known.toBuilder().setDraining(draining).build());
+      answer(answer, nodes.get(name));
+    }
+  }
+
   static final class Tokens extends TokenServiceGrpc.TokenServiceImplBase {
     final Map<String, RegisterTokenRequest> known = new LinkedHashMap<>();
     boolean refusing;

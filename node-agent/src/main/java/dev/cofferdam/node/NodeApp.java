@@ -582,6 +582,11 @@ public final class NodeApp implements AutoCloseable {
       public void remove(String sandbox) {
         sandboxes.remove(sandbox, 0);
       }
+
+      @Override
+      public void draining(boolean now) {
+        pool.drain(now);
+      }
     };
   }
 

@@ -46,6 +46,22 @@ class DrainTest extends MeshTest {
   }
 
   @Test
+  void theNodeIsToldWithEachRegistrationAndWhenItChanges() throws Exception {
+    Mesh.NodeClient node = mesh.connect();
+    assertThat(node.drained()).isFalse();
+    var _ = operator().drainNode(drain("n1"));
+    assertThat(node.drained()).isTrue();
+    node.leave();
+    assertThat(mesh.connect().drained()).isTrue();
+    mesh.stop();
+    mesh.start();
+    node = mesh.connect();
+    assertThat(node.drained()).isTrue();
+    var _ = operator().undrainNode(UndrainNodeRequest.newBuilder().setNode("n1").build());
+    assertThat(node.drained()).isFalse();
+  }
+
+  @Test
   void tenantsAndNodesDrainNothing() {
     var tenant = NodeServiceGrpc.newBlockingStub(mesh.tenant(token));
     assertRefused(

@@ -337,6 +337,7 @@ final class Mesh implements AutoCloseable {
   /** The node's side of its stream. */
   static final class NodeClient {
     private final BlockingQueue<Object> answers = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Boolean> drained = new LinkedBlockingQueue<>();
     final StreamObserver<ConnectRequest> requests;
 
     NodeClient(ManagedChannel channel, NodeRegistration registration) {
@@ -346,7 +347,11 @@ final class Mesh implements AutoCloseable {
                   new StreamObserver<>() {
                     @Override
                     public void onNext(ConnectResponse response) {
-                      answers.add(response);
+                      if (response.hasDraining()) {
+                        drained.add(response.getDraining());
+                      } else {
+                        answers.add(response);
+                      }
                     }
 
                     @Override
@@ -362,7 +367,16 @@ final class Mesh implements AutoCloseable {
       requests.onNext(ConnectRequest.newBuilder().setRegistration(registration).build());
     }
 
-    /** The next instruction; fails the test on anything else. */
+    /** Whether it is drained, as it is told next. */
+    boolean drained() throws InterruptedException {
+      Boolean told = drained.poll(PATIENCE_S, TimeUnit.SECONDS);
+      if (told == null) {
+        throw new AssertionError("was not told whether it is drained");
+      }
+      return told;
+    }
+
+    /** The next other instruction; fails the test on anything else. */
     ConnectResponse next() throws InterruptedException {
       Object answer = answers.poll(PATIENCE_S, TimeUnit.SECONDS);
       if (answer instanceof ConnectResponse response) {

@@ -53,6 +53,7 @@ public final class MachinePool implements AutoCloseable {
   private final Shelves shelves = new Shelves();
   private final Demand demand = new Demand();
   private final Pace pace;
+  private volatile boolean drained;
   private boolean maintained;
   private boolean scheduled;
   private volatile boolean closed;
@@ -160,6 +161,21 @@ public final class MachinePool implements AutoCloseable {
     return worst.isPresent();
   }
 
+  /**
+   * A drained node needs no pool: nothing more is made, and the next round gives up what is there.
+   */
+  public void drain(boolean now) {
+    if (drained != now) {
+      drained = now;
+      log.atInfo().setMessage(now ? "pool_drained" : "pool_undrained").log();
+      maintainAfter(Duration.ZERO);
+    }
+  }
+
+  private PoolConfig wanted() {
+    return drained ? new PoolConfig(0, 0, config.memoryMib(), config.hostReserveMib()) : config;
+  }
+
   /** How many of a template wait restored, by its name: none are left out. */
   public Map<String, Integer> restored() {
     Map<String, Template> ready = templates.get();
@@ -177,7 +193,7 @@ public final class MachinePool implements AutoCloseable {
 
   private int missing() {
     List<String> names = templates.get().values().stream().map(Template::name).distinct().toList();
-    return locked(() -> PoolPlan.missing(config, view(names)));
+    return locked(() -> PoolPlan.missing(wanted(), view(names)));
   }
 
   private int depths(ToIntFunction<String> depth) {
@@ -237,7 +253,7 @@ public final class MachinePool implements AutoCloseable {
     long available = load.availableMib();
     boolean slotFree = slots.available() > 0;
     Optional<PoolPlan.Step> next =
-        locked(() -> PoolPlan.next(config, view(byName.keySet()), available, slotFree));
+        locked(() -> PoolPlan.next(wanted(), view(byName.keySet()), available, slotFree));
     if (next.isEmpty()) {
       return false;
     }

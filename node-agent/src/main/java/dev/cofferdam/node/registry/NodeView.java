@@ -14,4 +14,7 @@ public interface NodeView {
 
   /** The scheduler wants it gone. May block. */
   void remove(String sandbox);
+
+  /** Whether an operator drains this node. Must not block. */
+  void draining(boolean now);
 }

@@ -202,6 +202,7 @@ public final class RegistryConnection implements AutoCloseable {
           String sandbox = response.getRemoveSandbox();
           executor.execute(() -> remove(sandbox));
         }
+        case DRAINING -> view.draining(response.getDraining());
         case INSTRUCTION_NOT_SET -> {
           // Of a newer scheduler: what it means is not known here.
         }

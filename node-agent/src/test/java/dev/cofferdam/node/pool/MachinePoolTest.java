@@ -61,6 +61,29 @@ class MachinePoolTest {
   }
 
   @Test
+  void aDrainedNodeLetsItsPoolGoAndFillsItWhenItIsDrainedNoMore() {
+    node.sandboxes.start(order(A, FakeHost.PREPARED));
+    node.refill();
+    assertThat(node.pool.size()).isEqualTo(2);
+    node.pool.drain(true);
+    node.refill();
+    assertThat(node.pool.size()).isZero();
+    assertThat(host.kernel.running()).containsExactly(A);
+    assertThat(host.onDisk()).containsExactly(A);
+    assertThat(node.meters.get("cofferdam.node.pool.missing").gauge().value())
+        .as("nothing is missing that an operator does not want")
+        .isZero();
+    for (int i = 0; i < 3; i++) {
+      node.refill();
+    }
+    assertThat(node.pool.size()).isZero();
+
+    node.pool.drain(false);
+    node.refill();
+    assertThat(node.pool.size()).isEqualTo(2);
+  }
+
+  @Test
   void aStartTakesWhatIsRestoredAndMakesNothing() {
     int before = node.acts.done().size();
     Started started = node.sandboxes.start(order(A, FakeHost.PREPARED));

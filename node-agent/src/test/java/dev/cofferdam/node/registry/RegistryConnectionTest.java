@@ -35,6 +35,7 @@ class RegistryConnectionTest {
   private final BlockingQueue<StreamObserver<ConnectResponse>> streams =
       new LinkedBlockingQueue<>();
   private final BlockingQueue<String> removed = new LinkedBlockingQueue<>();
+  private final BlockingQueue<Boolean> drained = new LinkedBlockingQueue<>();
   private final ScheduledExecutorService scheduler = Executors.newSingleThreadScheduledExecutor();
   private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
   private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
@@ -99,8 +100,13 @@ class RegistryConnectionTest {
   @Test
   void instructionsAreObeyed() throws InterruptedException {
     connection.start();
-    stream().onNext(ConnectResponse.newBuilder().setRemoveSandbox(SANDBOX).build());
+    StreamObserver<ConnectResponse> open = stream();
+    open.onNext(ConnectResponse.newBuilder().setRemoveSandbox(SANDBOX).build());
     assertThat(removed.poll(10, TimeUnit.SECONDS)).isEqualTo(SANDBOX);
+    open.onNext(ConnectResponse.newBuilder().setDraining(true).build());
+    open.onNext(ConnectResponse.newBuilder().setDraining(false).build());
+    assertThat(drained.poll(20, TimeUnit.SECONDS)).isTrue();
+    assertThat(drained.poll(20, TimeUnit.SECONDS)).isFalse();
   }
 
   @Test
@@ -188,6 +194,11 @@ class RegistryConnectionTest {
       @Override
       public void remove(String sandbox) {
         removed.add(sandbox);
+      }
+
+      @Override
+      public void draining(boolean now) {
+        drained.add(now);
       }
     };
   }

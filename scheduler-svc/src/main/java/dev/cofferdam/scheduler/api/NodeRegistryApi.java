@@ -135,6 +135,15 @@ public final class NodeRegistryApi extends NodeRegistryServiceGrpc.NodeRegistryS
               .setHeartbeatIntervalMs(Math.toIntExact(heartbeat.toMillis()))
               .build());
       remove.forEach(id -> send(ConnectResponse.newBuilder().setRemoveSandbox(id).build()));
+      tellDraining();
+    }
+
+    /** What is said last is read last, whoever says it: so it is what is so. */
+    @Override
+    public void tellDraining() {
+      synchronized (lock) {
+        send(ConnectResponse.newBuilder().setDraining(cluster.isDraining(node)).build());
+      }
     }
 
     private void changed(SandboxChanged message) {

@@ -211,10 +211,30 @@ public final class Cluster implements AutoCloseable {
         .setMessage(draining ? "node_drained" : "node_undrained")
         .addKeyValue("node", node)
         .log();
+    Optional<NodeStatus> status =
+        locked(() -> {
+          Optional<Member> member = Optional.ofNullable(members.get(node));
+          member.ifPresent(known -> known.draining(draining));
+          return member.map(Member::status);
+        });
+    connection(node).ifPresent(NodeConnection::tellDraining);
+    return status;
+  }
+
+  private Optional<NodeConnection> connection(String node) {
     return locked(() -> {
-      Optional<Member> member = Optional.ofNullable(members.get(node));
-      member.ifPresent(known -> known.draining(draining));
-      return member.map(Member::status);
+      Member member = members.get(node);
+      return member != null && member.presence() instanceof Connected connected
+          ? Optional.of(connected.connection())
+          : Optional.empty();
+    });
+  }
+
+  /** False for an unknown one. */
+  public boolean isDraining(String node) {
+    return locked(() -> {
+      Member member = members.get(node);
+      return member != null && member.draining();
     });
   }
 

@@ -69,6 +69,10 @@ final class Member {
     view = null;
   }
 
+  boolean draining() {
+    return draining;
+  }
+
   NodeStatus status() {
     return new NodeStatus(view(), registration.hypervisor(), draining, pressure(), reserved.size());
   }

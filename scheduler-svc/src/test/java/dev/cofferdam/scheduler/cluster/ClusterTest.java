@@ -22,7 +22,14 @@ import org.junit.jupiter.api.Test;
 class ClusterTest {
   private static final SandboxSize SIZE = new SandboxSize(1, 512, 1024);
 
-  private final NodeConnection connection = _ -> {};
+  private final NodeConnection connection =
+      new NodeConnection() {
+        @Override
+        public void close(String why) {}
+
+        @Override
+        public void tellDraining() {}
+      };
   private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
   private final Cluster cluster =
       new Cluster(
