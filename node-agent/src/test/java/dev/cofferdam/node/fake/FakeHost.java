@@ -181,6 +181,11 @@ public final class FakeHost {
       pool.maintain();
     }
 
+    /** Whether its journal has heard of the sandbox. */
+    public boolean knows(String sandbox) {
+      return journal.latest().stream().anyMatch(entry -> entry.sandbox().equals(sandbox));
+    }
+
     /** A process of the sandbox's counts up to that, in memory and on its disk. */
     public void count(String sandbox, int count) {
       kernel.memory(sandbox).counter = count;

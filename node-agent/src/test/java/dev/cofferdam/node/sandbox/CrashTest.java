@@ -1,21 +1,26 @@
 package dev.cofferdam.node.sandbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.node.fake.FakeHost;
 import dev.cofferdam.node.fake.Killed;
 import dev.cofferdam.node.pool.PoolConfig;
 import dev.cofferdam.node.sandbox.SandboxStates.Visible;
+import dev.cofferdam.v1.ErrorReason;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -27,6 +32,8 @@ class CrashTest {
   private static final String A = "sb-aaaaaaaaaaaaaaaaaaaa";
   private static final String B = "sb-bbbbbbbbbbbbbbbbbbbb";
   private static final String KEPT = "sn-aaaaaaaaaaaaaaaaaaaa";
+  private static final long EPOCH = 2;
+  private static final int MEMORY_MIB = 1536;
   private static final int MANY = 200;
 
   @TempDir Path directory;
@@ -40,7 +47,7 @@ class CrashTest {
   @Test
   void killedAtEveryActOfARemoval() throws IOException {
     int runs =
-        everyKill(node -> node.sandboxes.start(order(A)), node -> node.sandboxes.remove(A, 1));
+        everyKill(node -> node.sandboxes.start(order(A)), node -> node.sandboxes.remove(A, EPOCH));
     assertThat(runs).isGreaterThan(5);
   }
 
@@ -78,8 +85,8 @@ class CrashTest {
         everyKill(
             node -> node.sandboxes.start(order(A)),
             node -> {
-              node.sandboxes.states().set(A, 1, Visible.PAUSED);
-              node.sandboxes.states().set(A, 1, Visible.RUNNING);
+              node.sandboxes.states().set(A, EPOCH, Visible.PAUSED);
+              node.sandboxes.states().set(A, EPOCH, Visible.RUNNING);
             });
     assertThat(runs).isGreaterThan(5);
   }
@@ -91,11 +98,25 @@ class CrashTest {
         unharmedByEveryKill(
             node -> counted(node, 7),
             node -> {
-              node.sandboxes.states().set(A, 1, Visible.SUSPENDED);
-              node.sandboxes.states().set(A, 1, Visible.RUNNING);
+              node.sandboxes.states().set(A, EPOCH, Visible.SUSPENDED);
+              node.sandboxes.states().set(A, EPOCH, Visible.RUNNING);
             },
             host -> assertThat(host.kernel.memory(A).counter).isEqualTo(7));
     assertThat(runs).isGreaterThan(15);
+  }
+
+  /** Its node is cut off from the scheduler, and then no longer. */
+  @Test
+  void killedAtEveryActOfAPartition() throws IOException {
+    int runs =
+        unharmedByEveryKill(
+            node -> counted(node, 7),
+            node -> {
+              node.sandboxes.states().cutOff(A, EPOCH, "cut off");
+              node.sandboxes.states().rejoin(A, EPOCH, "back");
+            },
+            host -> assertThat(host.kernel.memory(A).counter).isEqualTo(7));
+    assertThat(runs).isGreaterThan(5);
   }
 
   @Test
@@ -103,7 +124,7 @@ class CrashTest {
     int runs =
         unharmedByEveryKill(
             node -> counted(node, 7),
-            node -> node.sandboxes.states().take(A, 1, KEPT, true),
+            node -> node.sandboxes.states().take(A, EPOCH, KEPT, true),
             host -> assertThat(host.kernel.memory(A).counter).isEqualTo(7));
     assertThat(runs).isGreaterThan(7);
   }
@@ -115,10 +136,10 @@ class CrashTest {
         unharmedByEveryKill(
             node -> {
               counted(node, 10);
-              node.sandboxes.states().take(A, 1, KEPT, true);
+              node.sandboxes.states().take(A, EPOCH, KEPT, true);
               counted(node, 20);
             },
-            node -> node.sandboxes.states().rollBack(A, 1, KEPT),
+            node -> node.sandboxes.states().rollBack(A, EPOCH, KEPT),
             host -> assertThat(host.kernel.memory(A).counter).isEqualTo(onDisk(host)).isIn(10, 20));
     assertThat(runs).isGreaterThan(10);
   }
@@ -127,12 +148,12 @@ class CrashTest {
   void killedAtEveryActOfAFork() throws IOException {
     int runs =
         everyKill(
-            node -> node.sandboxes.states().take(B, 1, KEPT, true),
+            node -> node.sandboxes.states().take(B, EPOCH, KEPT, true),
             node ->
                 node.sandboxes.start(
                     new StartOrder(
                         A,
-                        1,
+                        EPOCH,
                         "debian",
                         FakeHost.PREPARED,
                         Map.of(),
@@ -203,8 +224,19 @@ class CrashTest {
         successor.slots.maintain();
         // Those who were told to sleep do; they have to be able to come back.
         for (Sandboxes.Present present : successor.sandboxes.present()) {
-          successor.sandboxes.states().set(present.sandbox(), 1, Visible.RUNNING);
+          successor.sandboxes.states().set(present.sandbox(), EPOCH, Visible.RUNNING);
         }
+        assertWhole(host, successor);
+        if (host.kernel.running().contains(A)) {
+          unharmed.accept(host);
+        }
+        assertFenced(successor, B);
+        if (successor.knows(A)) {
+          assertFenced(successor, A);
+        }
+        assertWhole(host, successor);
+        // Whoever had no answer asks again.
+        killed.accept(successor);
         assertWhole(host, successor);
         if (host.kernel.running().contains(A)) {
           unharmed.accept(host);
@@ -217,12 +249,14 @@ class CrashTest {
     throw new AssertionError("it never ended");
   }
 
-  /** The first few successors die while they recover. */
+  /** Successors die while they recover, each an act later than the one before. */
   private static void recoverKilledEverywhere(FakeHost host) {
-    for (int kill = 0; kill < 6; kill++) {
+    boolean recovered = false;
+    for (int kill = 0; !recovered; kill++) {
+      assertThat(kill).as("acts of a recovery").isLessThan(MANY);
       try (FakeHost.Node node = host.blindNode()) {
         node.acts.killAfter(kill);
-        attempt(node, n -> n.sandboxes.recover(host.kernel));
+        recovered = attempt(node, n -> n.sandboxes.recover(host.kernel));
       }
     }
   }
@@ -239,9 +273,29 @@ class CrashTest {
     }
   }
 
+  /** Who gave out an older epoch was overtaken, at whatever act the crash came. */
+  private static void assertFenced(FakeHost.Node node, String sandbox) {
+    long older = EPOCH - 1;
+    SandboxStates states = node.sandboxes.states();
+    for (ThrowingCallable late :
+        List.<ThrowingCallable>of(
+            () -> node.sandboxes.start(order(sandbox, older)),
+            () -> node.sandboxes.remove(sandbox, older),
+            () -> states.set(sandbox, older, Visible.SUSPENDED),
+            () -> states.take(sandbox, older, "sn-bbbbbbbbbbbbbbbbbbbb", true))) {
+      assertThatThrownBy(late)
+          .isInstanceOfSatisfying(
+              Refusal.class,
+              refusal ->
+                  assertThat(refusal.reason()).isEqualTo(ErrorReason.ERROR_REASON_STALE_EPOCH));
+    }
+  }
+
   private static void assertWhole(FakeHost host, FakeHost.Node node) {
-    boolean there = node.sandboxes.running().contains(new Sandboxes.Entry(A, 1));
-    assertThat(node.sandboxes.running()).contains(new Sandboxes.Entry(B, 1));
+    boolean there = node.sandboxes.running().contains(new Sandboxes.Entry(A, EPOCH));
+    assertThat(node.sandboxes.running()).contains(new Sandboxes.Entry(B, EPOCH));
+    assertThat(node.sandboxes.freeMemoryMib())
+        .isEqualTo(MEMORY_MIB - (there ? 2 : 1) * FakeHost.PREPARED.memoryMib());
     assertThat(host.kernel.running()).hasSize(there ? 2 : 1).contains(B);
     assertThat(host.kernel.slots()).hasSize(there ? 2 : 1);
     assertThat(host.kernel.attachments().values()).hasSize(there ? 2 : 1).contains(B);
@@ -254,6 +308,10 @@ class CrashTest {
   }
 
   private static StartOrder order(String sandbox) {
-    return new StartOrder(sandbox, 1, "debian", FakeHost.PREPARED, Map.of(), "ticket", "");
+    return order(sandbox, EPOCH);
+  }
+
+  private static StartOrder order(String sandbox, long epoch) {
+    return new StartOrder(sandbox, epoch, "debian", FakeHost.PREPARED, Map.of(), "ticket", "");
   }
 }
