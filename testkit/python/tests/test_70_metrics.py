@@ -14,6 +14,7 @@ import grpc
 import pytest
 from conftest import ALLOWED, BOUND, DENIED
 from test_32_ports import Connection, serve
+from test_52_sleep import pause, resume, suspend
 
 from cofferdam.v1 import sandbox_pb2, secret_pb2
 from cofferdam_e2e import host as machine
@@ -68,6 +69,10 @@ class Life:
         assert answer.status == 200 and value not in answer.text
         curl(sandbox, f"https://{DENIED}/headers")
         sandbox.run("bash", "-c", "echo x >/dev/udp/203.0.113.66/9")
+        pause(sandbox)
+        resume(sandbox)
+        suspend(sandbox)
+        assert sandbox.lives(), "a call wakes it"
         with pytest.raises(grpc.RpcError):
             self.tenant.sandboxes.GetSandbox(sandbox_pb2.GetSandboxRequest(sandbox="sb-aaaaaaaaaaaaaaaaaaaa"), timeout=CALL_SECONDS)
 

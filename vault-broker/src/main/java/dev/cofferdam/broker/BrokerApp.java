@@ -98,7 +98,7 @@ public final class BrokerApp implements AutoCloseable {
     parts.add(meters::close);
     MeshTls tls = parts.add(MeshTls.open(config.tls()));
     tls.bindTo(meters);
-    Database database = parts.add(open(config.database()));
+    Database database = parts.add(open(config.database(), meters));
     Sealer sealer = new Sealer(KeysetFile.open(config.keysetFile()), random);
     sealer.checkAgainst(database);
     SecretStore store = new MeteredStore(store(config.store(), database, sealer, meters), meters);
@@ -219,13 +219,15 @@ public final class BrokerApp implements AutoCloseable {
     return Math.max(1, connections / 4);
   }
 
-  private static Database open(BrokerConfig.DatabaseConfig config) throws IOException {
+  private static Database open(BrokerConfig.DatabaseConfig config, MeterRegistry meters)
+      throws IOException {
     Optional<Path> file = config.passwordFile();
     return Database.open(
         config.url(),
         config.user(),
         file.isPresent() ? Files.readString(file.get()).strip() : "",
-        config.poolSize());
+        config.poolSize(),
+        meters);
   }
 
   private static SecretStore store(

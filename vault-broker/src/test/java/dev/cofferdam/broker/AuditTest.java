@@ -22,6 +22,7 @@ import dev.cofferdam.v1.WatchAuditEventsRequest;
 import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -263,7 +264,11 @@ class AuditTest extends BrokerTest {
     var _ = broker.attached("chain");
     try (Database database =
             Database.open(
-                broker.database.url(), broker.database.user(), broker.database.password(), 2);
+                broker.database.url(),
+                broker.database.user(),
+                broker.database.password(),
+                2,
+                new SimpleMeterRegistry());
         Connection connection = broker.database.connect();
         Statement statement = connection.createStatement()) {
       AuditLog log = new AuditLog(database, "reader");

@@ -8,6 +8,7 @@ import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.internal.v1.GrantOrigin;
 import dev.cofferdam.internal.v1.RevokeGrantsRequest;
 import dev.cofferdam.v1.ForkMode;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -23,7 +24,7 @@ class RetentionTest extends BrokerTest {
   @BeforeEach
   void open() {
     var own = broker.database;
-    database = Database.open(own.url(), own.user(), own.password(), 2);
+    database = Database.open(own.url(), own.user(), own.password(), 2, new SimpleMeterRegistry());
     retention = new Retention(database, broker.clock, Duration.ofDays(30));
   }
 

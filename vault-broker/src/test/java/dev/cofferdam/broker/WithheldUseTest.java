@@ -20,6 +20,7 @@ import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.ErrorReason;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -48,7 +49,7 @@ class WithheldUseTest {
     broker = new TestBroker(directory, postgres);
     attached = broker.attached("api-key");
     var own = broker.database;
-    database = Database.open(own.url(), own.user(), own.password(), 2);
+    database = Database.open(own.url(), own.user(), own.password(), 2, new SimpleMeterRegistry());
     values = new ValueCache(store, broker.clock, Duration.ZERO, 1);
     materialiser = new Materialiser(database, new AuditLog(database, "b2"), values, broker.clock);
   }

@@ -3,8 +3,10 @@ package dev.cofferdam.node.sandbox;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
+import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 
 /** What a node counts of its sandboxes. */
@@ -14,6 +16,15 @@ public final class SandboxMetrics {
   private final Counter failed;
   private final Counter ended;
   private final Counter lost;
+  private final Map<Act, Timer> acts = new EnumMap<>(Act.class);
+
+  /** What is done to a sandbox that is there. */
+  enum Act {
+    PAUSE,
+    RESUME,
+    SUSPEND,
+    WAKE
+  }
 
   public SandboxMetrics(MeterRegistry meters) {
     this.meters = meters;
@@ -21,6 +32,9 @@ public final class SandboxMetrics {
     this.failed = counter("start_failed", "Starts that failed and were undone");
     this.ended = counter("ended", "Sandboxes of which nothing is left");
     this.lost = counter("lost", "Sandboxes whose VM ended by itself");
+    for (Act act : Act.values()) {
+      acts.put(act, timer(act));
+    }
   }
 
   /**
@@ -53,6 +67,22 @@ public final class SandboxMetrics {
 
   void lost() {
     lost.increment();
+  }
+
+  /**
+   * @param steps as of {@link #started}
+   */
+  void done(Act act, Map<String, Double> steps) {
+    Objects.requireNonNull(acts.get(act))
+        .record((long) (steps.getOrDefault("total", 0.0) * 1e6), TimeUnit.NANOSECONDS);
+  }
+
+  private Timer timer(Act act) {
+    return Timer.builder("cofferdam.node.state.change")
+        .description("Time of a pause, a resumption, a suspension and a wake that came about")
+        .tag("act", act.name().toLowerCase(Locale.ROOT))
+        .publishPercentileHistogram()
+        .register(meters);
   }
 
   private Counter counter(String what, String description) {

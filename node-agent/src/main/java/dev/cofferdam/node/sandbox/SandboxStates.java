@@ -57,18 +57,26 @@ public final class SandboxStates {
   private final Sleeper sleeper;
   private final Keeper keeper;
   private final Changes changes;
+  private final SandboxMetrics metrics;
 
   /** When a call was let through to a sandbox last, counted: a time would not order two of them. */
   private final Map<String, AtomicLong> calls = new ConcurrentHashMap<>();
 
   private volatile ChangeListener listener = (sandbox, epoch, state, change, message) -> {};
 
-  SandboxStates(Cells cells, SnapshotStore store, Sleeper sleeper, Keeper keeper, Changes changes) {
+  SandboxStates(
+      Cells cells,
+      SnapshotStore store,
+      Sleeper sleeper,
+      Keeper keeper,
+      Changes changes,
+      SandboxMetrics metrics) {
     this.cells = cells;
     this.store = store;
     this.sleeper = sleeper;
     this.keeper = keeper;
     this.changes = changes;
+    this.metrics = metrics;
   }
 
   public void onChange(ChangeListener newListener) {
@@ -357,6 +365,7 @@ public final class SandboxStates {
       String sandbox, @Nullable SandboxState before, @Nullable SandboxState after, Steps steps) {
     if (after != null && before != null && after.getClass() != before.getClass()) {
       changes.changed(sandbox);
+      act(before, after).ifPresent(act -> metrics.done(act, steps.millis()));
       log.atInfo()
           .setMessage("sandbox_state_changed")
           .addKeyValue("sandbox", sandbox)
@@ -364,6 +373,17 @@ public final class SandboxStates {
           .addKeyValue("steps_ms", steps.millis())
           .log();
     }
+  }
+
+  /** Empty for what did not come about. */
+  private static Optional<SandboxMetrics.Act> act(SandboxState before, SandboxState after) {
+    return switch (after) {
+      case Running _ when before instanceof Paused -> Optional.of(SandboxMetrics.Act.RESUME);
+      case Running _ when before instanceof Suspended -> Optional.of(SandboxMetrics.Act.WAKE);
+      case Paused _ when before instanceof Running -> Optional.of(SandboxMetrics.Act.PAUSE);
+      case Suspended _ -> Optional.of(SandboxMetrics.Act.SUSPEND);
+      case Running _, Paused _, Halting _, Starting _, Removing _, Ended _ -> Optional.empty();
+    };
   }
 
   private static void requireThere(String sandbox, long epoch, @Nullable SandboxState state) {

@@ -131,7 +131,7 @@ public final class Sandboxes implements AutoCloseable {
             executor,
             this::watch);
     this.sleep = sleep;
-    this.states = sleep.states(cells, capacity, () -> admission.admit(), this::watch);
+    this.states = sleep.states(cells, capacity, () -> admission.admit(), metrics, this::watch);
   }
 
   public void onLoss(LossListener listener) {

@@ -62,7 +62,11 @@ public final class SleepParts {
   }
 
   SandboxStates states(
-      Cells cells, Capacity capacity, Admission admission, BiConsumer<String, Running> watch) {
+      Cells cells,
+      Capacity capacity,
+      Admission admission,
+      SandboxMetrics metrics,
+      BiConsumer<String, Running> watch) {
     Sleeper sleeper =
         new Sleeper(
             helper, files, profiles, capacity, journal, standstill, waking, admission, watch);
@@ -78,6 +82,6 @@ public final class SleepParts {
             sleeper,
             waking,
             executor);
-    return new SandboxStates(cells, store, sleeper, keeper, new Changes(clock));
+    return new SandboxStates(cells, store, sleeper, keeper, new Changes(clock), metrics);
   }
 }

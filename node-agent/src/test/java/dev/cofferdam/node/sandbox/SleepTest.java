@@ -150,6 +150,22 @@ class SleepTest {
   }
 
   @Test
+  void whatCameAboutIsCountedByWhatWasDone() {
+    states.set(A, 1, Visible.PAUSED);
+    states.set(A, 1, Visible.RUNNING);
+    states.set(A, 1, Visible.RUNNING);
+    states.set(A, 1, Visible.SUSPENDED);
+    states.reach(A);
+    node.acts.fail("machine.snapshot", () -> failure("machine.snapshot"));
+    assertReason(ErrorReason.ERROR_REASON_INTERNAL, () -> states.set(A, 1, Visible.SUSPENDED));
+    for (String act : List.of("pause", "resume", "suspend", "wake")) {
+      assertThat(node.meters.get("cofferdam.node.state.change").tag("act", act).timer().count())
+          .as(act)
+          .isEqualTo(1);
+    }
+  }
+
+  @Test
   void aWakeOnAHostThatIsShortIsRefusedEarlyAndTheSandboxSleepsOn() {
     host.kernel.memory(A).counter = 7;
     states.set(A, 1, Visible.SUSPENDED);

@@ -4,6 +4,7 @@ import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.ErrorReason;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -41,10 +42,13 @@ public final class Database implements AutoCloseable {
    *
    * @param url {@code jdbc:postgresql://host:port/database}
    * @param poolSize connections, at least 2
+   * @param meters of the connections: {@code hikaricp.*}
    */
-  public static Database open(String url, String user, String password, int poolSize) {
+  public static Database open(
+      String url, String user, String password, int poolSize, MeterRegistry meters) {
     HikariConfig config = new HikariConfig();
     config.setPoolName("broker");
+    config.setMetricRegistry(meters);
     config.setJdbcUrl(url);
     config.setUsername(user);
     config.setPassword(password);

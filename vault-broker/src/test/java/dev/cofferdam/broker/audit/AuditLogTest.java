@@ -6,6 +6,7 @@ import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.testkit.TestPostgres;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -30,7 +31,8 @@ class AuditLogTest {
   void start() {
     postgres = TestPostgres.start();
     TestPostgres.Database empty = postgres.createDatabase();
-    database = Database.open(empty.url(), empty.user(), empty.password(), 8);
+    database =
+        Database.open(empty.url(), empty.user(), empty.password(), 8, new SimpleMeterRegistry());
   }
 
   @AfterEach

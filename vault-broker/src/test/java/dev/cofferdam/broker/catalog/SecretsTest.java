@@ -17,6 +17,7 @@ import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.testkit.SettableClock;
 import dev.cofferdam.testkit.TestPostgres;
 import dev.cofferdam.v1.ErrorReason;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -42,7 +43,8 @@ class SecretsTest {
   void start() {
     postgres = TestPostgres.start();
     TestPostgres.Database empty = postgres.createDatabase();
-    database = Database.open(empty.url(), empty.user(), empty.password(), 2);
+    database =
+        Database.open(empty.url(), empty.user(), empty.password(), 2, new SimpleMeterRegistry());
     cache = new ValueCache(store, clock, Duration.ofSeconds(30), 4);
     audit = new AuditLog(database, "b1");
     secrets = new Secrets(database, store, cache, audit, new NoDependents(), clock);

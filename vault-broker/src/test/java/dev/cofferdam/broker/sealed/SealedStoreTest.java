@@ -11,6 +11,7 @@ import dev.cofferdam.broker.secret.SecretValue;
 import dev.cofferdam.broker.secret.StoreUnavailableException;
 import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.testkit.TestPostgres;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -46,7 +47,8 @@ class SealedStoreTest extends SecretStoreContract {
   @BeforeEach
   void open(@TempDir Path directory) {
     TestPostgres.Database fresh = postgres.createDatabase();
-    database = Database.open(fresh.url(), fresh.user(), fresh.password(), 3);
+    database =
+        Database.open(fresh.url(), fresh.user(), fresh.password(), 3, new SimpleMeterRegistry());
     sealer = sealer(directory.resolve("keyset"));
     store = new SealedStore(database, sealer);
   }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.cofferdam.broker.TestBroker;
 import dev.cofferdam.testkit.TestPostgres;
 import dev.cofferdam.v1.ErrorReason;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,7 +43,8 @@ class GroupCommitTest {
   void start() {
     postgres = TestPostgres.start();
     TestPostgres.Database empty = postgres.createDatabase();
-    database = Database.open(empty.url(), empty.user(), empty.password(), 2);
+    database =
+        Database.open(empty.url(), empty.user(), empty.password(), 2, new SimpleMeterRegistry());
   }
 
   @AfterAll
