@@ -4,11 +4,12 @@
 #   proto      buf lint and breaking changes against the last tag, else the last commit
 #   go         go vet and go test of every Go module, those that need root and the guest agent's in real VMs included
 #   java       mvn verify: compiler checks, format, tests of every module
+#   qemu       the driver's contract with whole guests in the jail, against the real QEMU
+#   cloud-hypervisor
+#              the same against the real Cloud Hypervisor, if a binary is in PATH or named by COFFERDAM_CLOUD_HYPERVISOR: on this machine's KVM
+#              where that boots a guest, else in an outer machine with emulated virtualisation
 #   e2e        a mesh with real VMs, driven by clients in Go and Python; --only e2e:EXPRESSION is pytest's -k
 #   demo       the nine claims, as a user sees them
-#   cloud-hypervisor
-#              the driver's contract against the real Cloud Hypervisor, if a binary is in PATH or named by COFFERDAM_CLOUD_HYPERVISOR: on this
-#              machine's KVM where that boots a guest, else in an outer machine with emulated virtualisation
 #
 # --long lets tests take their long form (COFFERDAM_TEST_LONG=1). The last line is "N passed, N failed".
 set -euo pipefail
@@ -19,14 +20,14 @@ while [ $# -gt 0 ]; do
   case $1 in
     --long) export COFFERDAM_TEST_LONG=1 ;;
     --only)
-      only=${2:?--only needs proto, go, java, e2e, demo or cloud-hypervisor}
+      only=${2:?--only needs proto, go, java, qemu, cloud-hypervisor, e2e or demo}
       shift
       ;;
     *) die "test: unknown argument '$1', expected --long or --only NAME" ;;
   esac
   shift
 done
-[[ ${only%%:*} =~ ^(proto|java|go|e2e|demo|cloud-hypervisor|)$ ]] || die "test: no part '$only', expected proto, go, java, e2e, demo or cloud-hypervisor"
+[[ ${only%%:*} =~ ^(proto|java|go|qemu|cloud-hypervisor|e2e|demo|)$ ]] || die "test: no part '$only', expected proto, go, java, qemu, cloud-hypervisor, e2e or demo"
 
 wanted() { [ -z "$only" ] || [ "${only%%:*}" = "$1" ]; }
 
@@ -138,23 +139,34 @@ run_demo() { "$COFFERDAM_ROOT/cofferdam" demo; }
 count_demo() { echo "$(grep -c '^     ok ' "$1") $(grep -c '^     FAILED ' "$1") 0"; }
 failures_demo() { tail -n 40 "$1"; }
 
-cloud_hypervisor=${COFFERDAM_CLOUD_HYPERVISOR:-$(command -v cloud-hypervisor || true)}
+# What the contract needs beside a hypervisor.
+contract() {
+  export COFFERDAM_HELPER=$COFFERDAM_CACHE/bin/node-helper COFFERDAM_IMAGE
+  COFFERDAM_IMAGE=$(cat "$CACHE_STAMPS/image.out")
+  cd "$COFFERDAM_ROOT"
+  mvn -B -ntp -q -pl node-agent -am test-compile dependency:build-classpath -Dmdep.outputFile=target/test-classpath -Dmdep.includeScope=test || return 1
+  testkit/nested/run.sh "$1"
+}
+count_contract() { echo "$(grep -cE '^(--- )?PASS[: ].' "$1") $(grep -cE '^(--- )?FAIL[: ].' "$1") $(grep -c '^SKIP ' "$1")"; }
+failures_contract() { grep -A12 -E '^(--- )?FAIL[: ].' "$1" || tail -n 40 "$1"; }
+
+run_qemu() { contract qemu; }
+count_qemu() { count_contract "$1"; }
+failures_qemu() { failures_contract "$1"; }
 
 run_cloud-hypervisor() {
   local status=0
-  export COFFERDAM_CLOUD_HYPERVISOR=$cloud_hypervisor COFFERDAM_HELPER=$COFFERDAM_CACHE/bin/node-helper COFFERDAM_IMAGE
-  COFFERDAM_IMAGE=$(cat "$CACHE_STAMPS/image.out")
+  export COFFERDAM_CLOUD_HYPERVISOR=$cloud_hypervisor
   cd "$COFFERDAM_ROOT/node-helper"
   # The jail, for which no guest need run.
   if [ -c /dev/kvm ]; then GOFLAGS="-trimpath -buildvcs=false -tags=grpcnotrace,cloudhypervisor" go test -v -run CloudHypervisor ./roottest || status=1; fi
-  cd "$COFFERDAM_ROOT"
-  mvn -B -ntp -q -pl node-agent -am test-compile dependency:build-classpath -Dmdep.outputFile=target/test-classpath -Dmdep.includeScope=test || return 1
-  testkit/nested/run.sh || status=1
+  contract cloud-hypervisor || status=1
   return $status
 }
-count_cloud-hypervisor() { echo "$(grep -cE '^(--- )?PASS[: ].' "$1") $(grep -cE '^(--- )?FAIL[: ].' "$1") $(grep -c '^SKIP ' "$1")"; }
-failures_cloud-hypervisor() { grep -A12 -E '^(--- )?FAIL[: ].' "$1" || tail -n 40 "$1"; }
+count_cloud-hypervisor() { count_contract "$1"; }
+failures_cloud-hypervisor() { failures_contract "$1"; }
 
+cloud_hypervisor=${COFFERDAM_CLOUD_HYPERVISOR:-$(command -v cloud-hypervisor || true)}
 find_jdk
 find_maven
 find_go
@@ -178,6 +190,7 @@ begin_part go run_go
 begin_part java run_java
 end_part go
 end_part java
+part qemu run_qemu
 if [ -n "$cloud_hypervisor" ]; then
   part cloud-hypervisor run_cloud-hypervisor
 elif wanted cloud-hypervisor; then

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# The hypervisor contract against the real Cloud Hypervisor, in node-helper's jail, with a real guest.
+# The hypervisor contract against the real thing, in node-helper's jail, with real guests.
 #
-#   run.sh            needs COFFERDAM_CLOUD_HYPERVISOR (a binary), COFFERDAM_IMAGE (an image's directory), COFFERDAM_HELPER, a built
-#                     node-agent with its tests, QEMU, erofs-utils, busybox-static; JAVA_HOME
+#   run.sh qemu               needs COFFERDAM_IMAGE (an image's directory), COFFERDAM_HELPER, a built node-agent with its tests, JAVA_HOME
+#   run.sh cloud-hypervisor   needs also COFFERDAM_CLOUD_HYPERVISOR (a binary), QEMU, erofs-utils, busybox-static
 #
-# Where this machine's KVM boots a guest, the suite runs here, as root. Elsewhere an outer machine, whose processor QEMU emulates with SVM, boots
-# once for the whole suite. Prints a line for each test, "PASS name", "FAIL name" or "SKIP name".
+# QEMU emulates, and so does it here, as root. Cloud Hypervisor's suite runs here where this machine's KVM boots a guest. Elsewhere an outer
+# machine, whose processor QEMU emulates with SVM, boots once for the whole suite. Prints a line for each test, "PASS name", "FAIL name" or
+# "SKIP name".
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-: "${COFFERDAM_CLOUD_HYPERVISOR:?names no binary}" "${COFFERDAM_IMAGE:?names no image}" "${COFFERDAM_HELPER:?names no node-helper}" "${JAVA_HOME:?}"
+driver=${1:?expected qemu or cloud-hypervisor}
+[ "$driver" = qemu ] || : "${COFFERDAM_CLOUD_HYPERVISOR:?names no binary}"
+: "${COFFERDAM_IMAGE:?names no image}" "${COFFERDAM_HELPER:?names no node-helper}" "${JAVA_HOME:?}"
 export PATH=$PATH:/usr/sbin:/sbin
 # shellcheck source=deploy/provision/boots.sh
 . "$root/deploy/provision/boots.sh"
@@ -42,9 +45,8 @@ files() {
   "$suite/jre/bin/java" -Xshare:dump -XX:+UseSerialGC >/dev/null
   cp "$here/inside" "$suite/inside"
   [ -z "${COFFERDAM_RECORD:-}" ] || cp "$here/record.py" "$suite/record.py"
-  cp "$COFFERDAM_HELPER" "$suite/node-helper"
-  cp "$(readlink -f "$COFFERDAM_CLOUD_HYPERVISOR")" "$suite/cloud-hypervisor"
-  chmod 0755 "$suite/cloud-hypervisor" "$suite/node-helper"
+  install -m 0755 "$COFFERDAM_HELPER" "$suite/node-helper"
+  [ "$driver" = qemu ] || install -m 0755 "$(readlink -f "$COFFERDAM_CLOUD_HYPERVISOR")" "$suite/cloud-hypervisor"
   cp "$COFFERDAM_IMAGE"/{vmlinuz,initrd,rootfs.erofs,manifest.json} "$suite/images/0123456789abcdef/"
   [ -z "${COFFERDAM_RECORD:-}" ] || return 0
   local entry
@@ -59,6 +61,7 @@ outer() {
   local number=0 file
   cp -r "$kernel/lib/modules/$release" "$suite/overlay/usr/lib/modules/"
   with_libraries /usr/sbin/nft /usr/sbin/mke2fs
+  ln -s mke2fs "$suite/overlay/usr/sbin/mkfs.ext4"
   install -m 0755 /bin/busybox "$suite/overlay/usr/sbin/busybox"
   ln -s busybox "$suite/overlay/usr/sbin/modprobe"
   mkfs.erofs --quiet "$work/suite.erofs" "$suite" >/dev/null 2>&1 || mkfs.erofs "$work/suite.erofs" "$suite" >/dev/null
@@ -84,7 +87,9 @@ outer() {
 [ -n "${COFFERDAM_RECORD:-}" ] || [ -f "$root/node-agent/target/test-classpath" ] || { echo "build node-agent's tests first: mvn -pl node-agent -am test-compile"; exit 1; }
 mkdir -p "$root/testkit/target"
 files
-if [ -z "${COFFERDAM_RECORD:-}" ] && boots "$COFFERDAM_CLOUD_HYPERVISOR" "$COFFERDAM_IMAGE" 20 >/dev/null; then
+if [ "$driver" = qemu ]; then
+  SUITE=$suite DRIVER=qemu "$suite/inside"
+elif [ -z "${COFFERDAM_RECORD:-}" ] && boots "$COFFERDAM_CLOUD_HYPERVISOR" "$COFFERDAM_IMAGE" 20 >/dev/null; then
   echo "on this machine's KVM"
   SUITE=$suite "$suite/inside"
 else

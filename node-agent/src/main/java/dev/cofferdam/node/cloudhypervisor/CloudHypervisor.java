@@ -100,7 +100,8 @@ public final class CloudHypervisor implements Hypervisor, AutoCloseable {
     }
     CloudHypervisorMachine machine = start(spec, "", false, steps);
     try {
-      steps.time("load", () -> machine.client().create(VmmConfig.machine(spec, landlock)));
+      steps.time(
+          "load", () -> machine.client().create(VmmConfig.machineWithVolumes(spec, landlock)));
       machine.attend();
       return machine;
     } catch (RuntimeException e) {
@@ -142,11 +143,12 @@ public final class CloudHypervisor implements Hypervisor, AutoCloseable {
 
   private Waiting waiting(MachineSpec spec, String kept, Path source, Path memory, Steps steps) {
     KeptState state = read(spec, source);
+    KeptDisks disks = KeptDisks.of(spec, state);
     CloudHypervisorMachine machine = start(spec, kept, kept.isEmpty(), steps);
     try {
-      machine.files().lay(state, memory);
+      machine.files().lay(disks.admitting(), memory);
       machine.attend();
-      return new Waiting(machine, spec, state.version());
+      return new Waiting(machine, spec, state.version(), disks.missing());
     } catch (IOException e) {
       throw undone(machine, spec, new UncheckedIOException(e));
     }
@@ -233,7 +235,8 @@ public final class CloudHypervisor implements Hypervisor, AutoCloseable {
                           spec.image(),
                           spec.size().memoryMib(),
                           spec.size().vcpus(),
-                          own)));
+                          own,
+                          spec.volumes())));
     } catch (HelperException e) {
       if (e.code() == HelperException.Code.UNAVAILABLE) {
         // It may have been started before the answer was lost.
@@ -281,11 +284,18 @@ public final class CloudHypervisor implements Hypervisor, AutoCloseable {
     private final CloudHypervisorMachine machine;
     private final MachineSpec spec;
     private final String written;
+    private final List<Integer> volumes;
 
-    Waiting(CloudHypervisorMachine machine, MachineSpec spec, String written) {
+    /**
+     * @param written the version that the state is of
+     * @param volumes those that the state does not know, by number
+     */
+    Waiting(
+        CloudHypervisorMachine machine, MachineSpec spec, String written, List<Integer> volumes) {
       this.machine = machine;
       this.spec = spec;
       this.written = written;
+      this.volumes = volumes;
     }
 
     @Override
@@ -297,6 +307,9 @@ public final class CloudHypervisor implements Hypervisor, AutoCloseable {
     public Machine load(Steps steps) {
       try {
         steps.time("load", () -> CloudHypervisor.this.load(machine, written));
+        for (int number : volumes) {
+          machine.client().addDisk(VmmConfig.volume(number));
+        }
         machine.files().clear();
         return machine;
       } catch (IOException e) {

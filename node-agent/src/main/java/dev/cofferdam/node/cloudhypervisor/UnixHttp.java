@@ -1,6 +1,7 @@
 package dev.cofferdam.node.cloudhypervisor;
 
 import io.netty.bootstrap.Bootstrap;
+import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
@@ -8,12 +9,15 @@ import io.netty.channel.ChannelException;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
+import io.netty.channel.FixedRecvByteBufAllocator;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.nio.NioChannelOption;
 import io.netty.channel.socket.nio.NioDomainSocketChannel;
+import io.netty.handler.codec.TooLongFrameException;
 import io.netty.handler.codec.http.DefaultFullHttpRequest;
 import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpClientCodec;
@@ -22,6 +26,7 @@ import io.netty.handler.codec.http.HttpHeaderValues;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpObjectAggregator;
 import io.netty.handler.codec.http.HttpVersion;
+import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import java.io.IOException;
 import java.net.UnixDomainSocketAddress;
@@ -47,10 +52,19 @@ import jdk.net.ExtendedSocketOptions;
  */
 final class UnixHttp implements AutoCloseable {
   /** Bytes of an answer's body. The largest, vm.info, has about 2,000. */
-  static final int MAX_ANSWER = 1 << 20;
+  static final int MAX_ANSWER = 256 << 10;
 
   private static final int MAX_LINE = 4096;
   private static final int MAX_HEADERS = 8192;
+
+  /**
+   * Bytes of an answer as it comes, which Cloud Hypervisor never does in chunks. Chunks of a byte
+   * cost more than they hold, and empty lines count for nothing in HTTP.
+   */
+  static final int MAX_WIRE = MAX_LINE + MAX_HEADERS + MAX_ANSWER;
+
+  /** Bytes that are read before the next connection has its turn. */
+  private static final int TURN = 16 << 10;
 
   private final EventLoopGroup loop =
       new MultiThreadIoEventLoopGroup(
@@ -81,6 +95,7 @@ final class UnixHttp implements AutoCloseable {
               protected void initChannel(Channel fresh) {
                 fresh
                     .pipeline()
+                    .addLast(new Meter())
                     .addLast(new HttpClientCodec(MAX_LINE, MAX_HEADERS, MAX_LINE))
                     .addLast(new HttpObjectAggregator(MAX_ANSWER))
                     .addLast(new Reader(answer));
@@ -111,12 +126,13 @@ final class UnixHttp implements AutoCloseable {
   }
 
   /**
-   * Connects and says nothing.
+   * Connects and says nothing. Nor does the other side: at the first word it is closed, lest
+   * somebody who talks without end is listened to without end.
    *
-   * @return completes when the other side has closed the connection, as a process does that ends
+   * @return completes when the connection is closed, as by a process that ends
    */
   Connection watch(Path socket, Duration patience) throws IOException, TimeoutException {
-    Channel channel = connect(socket, patience, new ChannelInboundHandlerAdapter());
+    Channel channel = connect(socket, patience, new Silence());
     CompletableFuture<Void> closed = new CompletableFuture<>();
     var _ = channel.closeFuture().addListener(_ -> closed.complete(null));
     return new Connection(channel, closed);
@@ -142,6 +158,9 @@ final class UnixHttp implements AutoCloseable {
         new Bootstrap()
             .group(loop)
             .channel(NioDomainSocketChannel.class)
+            .option(
+                ChannelOption.RECVBUF_ALLOCATOR,
+                new FixedRecvByteBufAllocator(TURN).maxMessagesPerRead(1))
             .handler(handler)
             .connect(UnixDomainSocketAddress.of(socket));
     var _ =
@@ -210,6 +229,35 @@ final class UnixHttp implements AutoCloseable {
     }
   }
 
+  private static final class Silence extends ChannelInboundHandlerAdapter {
+    @Override
+    public void channelRead(ChannelHandlerContext context, Object message) {
+      ReferenceCountUtil.release(message);
+      var _ = context.close();
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+      var _ = context.close();
+    }
+  }
+
+  private static final class Meter extends ChannelInboundHandlerAdapter {
+    private long bytes;
+
+    @Override
+    public void channelRead(ChannelHandlerContext context, Object message) {
+      if (message instanceof ByteBuf buffer) {
+        bytes += buffer.readableBytes();
+      }
+      if (bytes > MAX_WIRE) {
+        ReferenceCountUtil.release(message);
+        throw new TooLongFrameException("more than " + MAX_WIRE);
+      }
+      context.fireChannelRead(message);
+    }
+  }
+
   private static final class Reader extends SimpleChannelInboundHandler<FullHttpResponse> {
     private final CompletableFuture<Answer> answer;
 
@@ -233,9 +281,13 @@ final class UnixHttp implements AutoCloseable {
       answer.completeExceptionally(new IOException("the connection was closed before the answer"));
     }
 
+    /** What Netty says of an answer that is too large holds the answer's own headers. */
     @Override
     public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
-      answer.completeExceptionally(cause);
+      answer.completeExceptionally(
+          cause instanceof TooLongFrameException
+              ? new IOException("the answer has more than " + MAX_ANSWER + " bytes", cause)
+              : cause);
       var _ = context.close();
     }
   }

@@ -7,7 +7,8 @@ import java.util.List;
 /**
  * What a Cloud Hypervisor process and its machine are told. Paths are those of the jail that
  * node-helper builds: {@code /sandbox} is the sandbox's own directory, {@code /image} the image,
- * {@code /template} the template. The tap is found by name in the slot's network namespace.
+ * {@code /template} the template, {@code /volume} the volumes. The tap is found by name in the
+ * slot's network namespace.
  *
  * <p>All of that is the same for every machine, so a snapshot's own configuration fits each clone.
  */
@@ -20,6 +21,9 @@ final class VmmConfig {
 
   /** The writable disk, as the API knows it. */
   static final String DISK = "disk";
+
+  /** Where the jail shows the volumes' files, under their numbers. */
+  static final String VOLUMES = "/volume";
 
   /** The guest's address is the same in every slot, so its MAC is too. */
   private static final String MAC = "02:cf:00:00:00:15";
@@ -35,7 +39,33 @@ final class VmmConfig {
   }
 
   /**
-   * The body of {@code vm.create}.
+   * The body of {@code vm.create}, volumes included.
+   *
+   * @param landlock as {@link #machine} has it
+   */
+  static ObjectNode machineWithVolumes(MachineSpec spec, boolean landlock) {
+    ObjectNode config = machine(spec, landlock);
+    for (int number = 0; number < spec.volumes().size(); number++) {
+      config.withArray("disks").add(volume(number));
+    }
+    return config;
+  }
+
+  /** A disk that the guest knows by its serial number. */
+  static ObjectNode volume(int number) {
+    return CloudHypervisorClient.object()
+        .put("id", volumeId(number))
+        .put("path", VOLUMES + "/" + number)
+        .put("serial", "volume-" + number)
+        .put("image_type", "Raw");
+  }
+
+  static String volumeId(int number) {
+    return "volume" + number;
+  }
+
+  /**
+   * The machine alone, of which a template knows: volumes are its clones' own.
    *
    * @param landlock its threads reach nothing of the jail but the sandbox's directory, the image's
    *     files and the tap's device

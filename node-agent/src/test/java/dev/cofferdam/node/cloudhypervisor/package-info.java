@@ -1,6 +1,6 @@
 /**
- * The Cloud Hypervisor driver's tests: against recorded exchanges always, against the real thing in
- * the world that {@code testkit/nested} makes.
+ * The Cloud Hypervisor driver's tests, against exchanges that were recorded from the real one. For
+ * those against that itself see {@link dev.cofferdam.node.world}.
  */
 @NullMarked
 package dev.cofferdam.node.cloudhypervisor;

@@ -1,15 +1,14 @@
 package dev.cofferdam.node.fake;
 
+import dev.cofferdam.node.disk.SparseFile;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.HypervisorContract;
-import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.ProcessTable;
 import dev.cofferdam.node.machine.Small;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -37,17 +36,19 @@ class FakeHypervisorTest extends HypervisorContract {
 
   @Override
   protected void publish(Path source, String name) throws IOException {
-    Path target = Files.createDirectories(directory.resolve("k").resolve(name));
-    for (String file : List.of(MachineSpec.RAM, MachineSpec.STATE)) {
-      if (Files.exists(source.resolve(file))) {
-        Files.copy(source.resolve(file), target.resolve(file));
-      }
-    }
+    copyKept(source, directory.resolve("k").resolve(name));
   }
 
   @Override
   protected byte[] ofAnotherVersion(byte[] state) {
     return "state 2".getBytes(StandardCharsets.UTF_8);
+  }
+
+  @Override
+  protected Path volume(String name, long bytes) throws IOException {
+    Path file = Files.createDirectories(directory.resolve("v")).resolve(name);
+    SparseFile.create(file, bytes).close();
+    return file;
   }
 
   @Override

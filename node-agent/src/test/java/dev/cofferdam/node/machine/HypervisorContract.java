@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.node.disk.SparseFile;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -41,13 +43,16 @@ public abstract class HypervisorContract {
   /** A state as another version of the same hypervisor would have written it. */
   protected abstract byte[] ofAnotherVersion(byte[] state);
 
+  /** Makes a volume, of that name for a machine's description; nothing is in it. */
+  protected abstract Path volume(String name, long bytes) throws IOException;
+
   /**
    * A directory on a file system without room for a snapshot; skips the test where there is none.
    */
   protected abstract Path fullDirectory() throws IOException;
 
   @AfterEach
-  void killAll() {
+  protected void killAll() {
     kill(1);
     kill(2);
   }
@@ -221,8 +226,10 @@ public abstract class HypervisorContract {
     Files.delete(without.resolve(MachineSpec.RAM));
 
     Path shorter = copy(good, "shorter");
-    byte[] ram = Files.readAllBytes(shorter.resolve(MachineSpec.RAM));
-    Files.write(shorter.resolve(MachineSpec.RAM), Arrays.copyOf(ram, ram.length / 2));
+    try (FileChannel ram =
+        FileChannel.open(shorter.resolve(MachineSpec.RAM), StandardOpenOption.WRITE)) {
+      ram.truncate(ram.size() / 2);
+    }
 
     for (Path broken : List.of(half, rubbish, alien, without, shorter)) {
       String name = String.valueOf(broken.getFileName());
@@ -235,7 +242,7 @@ public abstract class HypervisorContract {
       for (String file : List.of(MachineSpec.RAM, MachineSpec.STATE)) {
         Files.deleteIfExists(hypervisor.directory(B).resolve(file));
         if (Files.exists(broken.resolve(file))) {
-          Files.copy(broken.resolve(file), hypervisor.directory(B).resolve(file));
+          copyFile(broken.resolve(file), hypervisor.directory(B).resolve(file));
         }
       }
       assertThatThrownBy(() -> hypervisor.wake(spec, steps))
@@ -294,6 +301,49 @@ public abstract class HypervisorContract {
     hypervisor.boot(spec, steps).stop();
   }
 
+  @Test
+  void aMachineHasVolumesFromTheBeginningAndSleepsWithThem() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    MachineSpec spec = withVolumes(spec(hypervisor, A, 1), volumes());
+    Machine machine = hypervisor.boot(spec, steps);
+    machine.resume();
+    machine.pause();
+    machine.snapshot(hypervisor.directory(A));
+    machine.stop();
+    assertRuns(hypervisor.wake(spec, steps));
+  }
+
+  @Test
+  void aCloneMayHaveVolumesThatItsTemplateHadNot() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    publish(kept(hypervisor, A, 1), KEPT);
+    MachineSpec plain = spec(hypervisor, B, 2);
+    MachineSpec spec = withVolumes(plain, volumes());
+    assertThat(hypervisor.fingerprint(spec))
+        .as("a template knows nothing of its clones' volumes")
+        .isEqualTo(hypervisor.fingerprint(plain));
+    Machine clone = hypervisor.restore(spec, KEPT, steps);
+    clone.resume();
+    clone.pause();
+    // It sleeps with them too.
+    clone.snapshot(hypervisor.directory(B));
+    clone.stop();
+    assertRuns(hypervisor.wake(spec, steps));
+  }
+
+  private List<String> volumes() throws IOException {
+    List<String> volumes = List.of("vol-" + "a".repeat(20), "vol-" + "b".repeat(20));
+    for (String volume : volumes) {
+      assertThat(volume(volume, 1 << 20)).isRegularFile();
+    }
+    return volumes;
+  }
+
+  protected static MachineSpec withVolumes(MachineSpec spec, List<String> volumes) {
+    return new MachineSpec(
+        spec.sandbox(), spec.slot(), spec.image(), spec.size(), spec.kernelArguments(), volumes);
+  }
+
   private Path kept(Hypervisor hypervisor, String sandbox, int slot) throws IOException {
     Machine source = hypervisor.boot(spec(hypervisor, sandbox, slot), steps);
     source.resume();
@@ -311,9 +361,24 @@ public abstract class HypervisorContract {
   private Path copy(Path source, String name) throws IOException {
     Path target = target(name);
     for (String file : List.of(MachineSpec.RAM, MachineSpec.STATE)) {
-      Files.copy(source.resolve(file), target.resolve(file));
+      copyFile(source.resolve(file), target.resolve(file));
     }
     return target;
+  }
+
+  /** A guest's memory is mostly holes, and where processors are emulated every byte counts. */
+  protected static void copyFile(Path source, Path target) throws IOException {
+    var _ = SparseFile.copyInCache(source, target);
+  }
+
+  /** Makes the files of a snapshot, those that are there, a template's. */
+  protected static void copyKept(Path source, Path target) throws IOException {
+    Files.createDirectories(target);
+    for (String file : List.of(MachineSpec.RAM, MachineSpec.STATE)) {
+      if (Files.exists(source.resolve(file))) {
+        copyFile(source.resolve(file), target.resolve(file));
+      }
+    }
   }
 
   private static void assertKept(Path target) {

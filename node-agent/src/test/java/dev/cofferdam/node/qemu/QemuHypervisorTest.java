@@ -63,12 +63,7 @@ class QemuHypervisorTest extends HypervisorContract {
 
   @Override
   protected void publish(Path source, String name) throws IOException {
-    Path target = Files.createDirectories(directory.resolve("t").resolve(name));
-    for (String file : List.of(MachineSpec.RAM, MachineSpec.STATE)) {
-      if (Files.exists(source.resolve(file))) {
-        Files.copy(source.resolve(file), target.resolve(file));
-      }
-    }
+    copyKept(source, directory.resolve("t").resolve(name));
   }
 
   /** The machine's type comes first, after its length. */
@@ -79,6 +74,13 @@ class QemuHypervisorTest extends HypervisorContract {
     assertThat(type).startsWith("pc-i440fx-");
     other[12 + state[12]]++;
     return other;
+  }
+
+  @Override
+  protected Path volume(String name, long bytes) throws IOException {
+    Path file = Files.createDirectories(directory.resolve("v")).resolve(name);
+    SparseFile.create(file, bytes).close();
+    return file;
   }
 
   @Override
@@ -112,37 +114,6 @@ class QemuHypervisorTest extends HypervisorContract {
     assertThatThrownBy(() -> hypervisor.boot(spec, new Steps(System::nanoTime)))
         .isInstanceOf(MachineException.class)
         .hasMessageContaining("Could not open");
-  }
-
-  @Test
-  void aCloneMayHaveVolumesThatItsTemplateHadNot() throws IOException {
-    Hypervisor hypervisor = hypervisor();
-    Steps steps = new Steps(System::nanoTime);
-    Machine source = hypervisor.boot(spec(hypervisor, "sb-template", 1), steps);
-    source.resume();
-    source.pause();
-    Path kept = Files.createDirectories(directory.resolve("kept"));
-    source.snapshot(kept);
-    source.stop();
-    publish(kept, "template");
-    Files.createDirectories(directory.resolve("v"));
-    SparseFile.create(directory.resolve("v").resolve("0"), 1 << 20).close();
-    SparseFile.create(directory.resolve("v").resolve("1"), 1 << 20).close();
-    MachineSpec plain = spec(hypervisor, "sb-clone", 2);
-    MachineSpec spec =
-        new MachineSpec(
-            "sb-clone",
-            2,
-            plain.image(),
-            plain.size(),
-            plain.kernelArguments(),
-            List.of("vol-a", "vol-b"));
-    assertThat(hypervisor.fingerprint(spec))
-        .as("a template knows nothing of its clones' volumes")
-        .isEqualTo(hypervisor.fingerprint(plain));
-    Machine clone = hypervisor.restore(spec, "template", steps);
-    clone.resume();
-    clone.stop();
   }
 
   private static void signal(String name, Machine machine) throws Exception {

@@ -41,10 +41,15 @@ final class RealQemu {
     without(arguments, "-initrd");
     without(arguments, "-append");
     for (String argument : arguments) {
+      for (int number = 0; number < start.volumes().size(); number++) {
+        argument =
+            argument.replace(
+                "/volume/" + number,
+                sandboxes.resolveSibling("v").resolve(start.volumes().get(number)).toString());
+      }
       command.add(
           argument
               .replace("/sandbox/", directory + "/")
-              .replace("/volume/", sandboxes.resolveSibling("v") + "/")
               .replace("/image/rootfs.erofs", "/dev/zero")
               .replace("tap,id=n0,fd=3", "hubport,id=n0,hubid=0"));
     }

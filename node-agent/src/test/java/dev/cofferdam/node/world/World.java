@@ -1,10 +1,10 @@
-package dev.cofferdam.node.cloudhypervisor;
+package dev.cofferdam.node.world;
 
+import dev.cofferdam.node.disk.MkfsDisks;
+import dev.cofferdam.node.disk.SparseFile;
 import dev.cofferdam.node.helper.HelperClient;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.helper.VmmStart;
-import dev.cofferdam.node.machine.LinuxProcessTable;
-import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.MachineSpec;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
@@ -18,22 +18,42 @@ import java.util.stream.Stream;
 /** What testkit/nested/inside has made: node-helper with its directories, and an image. */
 final class World implements AutoCloseable {
   /** The only image, under the contract's name for it. */
-  private static final String IMAGE = "0123456789abcdef";
+  static final String IMAGE = "0123456789abcdef";
+
+  private static final int SLOTS = 3;
 
   private final Path root = Path.of(System.getProperty("cofferdam.world", "/nowhere"));
   private final HelperClient helper =
       new HelperClient(root.resolve("run/helper.sock"), new SimpleMeterRegistry());
-  private final CloudHypervisor hypervisor =
-      new CloudHypervisor(
-          preparing(helper),
-          new LinuxProcessTable(),
-          root.resolve("sandboxes"),
-          templates(),
-          "test",
-          Landlock.usable(Path.of("/proc/sys/kernel/osrelease")));
 
-  CloudHypervisor hypervisor() {
-    return hypervisor;
+  /** Gives a sandbox's files to its VMM before that starts, as who makes or wakes one does. */
+  NodeHelper helper() {
+    return (NodeHelper)
+        Proxy.newProxyInstance(
+            NodeHelper.class.getClassLoader(),
+            new Class<?>[] {NodeHelper.class},
+            (_, method, arguments) -> {
+              if (arguments != null
+                  && arguments.length == 1
+                  && arguments[0] instanceof VmmStart start) {
+                helper.prepareSandbox(start.slot(), start.sandbox(), parts(start));
+              }
+              try {
+                return method.invoke(helper, arguments);
+              } catch (InvocationTargetException e) {
+                throw e.getCause() == null ? e : e.getCause();
+              }
+            });
+  }
+
+  private static List<String> parts(VmmStart start) {
+    return start.own()
+        ? List.of(MachineSpec.DISK, MachineSpec.RAM, MachineSpec.STATE)
+        : List.of(MachineSpec.DISK);
+  }
+
+  Path sandboxes() {
+    return root.resolve("sandboxes");
   }
 
   Path templates() {
@@ -56,17 +76,28 @@ final class World implements AutoCloseable {
     }
   }
 
-  MachineSpec spec(String sandbox, int slot, MachineSize size, String arguments) {
-    return new MachineSpec(sandbox, slot, IMAGE, size, arguments);
+  Path volume(String name) {
+    return root.resolve("volumes").resolve(name);
   }
 
-  /** Two slots, and nothing of an earlier test. */
+  Path emptyVolume(String name, long bytes) throws IOException {
+    Path file = volume(name);
+    SparseFile.create(file, bytes).close();
+    return file;
+  }
+
+  /** One that a guest can mount. */
+  void formattedVolume(String name, int mib) throws IOException {
+    MkfsDisks.forVolumes().format(volume(name), mib);
+  }
+
+  /** The slots, and nothing of an earlier test. */
   void clean() throws IOException {
-    for (int slot : List.of(1, 2)) {
+    for (int slot = 1; slot <= SLOTS; slot++) {
       var _ = helper.createSlot(slot);
       kill(slot);
     }
-    for (Path sandbox : list(root.resolve("sandboxes"))) {
+    for (Path sandbox : list(sandboxes())) {
       helper.removeSandbox(String.valueOf(sandbox.getFileName()));
     }
     for (Path template : list(templates())) {
@@ -77,11 +108,16 @@ final class World implements AutoCloseable {
       }
       Files.delete(template);
     }
+    for (Path volume : list(root.resolve("volumes"))) {
+      Files.delete(volume);
+    }
   }
 
   @Override
   public void close() {
-    hypervisor.close();
+    for (int slot = 1; slot <= SLOTS; slot++) {
+      kill(slot);
+    }
     helper.close();
   }
 
@@ -89,25 +125,5 @@ final class World implements AutoCloseable {
     try (Stream<Path> entries = Files.list(directory)) {
       return entries.toList();
     }
-  }
-
-  /** Gives a sandbox's disk to its VMM before that starts, as who makes a sandbox does. */
-  private static NodeHelper preparing(NodeHelper helper) {
-    return (NodeHelper)
-        Proxy.newProxyInstance(
-            NodeHelper.class.getClassLoader(),
-            new Class<?>[] {NodeHelper.class},
-            (_, method, arguments) -> {
-              if (arguments != null
-                  && arguments.length == 1
-                  && arguments[0] instanceof VmmStart start) {
-                helper.prepareSandbox(start.slot(), start.sandbox(), List.of(MachineSpec.DISK));
-              }
-              try {
-                return method.invoke(helper, arguments);
-              } catch (InvocationTargetException e) {
-                throw e.getCause() == null ? e : e.getCause();
-              }
-            });
   }
 }

@@ -1,42 +1,34 @@
-package dev.cofferdam.node.cloudhypervisor;
+package dev.cofferdam.node.world;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.node.cloudhypervisor.CloudHypervisor;
+import dev.cofferdam.node.cloudhypervisor.Landlock;
 import dev.cofferdam.node.machine.Hypervisor;
-import dev.cofferdam.node.machine.HypervisorContract;
-import dev.cofferdam.node.machine.LinuxProcessTable;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineSpec;
-import dev.cofferdam.node.machine.ProcessTable;
-import dev.cofferdam.node.machine.Steps;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
-/** The driver against the real Cloud Hypervisor, in node-helper's jail and slots. */
-@EnabledIfSystemProperty(
-    named = "cofferdam.world",
-    matches = ".+",
-    disabledReason = "needs virtualisation and node-helper: testkit/nested/run.sh brings both")
-class CloudHypervisorTest extends HypervisorContract {
-  private final World world = new World();
-  private final CloudHypervisor hypervisor = world.hypervisor();
-
-  @BeforeEach
-  void clean() throws IOException {
-    world.clean();
-  }
+/** The driver against the real Cloud Hypervisor. */
+class CloudHypervisorTest extends GuestContract {
+  private final CloudHypervisor hypervisor =
+      new CloudHypervisor(
+          world.helper(),
+          processes(),
+          world.sandboxes(),
+          world.templates(),
+          "test",
+          Landlock.usable(Path.of("/proc/sys/kernel/osrelease")));
 
   @AfterEach
   void letGo() {
-    world.close();
+    hypervisor.close();
   }
 
   @Override
@@ -45,36 +37,11 @@ class CloudHypervisorTest extends HypervisorContract {
   }
 
   @Override
-  protected ProcessTable processes() {
-    return new LinuxProcessTable();
-  }
-
-  @Override
-  protected void kill(int slot) {
-    world.kill(slot);
-  }
-
-  @Override
-  protected void publish(Path source, String name) throws IOException {
-    Path target = Files.createDirectories(world.templates().resolve(name));
-    for (String file : List.of(MachineSpec.RAM, MachineSpec.STATE)) {
-      if (Files.exists(source.resolve(file))) {
-        Files.copy(source.resolve(file), target.resolve(file));
-      }
-    }
-  }
-
-  @Override
   protected byte[] ofAnotherVersion(byte[] state) {
     String text = new String(state, StandardCharsets.ISO_8859_1);
     assertThat(text).contains("\"version\":\"v");
     return text.replaceFirst("\"version\":\"v[0-9]", "\"version\":\"v1")
         .getBytes(StandardCharsets.ISO_8859_1);
-  }
-
-  @Override
-  protected Path fullDirectory() {
-    return world.full();
   }
 
   @Test
@@ -109,9 +76,5 @@ class CloudHypervisorTest extends HypervisorContract {
     assertThat(machine.ended().toCompletableFuture().get(120, TimeUnit.SECONDS))
         .contains("rebooting");
     assertThat(processes().alive(machine.process())).isFalse();
-  }
-
-  private static Steps steps() {
-    return new Steps(System::nanoTime);
   }
 }

@@ -1,4 +1,4 @@
-package dev.cofferdam.node.cloudhypervisor;
+package dev.cofferdam.node.world;
 
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
 
@@ -12,8 +12,8 @@ import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 
 /**
- * Runs what needs the real Cloud Hypervisor, and says of each test on a line what became of it. For
- * an outer machine, which has no build.
+ * Runs what needs a real hypervisor, and says of each test on a line what became of it. For an
+ * outer machine, which has no build.
  */
 public final class Suite implements TestExecutionListener {
   private final PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
@@ -21,15 +21,20 @@ public final class Suite implements TestExecutionListener {
   private int passed;
   private long begin;
 
+  /**
+   * @param arguments the driver's name
+   */
   public static void main(String[] arguments) {
+    Class<?> contract =
+        switch (arguments[0]) {
+          case "cloud-hypervisor" -> CloudHypervisorTest.class;
+          case "qemu" -> QemuTest.class;
+          default -> throw new IllegalArgumentException("no driver " + arguments[0]);
+        };
     Suite suite = new Suite();
     LauncherFactory.create()
         .execute(
-            LauncherDiscoveryRequestBuilder.request()
-                .selectors(
-                    selectClass(CloudHypervisorTest.class),
-                    selectClass(GuestOnCloudHypervisorTest.class))
-                .build(),
+            LauncherDiscoveryRequestBuilder.request().selectors(selectClass(contract)).build(),
             suite);
     // No test at all is no success.
     Runtime.getRuntime().halt(suite.failed == 0 && suite.passed > 0 ? 0 : 1);
