@@ -3,6 +3,7 @@ package dev.cofferdam.node.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cofferdam.node.disk.CpCopier;
 import dev.cofferdam.node.disk.SparseFile;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -368,7 +369,7 @@ public abstract class HypervisorContract {
 
   /** A guest's memory is mostly holes, and where processors are emulated every byte counts. */
   protected static void copyFile(Path source, Path target) throws IOException {
-    var _ = SparseFile.copyInCache(source, target);
+    new CpCopier().copy(source, target);
   }
 
   /** Makes the files of a snapshot, those that are there, a template's. */
