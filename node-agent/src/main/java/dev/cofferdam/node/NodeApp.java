@@ -241,10 +241,7 @@ public final class NodeApp implements AutoCloseable {
         new DiskRoom(List.of(config.sandboxRoot(), config.volumeRoot()), config.diskReserveMib());
     Volumes volumes =
         new Volumes(
-            config.volumeRoot(),
-            MkfsDisks.forVolumes(),
-            new CpCopier()::copy,
-            mib -> room.promise(mib).close());
+            config.volumeRoot(), MkfsDisks.forVolumes(), new CpCopier()::copy, room::promise);
     room.recount();
     HostPressure pressure =
         new HostPressure(new LinuxHost(config.sandboxRoot()), config.pressure());

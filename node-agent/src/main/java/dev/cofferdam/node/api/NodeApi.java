@@ -31,6 +31,7 @@ import dev.cofferdam.node.volume.Volumes;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.StartWay;
+import io.grpc.Context;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.time.Duration;
@@ -161,16 +162,27 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
 
   @Override
   public void makeVolume(MakeVolumeRequest request, StreamObserver<MakeVolumeResponse> response) {
+    Context call = Context.current();
     try {
       volumes.make(
-          request.getVolume(),
-          request.getSizeMib(),
-          Optional.of(request.getSource()).filter(source -> !source.isEmpty()));
+          request.getVolume(), request.getSizeMib(), source(request), () -> !call.isCancelled());
     } catch (IOException e) {
       throw failed("volume " + request.getVolume() + " was not made", e);
     }
     response.onNext(MakeVolumeResponse.getDefaultInstance());
     response.onCompleted();
+  }
+
+  private Optional<Volumes.Source> source(MakeVolumeRequest request) {
+    if (request.getSource().isEmpty()) {
+      return Optional.empty();
+    }
+    String holder = request.getSourceSandbox();
+    return Optional.of(
+        holder.isEmpty()
+            ? Volumes.Source.unused(request.getSource())
+            : new Volumes.Source(
+                request.getSource(), copy -> sandboxes.states().still(holder, copy)));
   }
 
   @Override

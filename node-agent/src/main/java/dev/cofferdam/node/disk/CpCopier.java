@@ -14,8 +14,8 @@ import java.util.List;
 public final class CpCopier {
   private static final Path PROGRAM = Path.of("/bin/cp");
 
-  /** A disk of spinning rust copies some hundred GiB within this. */
-  private static final Duration PATIENCE = Duration.ofHours(1);
+  /** Whoever waits for the copy, a sandbox that stands still among them, waits no longer. */
+  private static final Duration PATIENCE = Duration.ofMinutes(5);
 
   /**
    * @param target is made, readable and writable by owner and group

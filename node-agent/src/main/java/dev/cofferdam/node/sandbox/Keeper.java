@@ -76,6 +76,11 @@ final class Keeper {
 
   /** The sandbox is afterwards what it was before: running, paused or suspended. */
   Snapshot take(String sandbox, Cells.Cell cell, String id, boolean full, Steps steps) {
+    if (full && !profiles.read(sandbox).volumes().isEmpty()) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_VOLUME_IN_USE,
+          sandbox + " has a volume, which is no part of a snapshot with memory");
+    }
     try {
       Path target = store.begin(id);
       try {
@@ -125,10 +130,37 @@ final class Keeper {
 
   private Snapshot takeLive(
       String sandbox, Cells.Cell cell, String id, Path target, boolean full, Steps steps) {
+    Running running = SandboxState.live(cell.state).orElseThrow();
+    Snapshot draft = draft(id, target, sandbox, full, running.size(), running.token());
+    Path disk = files.directory(sandbox).resolve(MachineSpec.DISK);
+    still(
+        sandbox,
+        cell,
+        () -> {
+          Future<?> copied =
+              executor.submit(
+                  () -> steps.time("disk", () -> copy(disk, target.resolve(MachineSpec.DISK))));
+          try {
+            if (full) {
+              steps.time("snapshot", () -> running.machine().snapshot(target));
+            }
+            steps.time("disk_wait", () -> Tasks.join(copied));
+          } finally {
+            Tasks.settle(copied);
+          }
+        },
+        steps);
+    return draft;
+  }
+
+  /**
+   * Does something while guest and machine stand still, what the guest had written synced.
+   * Afterwards it is what it was before: running or paused.
+   */
+  void still(String sandbox, Cells.Cell cell, Runnable work, Steps steps) {
     SandboxState before = cell.state;
     Halt halt = Sleeper.halt(before);
     Running running = SandboxState.live(before).orElseThrow();
-    Snapshot draft = draft(id, target, sandbox, full, running.size(), running.token());
     journal.note(Sleeper.halted(sandbox, running, halt));
     cell.state = new Halting(running);
     try {
@@ -137,18 +169,7 @@ final class Keeper {
       } else {
         standstill.stop(running, steps);
       }
-      Path disk = files.directory(sandbox).resolve(MachineSpec.DISK);
-      Future<?> copied =
-          executor.submit(
-              () -> steps.time("disk", () -> copy(disk, target.resolve(MachineSpec.DISK))));
-      try {
-        if (full) {
-          steps.time("snapshot", () -> running.machine().snapshot(target));
-        }
-        steps.time("disk_wait", () -> Tasks.join(copied));
-      } finally {
-        Tasks.settle(copied);
-      }
+      work.run();
       if (halt != Halt.PASSING) {
         cell.state = new Paused(running, true, halt == Halt.CUT_OFF);
       } else {
@@ -156,7 +177,6 @@ final class Keeper {
         journal.note(Sleeper.entry(sandbox, again));
         cell.state = again;
       }
-      return draft;
     } catch (RuntimeException | Error e) {
       sleeper.back(sandbox, cell, running, halt, e);
       throw e;

@@ -6,7 +6,10 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
@@ -19,6 +22,7 @@ import java.util.TreeMap;
  * @param idle it is suspended after so long without anything to do; zero: never
  * @param environment of every process, placeholders included
  * @param caCertificate PEM, or empty
+ * @param volumes ids by the directory they are mounted at, in the order of their numbers
  */
 record Profile(
     String image,
@@ -26,11 +30,13 @@ record Profile(
     String fingerprint,
     Duration idle,
     Map<String, String> environment,
-    String caCertificate) {
+    String caCertificate,
+    SortedMap<String, String> volumes) {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   Profile {
     environment = Map.copyOf(environment);
+    volumes = Collections.unmodifiableSortedMap(new TreeMap<>(volumes));
   }
 
   String encoded() {
@@ -43,26 +49,42 @@ record Profile(
             .put("ca_certificate", caCertificate);
     ObjectNode variables = json.putObject("environment");
     new TreeMap<>(environment).forEach(variables::put);
+    ObjectNode mounts = json.putObject("volumes");
+    volumes.forEach(mounts::put);
     return json.toString();
   }
 
   static Profile decode(String text) throws IOException {
     try {
       JsonNode json = JSON.readTree(text);
-      Map<String, String> environment = new TreeMap<>();
-      json.required("environment")
-          .properties()
-          .forEach(variable -> environment.put(variable.getKey(), variable.getValue().asText()));
       return new Profile(
           json.required("image").asText(),
           json.required("kernel_arguments").asText(),
           json.required("fingerprint").asText(),
           Duration.ofMillis(json.required("idle_ms").asLong()),
-          environment,
-          json.required("ca_certificate").asText());
+          texts(json.required("environment")),
+          json.required("ca_certificate").asText(),
+          // One from before there were volumes has none.
+          texts(json.path("volumes")));
     } catch (JsonProcessingException | IllegalArgumentException e) {
       throw new IOException("a sandbox's profile cannot be read: " + e.getMessage(), e);
     }
+  }
+
+  private static SortedMap<String, String> texts(JsonNode object) {
+    SortedMap<String, String> texts = new TreeMap<>();
+    object.properties().forEach(each -> texts.put(each.getKey(), each.getValue().asText()));
+    return texts;
+  }
+
+  /** The volumes by their number. */
+  List<String> volumeIds() {
+    return List.copyOf(volumes.values());
+  }
+
+  /** Where, by number. */
+  List<String> mountPoints() {
+    return List.copyOf(volumes.keySet());
   }
 
   /** Nothing of it belongs in a log. */

@@ -8,6 +8,7 @@ import dev.cofferdam.node.machine.MachineSpec;
 import java.io.IOException;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 
 /** The sandboxes' profiles, on disk. */
@@ -30,7 +31,8 @@ final class Profiles {
             hypervisor.fingerprint(spec),
             order.idle(),
             order.environment(),
-            order.caCertificate());
+            order.caCertificate(),
+            new TreeMap<>(order.volumes()));
     try {
       files.writeProfile(order.sandbox(), profile.encoded());
     } catch (IOException e) {
@@ -66,6 +68,7 @@ final class Profiles {
 
   MachineSpec spec(String sandbox, int slot, MachineSize size) {
     Profile profile = read(sandbox);
-    return new MachineSpec(sandbox, slot, profile.image(), size, profile.kernelArguments());
+    return new MachineSpec(
+        sandbox, slot, profile.image(), size, profile.kernelArguments(), profile.volumeIds());
   }
 }

@@ -143,6 +143,40 @@ public final class SandboxStates {
    */
   public record Taken(long bytes, Map<String, Double> stepsMs) {}
 
+  /**
+   * Does something while nothing of the sandbox writes: while it stands still where it has a VM, at
+   * once where it sleeps, has ended or is not here.
+   *
+   * @throws Refusal SANDBOX_NOT_RUNNING while it is being removed, INTERNAL when it did not stand
+   *     still, or did not go on afterwards
+   */
+  public void still(String sandbox, Runnable work) {
+    StartOrder.requireId(sandbox);
+    cells.run(
+        sandbox,
+        cell -> {
+          switch (cell.state) {
+            case Running running -> stopped(sandbox, running.epoch(), work);
+            case Halting halting -> stopped(sandbox, halting.epoch(), work);
+            case Paused paused -> stopped(sandbox, paused.epoch(), work);
+            case Removing _ -> throw notRunning(sandbox, "is being removed");
+            case Suspended _, Starting _, Ended _ -> work.run();
+            case null -> work.run();
+          }
+        });
+  }
+
+  private void stopped(String sandbox, long epoch, Runnable work) {
+    var _ =
+        locked(
+            sandbox,
+            epoch,
+            (cell, steps) -> {
+              keeper.still(sandbox, cell, work, steps);
+              return cell;
+            });
+  }
+
   /** Idempotent. */
   public void removeSnapshot(String id) {
     SnapshotStore.requireId(id);

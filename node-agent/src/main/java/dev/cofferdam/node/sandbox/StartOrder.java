@@ -20,7 +20,8 @@ import java.util.regex.Pattern;
  * @param caCertificate PEM, or empty
  * @param snapshot what it is made of instead of the template
  * @param idle it is suspended after so long without anything to do; zero: never
- * @param volumes ids of this node's by the directory they are mounted at; at most 8
+ * @param volumes ids of this node's by the directory they are mounted at; at most 8, and none with
+ *     a snapshot
  */
 public record StartOrder(
     String sandbox,
@@ -53,6 +54,11 @@ public record StartOrder(
     environment = Map.copyOf(environment);
     requireEnvironment(environment);
     volumes = Mounts.checked(volumes);
+    if (snapshot.isPresent() && !volumes.isEmpty()) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+          "snapshot and volumes are both set, expected one of them");
+    }
   }
 
   /** Of the template, with volumes. */

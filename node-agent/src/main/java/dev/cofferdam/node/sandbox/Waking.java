@@ -86,7 +86,12 @@ final class Waking {
     Profile profile = profiles.read(sandbox);
     GuestIdentity identity =
         GuestIdentity.fresh(
-            random, clock.instant(), sandbox, profile.environment(), profile.caCertificate());
+            random,
+            clock.instant(),
+            sandbox,
+            profile.environment(),
+            profile.caCertificate(),
+            profile.mountPoints());
     Machine machine = hypervisor.boot(spec(sandbox, asleep), steps);
     return attended(
         machine,

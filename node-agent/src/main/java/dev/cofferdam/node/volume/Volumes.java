@@ -1,10 +1,12 @@
 package dev.cofferdam.node.volume;
 
 import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.node.disk.DiskRoom;
 import dev.cofferdam.node.disk.Disks;
 import dev.cofferdam.node.disk.SparseFile;
 import dev.cofferdam.v1.ErrorReason;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -13,8 +15,11 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -25,8 +30,9 @@ import org.slf4j.LoggerFactory;
  * tenant's: it is never mounted nor parsed on the host. That one has a single writer is
  * node-helper's to hold; which sandbox has it is on the scheduler's record.
  *
- * <p>A volume is there or not: it is made under another name and renamed once it is durable. One
- * make or remove at a time; safe for use by several threads.
+ * <p>A volume is there or not: it is made under another name and renamed once it is durable. What
+ * is done to one volume is done one thing at a time, and none waits for another's. Safe for use by
+ * several threads.
  */
 public final class Volumes {
   private static final Logger log = LoggerFactory.getLogger(Volumes.class);
@@ -40,10 +46,19 @@ public final class Volumes {
   private final FileCopier copier;
   private final Room room;
 
+  /** Those that something is being done to. Guarded by itself. */
+  private final Set<String> busy = new HashSet<>();
+
   /** Copies a file that is mostly holes to a name that is not there. */
   @FunctionalInterface
   public interface FileCopier {
     void copy(Path source, Path target) throws IOException;
+  }
+
+  /** Does something while nobody writes to the source. */
+  @FunctionalInterface
+  public interface Standstill {
+    void during(Runnable work);
   }
 
   /** Where the host's disk is watched. */
@@ -51,9 +66,10 @@ public final class Volumes {
   public interface Room {
     /**
      * @param mib that a guest may come to write
+     * @return closed once the file is there, or will not be
      * @throws Refusal NO_CAPACITY
      */
-    void require(int mib);
+    DiskRoom.Promise promise(int mib);
   }
 
   /**
@@ -81,28 +97,55 @@ public final class Volumes {
   }
 
   /**
+   * What a volume begins as a copy of.
+   *
+   * @param standstill in which it is copied
+   */
+  public record Source(String id, Standstill standstill) {
+    /** Of one that nobody has. */
+    public static Source unused(String id) {
+      return new Source(id, Runnable::run);
+    }
+  }
+
+  /**
    * Idempotent per id and size.
    *
    * @param sizeMib 64 to 1,048,576, not smaller than the source
    * @param source a volume to begin as a copy of, as it is now. What its file system does not fill
    *     yet, the guest that mounts it lets it grow into
+   * @param wanted false once nobody would learn of it, and it may have been removed already: then
+   *     nothing is made
    * @throws Refusal VOLUME_NOT_FOUND for the source, VOLUME_EXISTS with another size, NO_CAPACITY
    */
-  public synchronized void make(String id, int sizeMib, Optional<String> source)
+  public void make(String id, int sizeMib, Optional<Source> source, BooleanSupplier wanted)
       throws IOException {
     requireId(id);
-    source.ifPresent(Volumes::requireId);
+    source.map(Source::id).ifPresent(Volumes::requireId);
     if (sizeMib < MIN_MIB || sizeMib > MAX_MIB) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
           "size_mib is %d, expected %d to %d".formatted(sizeMib, MIN_MIB, MAX_MIB));
     }
-    Path file = root.resolve(id);
-    if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
-      requireSize(id, file, sizeMib);
-      return;
+    begin(id);
+    try {
+      Path file = root.resolve(id);
+      if (Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
+        requireSize(id, file, sizeMib);
+        return;
+      }
+      try (var _ = room.promise(sizeMib)) {
+        make(id, file, sizeMib, source, wanted);
+      }
+    } finally {
+      end(id);
     }
-    room.require(sizeMib);
+  }
+
+  private void make(
+      String id, Path file, int sizeMib, Optional<Source> source, BooleanSupplier wanted)
+      throws IOException {
+    requireWanted(id, wanted);
     Path fresh = root.resolve(UNFINISHED + id);
     Files.deleteIfExists(fresh);
     try {
@@ -112,6 +155,7 @@ public final class Volumes {
         disks.format(fresh, sizeMib);
       }
       sync(fresh, StandardOpenOption.WRITE);
+      requireWanted(id, wanted);
       Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
       sync(root, StandardOpenOption.READ);
     } finally {
@@ -121,16 +165,21 @@ public final class Volumes {
         .setMessage("volume_made")
         .addKeyValue("volume", id)
         .addKeyValue("size_mib", sizeMib)
-        .addKeyValue("source", source.orElse(""))
+        .addKeyValue("source", source.map(Source::id).orElse(""))
         .log();
   }
 
   /** Removing what is not there succeeds. A machine that has it goes on with what nobody finds. */
-  public synchronized void remove(String id) throws IOException {
+  public void remove(String id) throws IOException {
     requireId(id);
-    if (Files.deleteIfExists(root.resolve(id))) {
-      sync(root, StandardOpenOption.READ);
-      log.atInfo().setMessage("volume_removed").addKeyValue("volume", id).log();
+    begin(id);
+    try {
+      if (Files.deleteIfExists(root.resolve(id))) {
+        sync(root, StandardOpenOption.READ);
+        log.atInfo().setMessage("volume_removed").addKeyValue("volume", id).log();
+      }
+    } finally {
+      end(id);
     }
   }
 
@@ -157,10 +206,37 @@ public final class Volumes {
     }
   }
 
-  private void copy(String source, Path fresh, long bytes) throws IOException {
-    Path from = root.resolve(source);
+  private void begin(String id) throws IOException {
+    synchronized (busy) {
+      while (!busy.add(id)) {
+        try {
+          busy.wait();
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+          throw new InterruptedIOException("interrupted while something was done to " + id);
+        }
+      }
+    }
+  }
+
+  private void end(String id) {
+    synchronized (busy) {
+      busy.remove(id);
+      busy.notifyAll();
+    }
+  }
+
+  private static void requireWanted(String id, BooleanSupplier wanted) {
+    if (!wanted.getAsBoolean()) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, "the call for " + id + " has ended");
+    }
+  }
+
+  private void copy(Source source, Path fresh, long bytes) throws IOException {
+    Path from = root.resolve(source.id());
     if (!Files.isRegularFile(from, LinkOption.NOFOLLOW_LINKS)) {
-      throw notFound(source);
+      throw notFound(source.id());
     }
     long before = Files.size(from);
     if (bytes < before) {
@@ -169,7 +245,19 @@ public final class Volumes {
           "size_mib is %d, expected at least %d, the size of its source"
               .formatted(bytes >> 20, before >> 20));
     }
-    copier.copy(from, fresh);
+    try {
+      source
+          .standstill()
+          .during(() -> {
+            try {
+              copier.copy(from, fresh);
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          });
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
     SparseFile.extend(fresh, bytes);
   }
 

@@ -150,6 +150,7 @@ public final class FakeHypervisor implements Hypervisor {
     }
     FakeMachine machine = new FakeMachine(spec.sandbox(), spec.slot());
     machine.process = kernel.start(spec.slot(), spec.sandbox(), machine::died);
+    kernel.memory(spec.slot()).orElseThrow().volumes = spec.volumes();
     return machine;
   }
 

@@ -23,6 +23,9 @@ public final class Kernel implements ProcessTable {
     /** What a process of the tenant has counted up to. */
     public int counter;
 
+    /** Further disks of the machine; not part of a snapshot. */
+    public List<String> volumes = List.of();
+
     /** Whether the machine runs; not part of a snapshot. */
     public boolean running;
   }

@@ -45,6 +45,8 @@ class SleepTest {
   private static final String B = "sb-bbbbbbbbbbbbbbbbbbbb";
   private static final String C = "sb-cccccccccccccccccccc";
   private static final String KEPT = "sn-aaaaaaaaaaaaaaaaaaaa";
+  private static final String FIRST = "vol-aaaaaaaaaaaaaaaaaaaa";
+  private static final String SECOND = "vol-bbbbbbbbbbbbbbbbbbbb";
 
   @TempDir Path directory;
   private FakeHost host;
@@ -317,6 +319,78 @@ class SleepTest {
     GuestIdentity anew = node.guests.configured().getLast();
     assertThat(anew.environment()).containsEntry("API_KEY", "cfd_placeholder");
     assertThat(states.reach(A).token()).isEqualTo(anew.token());
+  }
+
+  @Test
+  void whatSleepsHasItsVolumesAgainWhenItWakesAlsoByAnotherProcess() {
+    node.sandboxes.start(withVolumes(B));
+    assertThat(host.kernel.memory(B).volumes).containsExactly(SECOND, FIRST);
+    states.set(B, 1, Visible.SUSPENDED);
+    restart();
+    states.reach(B);
+    assertThat(host.kernel.memory(B).volumes).containsExactly(SECOND, FIRST);
+    // Its guest has them mounted still.
+    assertThat(node.guests.configured()).isEmpty();
+  }
+
+  @Test
+  void ofOneWithVolumesOnlyTheDiskIsKeptAndPutBackAndTheVolumesStay() throws IOException {
+    node.sandboxes.start(withVolumes(B));
+    assertReason(ErrorReason.ERROR_REASON_VOLUME_IN_USE, () -> states.take(B, 1, KEPT, true));
+    write(B, "ten");
+    states.take(B, 1, KEPT, false);
+    write(B, "twenty");
+    states.rollBack(B, 1, KEPT);
+    assertThat(read(B)).isEqualTo("ten");
+    assertThat(host.kernel.memory(B).volumes).containsExactly(SECOND, FIRST);
+    assertThat(node.guests.configured().getLast().volumes())
+        .containsExactly("/data", "/data/cache");
+    assertReason(
+        ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+        () ->
+            new StartOrder(
+                B,
+                2,
+                "debian",
+                FakeHost.PREPARED,
+                Map.of(),
+                "ticket",
+                "",
+                Optional.of(KEPT),
+                Duration.ZERO,
+                Map.of("/data", FIRST)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"RUNNING", "PAUSED", "SUSPENDED"})
+  void whileItStandsStillNothingOfItWritesAndAfterwardsItIsAsItWas(String state) {
+    states.set(A, 1, Visible.valueOf(state));
+    List<Boolean> ran = new ArrayList<>();
+    states.still(
+        A, () -> ran.add(host.kernel.running().contains(A) && host.kernel.memory(A).running));
+    assertThat(ran).containsExactly(false);
+    assertVisible(A, Visible.valueOf(state));
+    assertThat(count("guest.freeze")).isEqualTo(1);
+    assertThatThrownBy(() ->
+            states.still(
+                A,
+                () -> {
+                  throw new IllegalStateException("no room");
+                }))
+        .hasMessage("no room");
+    assertVisible(A, Visible.valueOf(state));
+    states.set(A, 1, Visible.RUNNING);
+    assertThat(host.kernel.memory(A).running).isTrue();
+    assertThat(host.kernel.memory(A).frozen).isFalse();
+  }
+
+  @Test
+  void oneThatIsNotHereStandsStillAnyhow() {
+    List<String> done = new ArrayList<>();
+    states.still(B, () -> done.add("B"));
+    node.sandboxes.remove(A, 1);
+    states.still(A, () -> done.add("A"));
+    assertThat(done).containsExactly("B", "A");
   }
 
   @ParameterizedTest
@@ -596,6 +670,18 @@ class SleepTest {
         "",
         Optional.of(snapshot),
         Duration.ZERO);
+  }
+
+  private static StartOrder withVolumes(String sandbox) {
+    return new StartOrder(
+        sandbox,
+        1,
+        "debian",
+        FakeHost.PREPARED,
+        Map.of(),
+        "ticket",
+        "",
+        Map.of("/data/cache", FIRST, "/data", SECOND));
   }
 
   private static StartOrder idle(String sandbox, Duration idle) {
