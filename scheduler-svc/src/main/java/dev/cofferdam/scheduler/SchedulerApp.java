@@ -14,6 +14,7 @@ import dev.cofferdam.scheduler.api.SandboxApi;
 import dev.cofferdam.scheduler.api.SnapshotApi;
 import dev.cofferdam.scheduler.api.TemplateApi;
 import dev.cofferdam.scheduler.api.TokenApi;
+import dev.cofferdam.scheduler.api.VolumeApi;
 import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.cluster.Cluster;
 import dev.cofferdam.scheduler.lifecycle.Lifecycle;
@@ -30,6 +31,7 @@ import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.store.SnapshotStore;
 import dev.cofferdam.scheduler.store.TemplateStore;
 import dev.cofferdam.scheduler.store.TokenStore;
+import dev.cofferdam.scheduler.store.VolumeStore;
 import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
@@ -78,6 +80,7 @@ public final class SchedulerApp implements AutoCloseable {
       SandboxStore sandboxes = new SandboxStore(database, events);
       NodeStore nodes = new NodeStore(database, events);
       SnapshotStore snapshots = new SnapshotStore(database, events);
+      VolumeStore volumes = new VolumeStore(database);
       TokenStore tokens = new TokenStore(database);
 
       ManagedChannel brokerChannel = channels.to(config.broker(), "vault-broker");
@@ -97,6 +100,7 @@ public final class SchedulerApp implements AutoCloseable {
               new Lifecycle(
                   sandboxes,
                   snapshots,
+                  volumes,
                   nodes,
                   new RequestStore(database),
                   new PolicyUpdateStore(database),
@@ -106,6 +110,7 @@ public final class SchedulerApp implements AutoCloseable {
                   new LifecycleConfig(
                       config.quotaSandboxes(),
                       config.quotaSnapshots(),
+                      config.quotaVolumes(),
                       config.createTimeout(),
                       config.nodeLostAfter(),
                       config.retention()),
@@ -140,6 +145,7 @@ public final class SchedulerApp implements AutoCloseable {
                           templates))
                   .service(new SnapshotApi(lifecycle.snapshots(), snapshots))
                   .service(new TemplateApi(templates, config.defaultSize()))
+                  .service(new VolumeApi(lifecycle.volumes(), volumes))
                   .service(new NodeApi(cluster))
                   .service(new TokenApi(tokens, clock))
                   .service(

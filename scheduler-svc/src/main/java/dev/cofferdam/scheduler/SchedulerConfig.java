@@ -29,6 +29,8 @@ import java.time.Duration;
  *     Default 50
  * @param quotaTemplates {@code quota.templates}: templates that a tenant may have, 1 to 1,000,000.
  *     Default 20
+ * @param quotaVolumes {@code quota.volumes}: volumes that a tenant may keep, 1 to 1,000,000.
+ *     Default 50
  * @param defaultTemplate {@code template.default}: of a create that names none. Default debian
  * @param defaultSize {@code template.default-vcpus}: 1 to 1,024, default 1; {@code
  *     template.default-memory-mib}: MiB, 128 to 16,777,216, default 512; {@code
@@ -56,6 +58,7 @@ public record SchedulerConfig(
     int quotaSandboxes,
     int quotaSnapshots,
     int quotaTemplates,
+    int quotaVolumes,
     String defaultTemplate,
     SandboxSize defaultSize,
     Duration heartbeatInterval,
@@ -78,6 +81,7 @@ public record SchedulerConfig(
     int quota = settings.integer("quota.sandboxes", 50, 1, 1_000_000);
     int snapshots = settings.integer("quota.snapshots", 50, 1, 1_000_000);
     int templates = settings.integer("quota.templates", 20, 1, 1_000_000);
+    int volumes = settings.integer("quota.volumes", 50, 1, 1_000_000);
     String template = settings.text("template.default", "debian");
     int vcpus = settings.integer("template.default-vcpus", 1, SandboxSize.MIN_VCPUS, 1024);
     int memory =
@@ -127,6 +131,7 @@ public record SchedulerConfig(
         quota,
         snapshots,
         templates,
+        volumes,
         template,
         new SandboxSize(vcpus, memory, disk),
         heartbeat,

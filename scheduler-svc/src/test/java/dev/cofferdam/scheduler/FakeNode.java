@@ -3,6 +3,8 @@ package dev.cofferdam.scheduler;
 import com.google.protobuf.ByteString;
 import dev.cofferdam.internal.v1.MakeTemplateRequest;
 import dev.cofferdam.internal.v1.MakeTemplateResponse;
+import dev.cofferdam.internal.v1.MakeVolumeRequest;
+import dev.cofferdam.internal.v1.MakeVolumeResponse;
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSandboxResponse;
@@ -10,6 +12,8 @@ import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
 import dev.cofferdam.internal.v1.RemoveSnapshotResponse;
 import dev.cofferdam.internal.v1.RemoveTemplateRequest;
 import dev.cofferdam.internal.v1.RemoveTemplateResponse;
+import dev.cofferdam.internal.v1.RemoveVolumeRequest;
+import dev.cofferdam.internal.v1.RemoveVolumeResponse;
 import dev.cofferdam.internal.v1.RollBackRequest;
 import dev.cofferdam.internal.v1.RollBackResponse;
 import dev.cofferdam.internal.v1.SetSandboxStateRequest;
@@ -75,6 +79,8 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
               .setState(TemplateState.TEMPLATE_STATE_READY)
               .setDigest("sha256:" + "0".repeat(64))
               .build();
+  /** Volumes that it keeps, by id, as they were ordered. */
+  final Map<String, MakeVolumeRequest> volumes = new ConcurrentHashMap<>();
 
   /** How often it changed a sandbox's state. */
   final AtomicLong changes = new AtomicLong();
@@ -199,6 +205,26 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
     requireAssigned(request.getSandbox(), request.getEpoch());
     var _ = put(request.getSandbox(), SandboxState.SANDBOX_STATE_RUNNING);
     observer.onNext(RollBackResponse.newBuilder().setChange(changes.incrementAndGet()).build());
+    observer.onCompleted();
+  }
+
+  @Override
+  public void makeVolume(MakeVolumeRequest request, StreamObserver<MakeVolumeResponse> observer) {
+    calls.add("MakeVolume");
+    hook.before("MakeVolume");
+    volumes.put(request.getVolume(), request);
+    hook.before("MakeVolume, done");
+    observer.onNext(MakeVolumeResponse.getDefaultInstance());
+    observer.onCompleted();
+  }
+
+  @Override
+  public void removeVolume(
+      RemoveVolumeRequest request, StreamObserver<RemoveVolumeResponse> observer) {
+    calls.add("RemoveVolume");
+    hook.before("RemoveVolume");
+    volumes.remove(request.getVolume());
+    observer.onNext(RemoveVolumeResponse.getDefaultInstance());
     observer.onCompleted();
   }
 

@@ -24,6 +24,7 @@ import dev.cofferdam.v1.SandboxServiceGrpc;
 import dev.cofferdam.v1.SnapshotServiceGrpc;
 import dev.cofferdam.v1.TemplateServiceGrpc;
 import dev.cofferdam.v1.TokenServiceGrpc;
+import dev.cofferdam.v1.VolumeServiceGrpc;
 import io.grpc.BindableService;
 import io.grpc.ClientInterceptor;
 import io.grpc.Grpc;
@@ -204,6 +205,11 @@ final class Mesh implements AutoCloseable {
 
   TemplateServiceGrpc.TemplateServiceBlockingStub templates(String token) {
     return TemplateServiceGrpc.newBlockingStub(tenant(token))
+        .withDeadlineAfter(PATIENCE_S, TimeUnit.SECONDS);
+  }
+
+  VolumeServiceGrpc.VolumeServiceBlockingStub volumes(String token) {
+    return VolumeServiceGrpc.newBlockingStub(tenant(token))
         .withDeadlineAfter(PATIENCE_S, TimeUnit.SECONDS);
   }
 

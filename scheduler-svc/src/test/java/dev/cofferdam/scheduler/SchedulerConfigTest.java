@@ -48,6 +48,7 @@ class SchedulerConfigTest {
                 50,
                 50,
                 20,
+                50,
                 "debian",
                 new SandboxSize(1, 512, 2048),
                 Duration.ofSeconds(2),
@@ -70,7 +71,8 @@ class SchedulerConfigTest {
             "broker.address", "broker:4",
             "quota.sandboxes", "5",
             "quota.snapshots", "6",
-            "quota.templates", "7"));
+            "quota.templates", "7",
+            "quota.volumes", "8"));
     values.putAll(
         Map.of(
             "template.default", "alpine",
@@ -96,6 +98,7 @@ class SchedulerConfigTest {
                 5,
                 6,
                 7,
+                8,
                 "alpine",
                 new SandboxSize(2, 256, 64),
                 Duration.ofMillis(100),
@@ -113,6 +116,7 @@ class SchedulerConfigTest {
                     "database.url", "mysql://x",
                     "quota.sandboxes", "0",
                     "quota.snapshots", "0",
+                    "quota.volumes", "0",
                     "heartbeat.interval", "30s",
                     "node.lost-after", "9s",
                     "nonsense", "1")))
@@ -122,6 +126,7 @@ class SchedulerConfigTest {
         .hasMessageContaining("database.password-file")
         .hasMessageContaining("quota.sandboxes is '0'")
         .hasMessageContaining("quota.snapshots is '0'")
+        .hasMessageContaining("quota.volumes is '0'")
         .hasMessageContaining("node.timeout is less than twice heartbeat.interval")
         .hasMessageContaining("node.lost-after is less than node.timeout")
         .hasMessageContaining("nonsense");

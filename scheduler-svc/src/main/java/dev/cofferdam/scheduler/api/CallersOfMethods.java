@@ -11,6 +11,7 @@ import dev.cofferdam.v1.SandboxServiceGrpc;
 import dev.cofferdam.v1.SnapshotServiceGrpc;
 import dev.cofferdam.v1.TemplateServiceGrpc;
 import dev.cofferdam.v1.TokenServiceGrpc;
+import dev.cofferdam.v1.VolumeServiceGrpc;
 import io.grpc.MethodDescriptor;
 
 /** Who may call what. */
@@ -46,6 +47,10 @@ public final class CallersOfMethods {
         .tenant(TemplateServiceGrpc.getGetTemplateMethod(), read)
         .tenant(TemplateServiceGrpc.getListTemplatesMethod(), read)
         .tenant(TemplateServiceGrpc.getDeleteTemplateMethod(), write)
+        .tenant(VolumeServiceGrpc.getCreateVolumeMethod(), write)
+        .tenant(VolumeServiceGrpc.getGetVolumeMethod(), read)
+        .tenant(VolumeServiceGrpc.getListVolumesMethod(), read)
+        .tenant(VolumeServiceGrpc.getDeleteVolumeMethod(), write)
         .peers(TokenServiceGrpc.getRegisterTokenMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getListTokensMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getRemoveTokenMethod(), OPERATOR)

@@ -74,7 +74,10 @@ final class CreateRequests {
           ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
           "size differs from the snapshot's, expected the same or none");
     }
-    refuseVolumes(request.getVolumesMap());
+    if (snapshot.isPresent() && request.getVolumesCount() > 0) {
+      throw invalid("snapshot and volumes are both set, expected one of them");
+    }
+    VolumeRequests.checkMounts(request.getVolumesMap());
     checkEnv(request.getEnvMap());
     List<SecretUse> secrets = secrets(request);
     labels(request.getLabelsMap());
@@ -90,18 +93,8 @@ final class CreateRequests {
         timeoutAction(request.getTimeoutAction()),
         duration("idle_timeout", request.hasIdleTimeout(), request.getIdleTimeout()),
         snapshot,
+        request.getVolumesMap(),
         request.getLabelsMap());
-  }
-
-  /**
-   * Nothing here makes volumes yet, so no name is one's; a sandbox without them would lose data.
-   */
-  private static void refuseVolumes(Map<String, String> volumes) {
-    if (!volumes.isEmpty()) {
-      throw new Refusal(
-          ErrorReason.ERROR_REASON_VOLUME_NOT_FOUND,
-          "volume " + Texts.quoted(volumes.values().iterator().next()) + " does not exist");
-    }
   }
 
   /** At least 1 s; empty when absent. */

@@ -18,6 +18,8 @@ import dev.cofferdam.scheduler.snapshot.SnapshotState.Ready;
 import dev.cofferdam.scheduler.store.SandboxEvent;
 import dev.cofferdam.scheduler.template.Template;
 import dev.cofferdam.scheduler.tenant.TokenRecord;
+import dev.cofferdam.scheduler.volume.Volume;
+import dev.cofferdam.scheduler.volume.VolumeState;
 import dev.cofferdam.v1.SandboxEventType;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.SandboxState;
@@ -67,6 +69,7 @@ final class Wire {
         .forEach(use ->
             message.addSecrets(
                 SecretReference.newBuilder().setSecret(use.secret()).setEnv(use.env())));
+    sandbox.volumes().forEach(use -> message.putVolumes(use.directory(), use.name()));
     switch (sandbox.state()) {
       case Starting _ -> message.setState(SandboxState.SANDBOX_STATE_STARTING);
       case Running _ -> message.setState(SandboxState.SANDBOX_STATE_RUNNING);
@@ -131,6 +134,20 @@ final class Wire {
     return dev.cofferdam.v1.Template.newBuilder()
         .setName(operators)
         .setState(TemplateState.TEMPLATE_STATE_READY)
+        .build();
+  }
+
+  /** One that is whole. */
+  static dev.cofferdam.v1.Volume volume(Volume volume) {
+    return dev.cofferdam.v1.Volume.newBuilder()
+        .setName(volume.name())
+        .setTenant(volume.tenant())
+        .setSizeMib(volume.sizeMib())
+        .setNode(volume.node())
+        .setSandbox(
+            volume.state() instanceof VolumeState.Ready ready ? ready.sandbox().orElse("") : "")
+        .setSource(volume.source().map(Volume.Source::name).orElse(""))
+        .setCreateTime(timestamp(volume.createTime()))
         .build();
   }
 

@@ -6,6 +6,11 @@ import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
 import dev.cofferdam.internal.v1.RemoveTemplateRequest;
+import dev.cofferdam.internal.v1.MakeVolumeRequest;
+import dev.cofferdam.internal.v1.NodeServiceGrpc;
+import dev.cofferdam.internal.v1.RemoveSandboxRequest;
+import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
+import dev.cofferdam.internal.v1.RemoveVolumeRequest;
 import dev.cofferdam.internal.v1.RollBackRequest;
 import dev.cofferdam.internal.v1.SetSandboxStateRequest;
 import dev.cofferdam.internal.v1.StartSandboxRequest;
@@ -17,8 +22,10 @@ import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.sandbox.Isolation;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.sandbox.VolumeUse;
 import dev.cofferdam.scheduler.snapshot.Snapshot;
 import dev.cofferdam.scheduler.template.Template;
+import dev.cofferdam.scheduler.volume.Volume;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.SandboxState;
@@ -39,6 +46,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 /**
  * One node as it is called. Calls do not end with the tenant's call that led to them: what was
@@ -67,7 +75,7 @@ public final class NodeLink implements AutoCloseable {
   /** Of a pause, a suspension or a resumption: memory of many GiB may have to go through a disk. */
   public static final Duration CHANGE_TIMEOUT = Duration.ofMinutes(2);
 
-  /** Of a snapshot, for the same reason. */
+  /** Of a snapshot or a volume, for the same reason. */
   public static final Duration SNAPSHOT_TIMEOUT = Duration.ofMinutes(5);
 
   /** Of one wait for a template; the node answers earlier. */
@@ -137,6 +145,9 @@ public final class NodeLink implements AutoCloseable {
             .setAttachTicket(attachTicket)
             .setCaCertificate(caCertificate)
             .setSnapshot(snapshot)
+            .putAllVolumes(
+                sandbox.volumes().stream()
+                    .collect(Collectors.toMap(VolumeUse::directory, VolumeUse::id)))
             .build();
     try {
       long begin = System.nanoTime();
@@ -266,16 +277,50 @@ public final class NodeLink implements AutoCloseable {
         .build();
   }
 
+  /**
+   * Returns when it is durable. Safe to repeat for one id.
+   *
+   * @param holder of its source, which stands still while it is copied
+   */
+  public void makeVolume(Volume volume, Optional<Sandbox> holder) {
+    MakeVolumeRequest.Builder request =
+        MakeVolumeRequest.newBuilder()
+            .setVolume(volume.id())
+            .setSizeMib(volume.sizeMib())
+            .setSource(volume.source().map(Volume.Source::id).orElse(""));
+    holder.ifPresent(sandbox -> request.setSourceSandbox(sandbox.id()));
+    var _ =
+        changed(
+            ErrorReason.ERROR_REASON_INTERNAL,
+            () -> changes.idempotent(() -> stub(SNAPSHOT_TIMEOUT).makeVolume(request.build())));
+  }
+
+  /** Removing what is not there succeeds. */
+  public void removeVolume(String volume) {
+    RemoveVolumeRequest request = RemoveVolumeRequest.newBuilder().setVolume(volume).build();
+    var _ =
+        changed(
+            ErrorReason.ERROR_REASON_INTERNAL,
+            () -> removals.idempotent(() -> stub(REMOVE_TIMEOUT).removeVolume(request)));
+  }
+
   private NodeServiceGrpc.NodeServiceBlockingStub stub(Duration timeout) {
     return NodeServiceGrpc.newBlockingStub(channel)
         .withDeadlineAfter(timeout.toMillis(), TimeUnit.MILLISECONDS);
   }
 
   private <T> T changed(Supplier<T> call) {
+    return changed(ErrorReason.ERROR_REASON_MACHINE_FAILED, call);
+  }
+
+  /**
+   * @param otherwise as {@link #failure}
+   */
+  private <T> T changed(ErrorReason otherwise, Supplier<T> call) {
     try {
       return detached(call);
     } catch (StatusRuntimeException e) {
-      throw failure(e, ErrorReason.ERROR_REASON_MACHINE_FAILED);
+      throw failure(e, otherwise);
     }
   }
 

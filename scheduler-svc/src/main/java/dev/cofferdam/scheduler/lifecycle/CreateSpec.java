@@ -21,6 +21,7 @@ import java.util.Optional;
  * @param timeoutAction at its end
  * @param snapshot that it is made from, as it was when the request was checked; template and size
  *     are its own then. Empty: from the template
+ * @param volumes names by the directory they are mounted at; none with a snapshot
  * @param idleTimeout at least 1 s; empty: never
  */
 public record CreateSpec(
@@ -35,10 +36,12 @@ public record CreateSpec(
     TimeoutAction timeoutAction,
     Optional<Duration> idleTimeout,
     Optional<Snapshot> snapshot,
+    Map<String, String> volumes,
     Map<String, String> labels) {
   public CreateSpec {
     env = Map.copyOf(env);
     secrets = List.copyOf(secrets);
+    volumes = Map.copyOf(volumes);
     labels = Map.copyOf(labels);
   }
 

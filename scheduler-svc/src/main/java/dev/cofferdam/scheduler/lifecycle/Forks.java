@@ -88,7 +88,9 @@ public final class Forks {
         new Idempotency.Work<>() {
           @Override
           public Outcome<List<Sandbox>> make(BooleanSupplier wanted) {
-            return copies(tenants.live(tenant, spec.sandbox(), ""), token, spec, wanted);
+            Sandbox source = tenants.live(tenant, spec.sandbox(), "");
+            Snapshots.requireNoVolumes(source, "a fork");
+            return copies(source, token, spec, wanted);
           }
 
           @Override
@@ -125,6 +127,7 @@ public final class Forks {
                 ErrorReason.ERROR_REASON_QUOTA_EXCEEDED,
                 "tenant %s has %d sandboxes and forks %d, allowed are %d"
                     .formatted(source.tenant(), over.inUse(), copies.size(), config.quota()));
+        case CreateOutcome.VolumeTaken _ -> throw new IllegalStateException("no copy has volumes");
       }
       return new Outcome.Made<>(started(source, copies, token, wanted));
     } catch (RuntimeException e) {
@@ -248,6 +251,7 @@ public final class Forks {
               0,
               0,
               source.secrets(),
+              List.of(),
               source.isolation(),
               Optional.empty(),
               new Starting(creations.process())));

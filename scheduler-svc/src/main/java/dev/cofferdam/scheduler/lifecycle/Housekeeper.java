@@ -24,7 +24,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * What time brings about, read from the database in each pass, so that a restart forgets nothing:
- * lifetimes that are over, creates and snapshots whose process died, ends that are not yet
+ * lifetimes that are over, creates, snapshots and volumes whose process died, ends that are not yet
  * complete, policies and states whose change was left without an answer, nodes that fell silent,
  * records that are old.
  */
@@ -47,6 +47,7 @@ public final class Housekeeper implements AutoCloseable {
   private final StateChanges states;
   private final SnapshotStore snapshotStore;
   private final Snapshots snapshots;
+  private final Volumes volumes;
   private final NodeLoss losses;
   private final Duration retention;
   private final InstantSource clock;
@@ -66,6 +67,7 @@ public final class Housekeeper implements AutoCloseable {
       StateChanges states,
       SnapshotStore snapshotStore,
       Snapshots snapshots,
+      Volumes volumes,
       NodeLoss losses,
       Duration retention,
       InstantSource clock) {
@@ -79,6 +81,7 @@ public final class Housekeeper implements AutoCloseable {
     this.states = states;
     this.snapshotStore = snapshotStore;
     this.snapshots = snapshots;
+    this.volumes = volumes;
     this.losses = losses;
     this.retention = retention;
     this.clock = clock;
@@ -99,6 +102,7 @@ public final class Housekeeper implements AutoCloseable {
     part("policies", policies::settle);
     part("states", states::settle);
     part("snapshots", snapshots::settle);
+    part("volumes", volumes::settle);
     part("prune", this::prune);
   }
 

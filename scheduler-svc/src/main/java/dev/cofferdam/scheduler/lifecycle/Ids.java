@@ -21,6 +21,10 @@ final class Ids {
     return next("tp-", random);
   }
 
+  static String volume(RandomGenerator random) {
+    return next("vol-", random);
+  }
+
   private static String next(String prefix, RandomGenerator random) {
     StringBuilder id = new StringBuilder(prefix);
     for (int i = 0; i < LENGTH; i++) {

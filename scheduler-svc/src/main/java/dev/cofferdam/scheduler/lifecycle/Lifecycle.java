@@ -8,6 +8,7 @@ import dev.cofferdam.scheduler.store.PolicyUpdateStore;
 import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.store.SnapshotStore;
+import dev.cofferdam.scheduler.store.VolumeStore;
 import java.time.InstantSource;
 import java.util.UUID;
 import java.util.random.RandomGenerator;
@@ -17,6 +18,7 @@ public final class Lifecycle implements AutoCloseable {
   private final Idempotency idempotency;
   private final Creates creates;
   private final Snapshots snapshots;
+  private final Volumes volumes;
   private final Forks forks;
   private final NodeLoss losses;
   private final Sandboxes sandboxes;
@@ -33,6 +35,7 @@ public final class Lifecycle implements AutoCloseable {
   public Lifecycle(
       SandboxStore store,
       SnapshotStore snapshotStore,
+      VolumeStore volumeStore,
       NodeStore nodeStore,
       RequestStore requests,
       PolicyUpdateStore policyUpdates,
@@ -57,10 +60,11 @@ public final class Lifecycle implements AutoCloseable {
             config.snapshotQuota(),
             clock,
             random);
+    volumes = new Volumes(volumeStore, cluster, creations, config.volumeQuota(), clock, random);
     SandboxStarter starter = new SandboxStarter(broker, cluster, clock);
     SandboxCreator creator =
         new SandboxCreator(
-            store, starter, snapshots, cluster, creations, ender, config, clock, random);
+            store, starter, snapshots, volumes, cluster, creations, ender, config, clock, random);
     creates = new Creates(store, creator, ender, idempotency, config.createTimeout());
     forks =
         new Forks(
@@ -77,7 +81,7 @@ public final class Lifecycle implements AutoCloseable {
             random);
     policies = new PolicyUpdates(store, policyUpdates, sandboxes, broker, clock);
     states = new StateChanges(store, sandboxes, snapshots, cluster, clock);
-    nodes = new NodeReconciler(store, cluster, ender, states, snapshots);
+    nodes = new NodeReconciler(store, cluster, ender, states, snapshots, volumes);
     losses = new NodeLoss(nodeStore, cluster, broker, config.nodeLostAfter(), clock);
     housekeeper =
         new Housekeeper(
@@ -91,6 +95,7 @@ public final class Lifecycle implements AutoCloseable {
             states,
             snapshotStore,
             snapshots,
+            volumes,
             losses,
             config.retention(),
             clock);
@@ -110,6 +115,10 @@ public final class Lifecycle implements AutoCloseable {
 
   public Snapshots snapshots() {
     return snapshots;
+  }
+
+  public Volumes volumes() {
+    return volumes;
   }
 
   public Forks forks() {
@@ -135,6 +144,7 @@ public final class Lifecycle implements AutoCloseable {
     idempotency.close();
     states.close();
     snapshots.close();
+    volumes.close();
     losses.close();
     policies.close();
     ender.close();

@@ -7,6 +7,7 @@ import java.time.Duration;
  *
  * @param quota sandboxes that one tenant may have starting or running at a time, at least 1
  * @param snapshotQuota snapshots that one tenant may keep, at least 1
+ * @param volumeQuota volumes that one tenant may keep, at least 1
  * @param createTimeout for a whole create, at least 1 s
  * @param nodeLostAfter so long without a stream of a node, and its sandboxes' grants are out of use
  * @param retention how long ended sandboxes and events are kept, at least 2 days: longer than a
@@ -15,6 +16,7 @@ import java.time.Duration;
 public record LifecycleConfig(
     int quota,
     int snapshotQuota,
+    int volumeQuota,
     Duration createTimeout,
     Duration nodeLostAfter,
     Duration retention) {
@@ -25,6 +27,9 @@ public record LifecycleConfig(
     if (snapshotQuota < 1) {
       throw new IllegalArgumentException(
           "snapshotQuota is " + snapshotQuota + ", expected at least 1");
+    }
+    if (volumeQuota < 1) {
+      throw new IllegalArgumentException("volumeQuota is " + volumeQuota + ", expected at least 1");
     }
     if (createTimeout.compareTo(Duration.ofSeconds(1)) < 0) {
       throw new IllegalArgumentException(

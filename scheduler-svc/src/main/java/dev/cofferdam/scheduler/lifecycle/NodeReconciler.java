@@ -30,18 +30,21 @@ public final class NodeReconciler {
   private final SandboxEnder ender;
   private final StateChanges states;
   private final Snapshots snapshots;
+  private final Volumes volumes;
 
   NodeReconciler(
       SandboxStore store,
       Cluster cluster,
       SandboxEnder ender,
       StateChanges states,
-      Snapshots snapshots) {
+      Snapshots snapshots,
+      Volumes volumes) {
     this.store = store;
     this.cluster = cluster;
     this.ender = ender;
     this.states = states;
     this.snapshots = snapshots;
+    this.volumes = volumes;
   }
 
   /**
@@ -83,6 +86,7 @@ public final class NodeReconciler {
     }
     ender.retryAllNow();
     snapshots.retryAllNow();
+    volumes.retryAllNow();
     return outcome.remove();
   }
 

@@ -28,20 +28,27 @@ final class Reservations {
   }
 
   /**
+   * @param only that may be taken: it keeps the sandbox's volumes. Empty: any
    * @throws Refusal that says what is missing
    */
-  NodeView reserve(String id, CreateSpec spec) {
+  NodeView reserve(String id, CreateSpec spec, Optional<String> only) {
+    String which = only.map(node -> "node " + node + ", where its volumes lie,").orElse("no node");
     for (int i = 0; i < TRIES; i++) {
+      ClusterView view = only.map(cluster.view()::only).orElseGet(cluster::view);
       NodeView node =
-          switch (place(cluster.view(), spec)) {
+          switch (place(view, spec)) {
             case Decision.Placed placed -> placed.node();
             case Decision.NoNodes _ ->
                 throw new Refusal(
-                    ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, "no node has registered yet");
+                    ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
+                    only.isPresent() ? which + " is not known" : "no node has registered yet");
             case Decision.UnknownTemplate _ ->
                 throw new Refusal(
                     ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND,
-                    "no node offers the template " + Texts.quoted(spec.template()));
+                    which
+                        + (only.isPresent() ? " does not offer" : " offers")
+                        + " the template "
+                        + Texts.quoted(spec.template()));
             case Decision.TooLarge tooLarge ->
                 throw new Refusal(
                     ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
@@ -58,14 +65,16 @@ final class Reservations {
             case Decision.NoneConnected _ ->
                 throw new Refusal(
                     ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
-                    "no node that could hold it is connected");
-            case Decision.Full _ -> throw full(spec);
+                    only.isPresent()
+                        ? which + " is not connected"
+                        : "no node that could hold it is connected");
+            case Decision.Full _ -> throw full(only, spec);
           };
       if (cluster.reserve(node.name(), id, spec.size())) {
         return node;
       }
     }
-    throw full(spec);
+    throw full(only, spec);
   }
 
   /**
@@ -110,10 +119,11 @@ final class Reservations {
     return Placement.place(view, new PlacementSpec(spec.offer(), spec.size()), random);
   }
 
-  private static Refusal full(CreateSpec spec) {
+  private static Refusal full(Optional<String> only, CreateSpec spec) {
     return new Refusal(
         ErrorReason.ERROR_REASON_NO_CAPACITY,
-        "no node has room for "
+        only.map(node -> "node " + node + ", where its volumes lie, has no room for ")
+                .orElse("no node has room for ")
             + show(spec.size().vcpus(), spec.size().memoryMib(), spec.size().diskMib()));
   }
 

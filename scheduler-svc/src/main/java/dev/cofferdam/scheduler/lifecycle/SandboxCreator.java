@@ -11,6 +11,7 @@ import dev.cofferdam.scheduler.sandbox.Origin;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.Transition;
+import dev.cofferdam.scheduler.sandbox.VolumeUse;
 import dev.cofferdam.scheduler.snapshot.Snapshot;
 import dev.cofferdam.scheduler.store.CreateOutcome;
 import dev.cofferdam.scheduler.store.SandboxStore;
@@ -50,6 +51,7 @@ final class SandboxCreator {
   private final SandboxStore store;
   private final SandboxStarter starter;
   private final Snapshots snapshots;
+  private final Volumes volumes;
   private final Cluster cluster;
   private final Creations creations;
   private final SandboxEnder ender;
@@ -62,6 +64,7 @@ final class SandboxCreator {
       SandboxStore store,
       SandboxStarter starter,
       Snapshots snapshots,
+      Volumes volumes,
       Cluster cluster,
       Creations creations,
       SandboxEnder ender,
@@ -71,6 +74,7 @@ final class SandboxCreator {
     this.store = store;
     this.starter = starter;
     this.snapshots = snapshots;
+    this.volumes = volumes;
     this.cluster = cluster;
     this.creations = creations;
     this.ender = ender;
@@ -96,16 +100,17 @@ final class SandboxCreator {
             Deadline.after(config.createTimeout().toMillis(), TimeUnit.MILLISECONDS),
             wanted);
     String id = Ids.sandbox(random);
+    Volumes.Found found = volumes.find(tenant, spec.volumes());
     NodeView node =
         spec.snapshot().isPresent()
             ? reservations.reserveOn(
                 // As it is now: it may have gone since the request was checked.
                 snapshots.ready(tenant, spec.snapshot().get().id()).node(), id, spec.size())
-            : reservations.reserve(id, spec);
+            : reservations.reserve(id, spec, found.node());
     boolean recorded = false;
     creations.begin(id);
     try {
-      Sandbox sandbox = record(id, tenant, spec, node);
+      Sandbox sandbox = record(id, tenant, spec, node, found.uses());
       switch (store.create(List.of(sandbox), spec.request(), config.quota())) {
         case CreateOutcome.Created _ -> recorded = true;
         case CreateOutcome.Duplicate duplicate -> {
@@ -116,6 +121,7 @@ final class SandboxCreator {
                 ErrorReason.ERROR_REASON_QUOTA_EXCEEDED,
                 "tenant %s has %d sandboxes, allowed are %d"
                     .formatted(tenant, over.inUse(), config.quota()));
+        case CreateOutcome.VolumeTaken taken -> throw volumes.cannotHave(tenant, taken.volume());
       }
       return new Outcome.Made<>(startSomewhere(sandbox, order));
     } catch (RuntimeException e) {
@@ -131,7 +137,8 @@ final class SandboxCreator {
     }
   }
 
-  private Sandbox record(String id, String tenant, CreateSpec spec, NodeView node) {
+  private Sandbox record(
+      String id, String tenant, CreateSpec spec, NodeView node, List<VolumeUse> uses) {
     // PostgreSQL keeps microseconds; what is answered now has to be what is read later.
     Instant now = clock.instant().truncatedTo(ChronoUnit.MICROS);
     return new Sandbox(
@@ -155,6 +162,7 @@ final class SandboxCreator {
         0,
         0,
         spec.secrets(),
+        uses,
         node.isolation(),
         Optional.empty(),
         new Starting(creations.process()));
@@ -169,7 +177,8 @@ final class SandboxCreator {
         return start(sandbox, order);
       } catch (StatusRuntimeException e) {
         if (Refusals.reason(e).filter(NOTHING_MADE::contains).isEmpty()
-            || sandbox.origin().isPresent()) {
+            || sandbox.origin().isPresent()
+            || !sandbox.volumes().isEmpty()) {
           throw e;
         }
         refused.add(sandbox.node());

@@ -75,7 +75,11 @@ public final class Snapshots implements AutoCloseable {
         new Idempotency.Work<>() {
           @Override
           public Idempotency.Outcome<Snapshot> make(BooleanSupplier wanted) {
-            return take(tenants.live(tenant, spec.sandbox(), ""), spec, wanted);
+            Sandbox sandbox = tenants.live(tenant, spec.sandbox(), "");
+            if (spec.kind() == SnapshotKind.FULL) {
+              requireNoVolumes(sandbox, "a snapshot with memory");
+            }
+            return take(sandbox, spec, wanted);
           }
 
           @Override
@@ -138,6 +142,21 @@ public final class Snapshots implements AutoCloseable {
   }
 
   /**
+   * The memory of a guest holds parts of the volumes that are mounted in it. Without just those
+   * volumes, as they were then, what is made of it would break them or itself.
+   *
+   * @throws Refusal VOLUME_IN_USE
+   */
+  static void requireNoVolumes(Sandbox sandbox, String what) {
+    if (!sandbox.volumes().isEmpty()) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_VOLUME_IN_USE,
+          "%s has the volume %s, which is no part of %s"
+              .formatted(sandbox.id(), sandbox.volumes().getFirst().name(), what));
+    }
+  }
+
+  /**
    * One for a fork alone, not listed. It goes with this process at the latest.
    *
    * @return its id, for {@link #dropTemporary}
@@ -149,7 +168,7 @@ public final class Snapshots implements AutoCloseable {
     try {
       switch (store.create(snapshot, Optional.empty(), Integer.MAX_VALUE)) {
         case CreateOutcome.Created _ -> {}
-        case CreateOutcome.Duplicate _, CreateOutcome.OverQuota _ ->
+        case CreateOutcome.Duplicate _, CreateOutcome.OverQuota _, CreateOutcome.VolumeTaken _ ->
             throw new IllegalStateException("neither request id nor quota were given");
       }
       var _ = cluster.link(sandbox.node()).takeSnapshot(sandbox, snapshot);
@@ -198,6 +217,8 @@ public final class Snapshots implements AutoCloseable {
                 ErrorReason.ERROR_REASON_QUOTA_EXCEEDED,
                 "tenant %s has %d snapshots, allowed are %d"
                     .formatted(sandbox.tenant(), over.inUse(), quota));
+        case CreateOutcome.VolumeTaken _ ->
+            throw new IllegalStateException("a snapshot has no volumes");
       }
       long bytes = cluster.link(sandbox.node()).takeSnapshot(sandbox, snapshot);
       if (!wanted.getAsBoolean()) {

@@ -24,6 +24,7 @@ import java.util.regex.Pattern;
  * @param policy as the broker accepted it; only the broker judges it
  * @param policyRevision 0 until the broker accepted the first
  * @param generation of its placeholders; 0 until the broker granted the first
+ * @param volumes that it has from the record of its create to its end; none is handed on to a copy
  * @param start how it was started; empty until it was
  */
 public record Sandbox(
@@ -42,6 +43,7 @@ public record Sandbox(
     long policyRevision,
     long generation,
     List<SecretUse> secrets,
+    List<VolumeUse> volumes,
     Isolation isolation,
     Optional<StartReport> start,
     SandboxState state) {
@@ -58,6 +60,7 @@ public record Sandbox(
     }
     labels = Map.copyOf(labels);
     secrets = List.copyOf(secrets);
+    volumes = List.copyOf(volumes);
   }
 
   public static boolean isId(String text) {
@@ -97,6 +100,7 @@ public record Sandbox(
             policyRevision,
             generation,
             secrets,
+            volumes,
             itsIsolation,
             start,
             state),
@@ -286,6 +290,7 @@ public record Sandbox(
         newRevision,
         newGeneration,
         secrets,
+        volumes,
         newIsolation,
         newStart,
         newState);

@@ -1,5 +1,6 @@
 package dev.cofferdam.scheduler.store;
 
+import dev.cofferdam.scheduler.sandbox.VolumeUse;
 import dev.cofferdam.scheduler.store.RequestStore.KnownRequest;
 
 /** What came of storing the records of a create. */
@@ -11,4 +12,7 @@ public sealed interface CreateOutcome {
 
   /** Nothing was stored. */
   record OverQuota(int inUse) implements CreateOutcome {}
+
+  /** A sandbox cannot have this volume; nothing was stored. */
+  record VolumeTaken(VolumeUse volume) implements CreateOutcome {}
 }

@@ -15,6 +15,7 @@ import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
 import dev.cofferdam.scheduler.sandbox.TimeoutAction;
+import dev.cofferdam.scheduler.sandbox.VolumeUse;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.StartReport;
 import java.sql.Array;
@@ -41,7 +42,7 @@ final class SandboxRows {
       create_time, expire_time, timeout_action, idle_timeout_ms,
       origin_sandbox, origin_generation, origin_snapshot,
       node, epoch, version, policy, policy_revision, generation,
-      secret_names, secret_envs, isolation, start_report, state, process, state_time, state_change,
+      secret_names, secret_envs, volume_directories, volume_names, volume_ids, isolation, start_report, state, process, state_time, state_change,
       end_cause, end_message, end_time,
       """
           + Labels.COLUMNS;
@@ -65,6 +66,7 @@ final class SandboxRows {
         row.getLong("policy_revision"),
         row.getLong("generation"),
         secrets(row),
+        volumes(row),
         Isolation.parse(row.getString("isolation")),
         startReport(row),
         state(row));
@@ -190,6 +192,17 @@ final class SandboxRows {
       secrets.add(new SecretUse(names.get(i), envs.get(i)));
     }
     return secrets;
+  }
+
+  private static List<VolumeUse> volumes(ResultSet row) throws SQLException {
+    List<String> directories = texts(row, "volume_directories");
+    List<String> names = texts(row, "volume_names");
+    List<String> ids = texts(row, "volume_ids");
+    List<VolumeUse> volumes = new ArrayList<>();
+    for (int i = 0; i < ids.size(); i++) {
+      volumes.add(new VolumeUse(directories.get(i), names.get(i), ids.get(i)));
+    }
+    return volumes;
   }
 
   private static EgressPolicy policy(ResultSet row) throws SQLException {

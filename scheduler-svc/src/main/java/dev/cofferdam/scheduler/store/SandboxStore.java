@@ -3,10 +3,12 @@ package dev.cofferdam.scheduler.store;
 import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Origin;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
 import dev.cofferdam.scheduler.sandbox.Transition;
+import dev.cofferdam.scheduler.sandbox.VolumeUse;
 import dev.cofferdam.scheduler.store.RequestStore.KnownRequest;
 import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
 import dev.cofferdam.v1.StartReport;
@@ -21,6 +23,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,7 +42,8 @@ public final class SandboxStore {
 
   /**
    * Stores the records of a create that begins, their events and its request id, unless the tenant
-   * would have more than {@code quota} sandboxes that have not begun to stop. All or nothing.
+   * would have more than {@code quota} sandboxes that have not begun to stop. From then on they
+   * have their volumes. All or nothing.
    *
    * @param sandboxes of one tenant, begun at one time; at least one
    */
@@ -66,6 +70,11 @@ public final class SandboxStore {
             return new CreateOutcome.OverQuota(inUse);
           }
           for (Sandbox sandbox : sandboxes) {
+            Optional<VolumeUse> taken = VolumeStore.attach(connection, sandbox);
+            if (taken.isPresent()) {
+              connection.rollback();
+              return new CreateOutcome.VolumeTaken(taken.get());
+            }
             insert(connection, sandbox);
             EventStore.insert(connection, sandbox, sandbox.createdEvent());
           }
@@ -120,6 +129,9 @@ public final class SandboxStore {
       // Whatever ended it, its create failed and may be tried again under its id.
       RequestStore.forget(connection, after.id());
     }
+    if (after.state() instanceof Ended) {
+      VolumeStore.detach(connection, after);
+    }
     if (transition.event().isPresent()) {
       EventStore.insert(connection, after, transition.event().get());
     }
@@ -131,14 +143,16 @@ public final class SandboxStore {
     if (!Sandbox.isId(id)) {
       return Optional.empty();
     }
-    return database.read(connection -> {
-      try (PreparedStatement statement =
-          connection.prepareStatement(
-              "select " + SandboxRows.COLUMNS + " from sandboxes where id = ?")) {
-        statement.setString(1, id);
-        return SandboxRows.readOne(statement);
-      }
-    });
+    return database.read(connection -> find(connection, id));
+  }
+
+  static Optional<Sandbox> find(Connection connection, String id) throws SQLException {
+    try (PreparedStatement statement =
+        connection.prepareStatement(
+            "select " + SandboxRows.COLUMNS + " from sandboxes where id = ?")) {
+      statement.setString(1, id);
+      return SandboxRows.readOne(statement);
+    }
   }
 
   /** Empty also for another tenant's. */
@@ -266,10 +280,11 @@ public final class SandboxStore {
               create_time, expire_time, timeout_action, idle_timeout_ms,
               origin_sandbox, origin_generation, origin_snapshot,
               node, epoch, version, policy, policy_revision, generation,
-              secret_names, secret_envs, isolation, start_report,
+              secret_names, secret_envs, volume_directories, volume_names, volume_ids,
+              isolation, start_report,
               state, process, state_time, state_change, end_cause, end_message, end_time)
             values (?, ?, ?, ?, ?, ?, jsonb_object(?, ?),
-              ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+              ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """)) {
       int index = 1;
       statement.setString(index++, sandbox.id());
@@ -297,6 +312,12 @@ public final class SandboxStore {
       List<String> envs = sandbox.secrets().stream().map(SecretUse::env).toList();
       statement.setArray(index++, SandboxRows.texts(connection, names));
       statement.setArray(index++, SandboxRows.texts(connection, envs));
+      for (Function<VolumeUse, String> column :
+          List.<Function<VolumeUse, String>>of(
+              VolumeUse::directory, VolumeUse::name, VolumeUse::id)) {
+        List<String> values = sandbox.volumes().stream().map(column).toList();
+        statement.setArray(index++, SandboxRows.texts(connection, values));
+      }
       statement.setString(index++, sandbox.isolation().wireName());
       statement.setBytes(index++, startReport(sandbox));
       SandboxRows.setState(statement, index, sandbox.state());

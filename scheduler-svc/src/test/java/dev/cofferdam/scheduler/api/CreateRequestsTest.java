@@ -152,11 +152,36 @@ class CreateRequestsTest {
   }
 
   @Test
-  void aVolumeThatThereIsNotIsNoSandboxWithout() {
+  void volumesAreMountedEachOnceAtPlainDirectories() {
+    ErrorReason reason = ErrorReason.ERROR_REASON_INVALID_ARGUMENT;
+    for (String directory :
+        new String[] {
+          "",
+          "/",
+          "data",
+          "/data/",
+          "//data",
+          "/a/../b",
+          "/.",
+          "/dev",
+          "/proc/x",
+          "/sys/x",
+          "/a\nb",
+          "/" + "x".repeat(1024)
+        }) {
+      assertRefused(
+          reason, "expected an absolute", request -> request.putVolumes(directory, "data"));
+    }
     assertRefused(
-        ErrorReason.ERROR_REASON_VOLUME_NOT_FOUND,
-        "'data' does not exist",
-        request -> request.putVolumes("/data", "data"));
+        reason,
+        "mounted twice",
+        request -> request.putVolumes("/a", "data").putVolumes("/b", "data"));
+    assertRefused(
+        reason,
+        "9 volumes",
+        request -> IntStream.range(0, 9).forEach(i -> request.putVolumes("/v" + i, "v" + i)));
+    assertThat(check(request -> request.putVolumes("/srv/.data", "data")).volumes())
+        .containsExactly(Map.entry("/srv/.data", "data"));
   }
 
   @Test
@@ -209,6 +234,10 @@ class CreateRequestsTest {
     assertThat(spec.size()).isEqualTo(snapshot.size());
     assertThat(spec.template()).isEqualTo(snapshot.template());
     assertThat(spec.snapshot()).contains(snapshot);
+    assertRefusedFrom(
+        snapshot,
+        plain.toBuilder().putVolumes("/data", "data").build(),
+        ErrorReason.ERROR_REASON_INVALID_ARGUMENT);
     assertRefusedFrom(
         snapshot,
         plain.toBuilder().setTemplate("debian").build(),

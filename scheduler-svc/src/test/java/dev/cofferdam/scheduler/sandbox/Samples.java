@@ -42,6 +42,7 @@ public final class Samples {
         0,
         0,
         List.of(new SecretUse("api-key", "API_KEY")),
+        List.of(),
         Isolation.EMULATED,
         Optional.empty(),
         new SandboxState.Starting(PROCESS));

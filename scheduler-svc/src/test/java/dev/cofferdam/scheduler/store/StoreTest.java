@@ -128,6 +128,7 @@ class StoreTest {
             plain.policyRevision(),
             plain.generation(),
             plain.secrets(),
+            List.of(),
             plain.isolation(),
             plain.start(),
             plain.state());
