@@ -3,7 +3,7 @@ package dev.cofferdam.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** {@code cofferdam run|sandbox|snapshot|template|secret|token|node|events}. */
+/** {@code cofferdam run|sandbox|snapshot|template|volume|secret|token|node|events}. */
 @Command(
     name = "cofferdam",
     mixinStandardHelpOptions = true,
@@ -25,6 +25,7 @@ public final class Main {
         .addSubcommand(SandboxCommands.commandLine(context))
         .addSubcommand(SnapshotCommands.commandLine(context))
         .addSubcommand(TemplateCommands.commandLine(context))
+        .addSubcommand(VolumeCommands.commandLine(context))
         .addSubcommand(SecretCommands.commandLine(context))
         .addSubcommand(TokenCommands.commandLine(context))
         .addSubcommand(NodeCommands.commandLine(context))

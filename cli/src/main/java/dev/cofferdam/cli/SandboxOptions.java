@@ -62,6 +62,12 @@ final class SandboxOptions {
       description = "Make it from this snapshot instead of a template.")
   private String snapshot = "";
 
+  @Option(
+      names = "--volume",
+      paramLabel = "NAME:DIRECTORY",
+      description = "A volume, mounted there; repeatable. No other sandbox has it meanwhile.")
+  private List<String> volumes = new ArrayList<>();
+
   CreateSandboxRequest request() {
     CreateSandboxRequest.Builder request =
         CreateSandboxRequest.newBuilder()
@@ -80,11 +86,24 @@ final class SandboxOptions {
               .setSecret(equals < 0 ? secret : secret.substring(0, equals))
               .setEnv(equals < 0 ? "" : secret.substring(equals + 1)));
     }
+    volumes.forEach(volume -> mount(request, volume));
     end.lifetime().ifPresent(request::setLifetime);
     if (!idleTimeout.isEmpty()) {
       request.setIdleTimeout(LifetimeOptions.duration("--idle-timeout", idleTimeout));
     }
     return request.build();
+  }
+
+  private static void mount(CreateSandboxRequest.Builder request, String volume) {
+    int colon = volume.indexOf(':');
+    if (colon < 1) {
+      throw new ClientException("--volume '%s', expected NAME:DIRECTORY".formatted(volume));
+    }
+    String directory = volume.substring(colon + 1);
+    if (request.containsVolumes(directory)) {
+      throw new ClientException("--volume: two at '%s'".formatted(directory));
+    }
+    request.putVolumes(directory, volume.substring(0, colon));
   }
 
   private EgressPolicy policy() {

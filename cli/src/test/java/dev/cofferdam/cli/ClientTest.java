@@ -29,6 +29,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -301,6 +302,37 @@ final class ClientTest {
     assertThat(lines.get(2)).startsWith(ids.getLast()).contains("disk");
     assertThat(type("snapshot", "rm", ids.getFirst(), ids.getLast())).isZero();
     assertThat(mesh.snapshots).isEmpty();
+  }
+
+  @Test
+  void volumesAreMadeListedRemovedAndMounted() {
+    mesh.answersLost.set(1);
+    assertThat(type("volume", "create", "data", "--size", "64")).isZero();
+    assertThat(type("volume", "create", "copy", "--from", "data")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8).lines()).containsExactly("data", "copy");
+    assertThat(the(mesh.volumes, "data").getSizeMib()).isEqualTo(64);
+    assertThat(the(mesh.volumes, "copy").getSource()).isEqualTo("data");
+    out.reset();
+    assertThat(type("volume", "ls")).isZero();
+    List<String> lines = out.toString(StandardCharsets.UTF_8).lines().toList();
+    assertThat(lines).hasSize(3);
+    assertThat(lines.get(1)).startsWith("data").contains("64", "sb-has-it", "n1");
+    assertThat(lines.get(2)).startsWith("copy").contains("data");
+    assertThat(type("volume", "rm", "data", "copy")).isZero();
+    assertThat(mesh.volumes).isEmpty();
+
+    assertThat(type("sandbox", "create", "--volume", "data:/srv/a:b", "--volume", "x:/x")).isZero();
+    assertThat(the(mesh.sandboxes, FIRST).getVolumesMap())
+        .containsOnly(Map.entry("/srv/a:b", "data"), Map.entry("/x", "x"));
+    for (List<String> wrong :
+        List.of(List.of("data"), List.of(":/x"), List.of("a:/x", "--volume", "b:/x"))) {
+      List<String> words = new ArrayList<>(List.of("sandbox", "create", "--volume"));
+      words.addAll(wrong);
+      assertThat(type(words.toArray(String[]::new))).isEqualTo(Main.FAILED);
+    }
+    assertThat(err.toString(StandardCharsets.UTF_8))
+        .contains("'data', expected NAME:DIRECTORY", "two at '/x'");
+    assertThat(mesh.sandboxes).hasSize(1);
   }
 
   @Test

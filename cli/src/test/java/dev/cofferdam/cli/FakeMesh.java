@@ -10,6 +10,7 @@ import dev.cofferdam.v1.AuditServiceGrpc;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.CreateSnapshotRequest;
 import dev.cofferdam.v1.CreateTemplateRequest;
+import dev.cofferdam.v1.CreateVolumeRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxResponse;
 import dev.cofferdam.v1.DeleteSnapshotRequest;
@@ -17,6 +18,8 @@ import dev.cofferdam.v1.DeleteSnapshotResponse;
 import dev.cofferdam.v1.DeleteTemplateRequest;
 import dev.cofferdam.v1.DeleteTemplateResponse;
 import dev.cofferdam.v1.DrainNodeRequest;
+import dev.cofferdam.v1.DeleteVolumeRequest;
+import dev.cofferdam.v1.DeleteVolumeResponse;
 import dev.cofferdam.v1.ForkSandboxRequest;
 import dev.cofferdam.v1.ForkSandboxResponse;
 import dev.cofferdam.v1.GetTemplateRequest;
@@ -36,6 +39,8 @@ import dev.cofferdam.v1.ListTokensRequest;
 import dev.cofferdam.v1.ListTokensResponse;
 import dev.cofferdam.v1.Node;
 import dev.cofferdam.v1.NodeServiceGrpc;
+import dev.cofferdam.v1.ListVolumesRequest;
+import dev.cofferdam.v1.ListVolumesResponse;
 import dev.cofferdam.v1.PauseSandboxRequest;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.RegisterTokenRequest;
@@ -61,6 +66,8 @@ import dev.cofferdam.v1.TemplateState;
 import dev.cofferdam.v1.Token;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import dev.cofferdam.v1.UndrainNodeRequest;
+import dev.cofferdam.v1.Volume;
+import dev.cofferdam.v1.VolumeServiceGrpc;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
 import io.grpc.Channel;
 import io.grpc.Status;
@@ -86,6 +93,8 @@ final class FakeMesh implements Connections {
   final Map<String, CreateSnapshotRequest> snapshots = new LinkedHashMap<>();
   final Map<String, CreateTemplateRequest> templates = new LinkedHashMap<>();
 
+  final Map<String, CreateVolumeRequest> volumes = new LinkedHashMap<>();
+
   /** Of so many creates. */
   final AtomicInteger answersLost = new AtomicInteger();
 
@@ -107,6 +116,7 @@ final class FakeMesh implements Connections {
           new Sandboxes(),
           new Snapshots(),
           new Templates(),
+          new Volumes(),
           processes,
           files,
           ports,
@@ -362,6 +372,45 @@ final class FakeMesh implements Connections {
 
     private CreateSnapshotRequest the(String id) {
       return Objects.requireNonNull(snapshots.get(id));
+    }
+  }
+
+  private final class Volumes extends VolumeServiceGrpc.VolumeServiceImplBase {
+    @Override
+    public void createVolume(CreateVolumeRequest request, StreamObserver<Volume> answer) {
+      volumes.put(request.getName(), request);
+      if (answersLost.getAndDecrement() > 0) {
+        answer.onError(Status.UNAVAILABLE.asRuntimeException());
+        return;
+      }
+      answer(answer, Volume.newBuilder().setName(request.getName()).build());
+    }
+
+    @Override
+    public void listVolumes(
+        ListVolumesRequest request, StreamObserver<ListVolumesResponse> answer) {
+      List<String> names = List.copyOf(volumes.keySet());
+      int at = request.getPageToken().isEmpty() ? 0 : Integer.parseInt(request.getPageToken());
+      CreateVolumeRequest made = Objects.requireNonNull(volumes.get(names.get(at)));
+      answer(
+          answer,
+          ListVolumesResponse.newBuilder()
+              .addVolumes(
+                  Volume.newBuilder()
+                      .setName(made.getName())
+                      .setSizeMib(made.getSizeMib())
+                      .setSource(made.getSource())
+                      .setSandbox("sb-has-it")
+                      .setNode("n1"))
+              .setNextPageToken(at + 1 < names.size() ? Integer.toString(at + 1) : "")
+              .build());
+    }
+
+    @Override
+    public void deleteVolume(
+        DeleteVolumeRequest request, StreamObserver<DeleteVolumeResponse> answer) {
+      volumes.remove(request.getName());
+      answer(answer, DeleteVolumeResponse.getDefaultInstance());
     }
   }
 
