@@ -22,6 +22,7 @@ from cofferdam.v1 import (
     snapshot_pb2_grpc,
     template_pb2_grpc,
     token_pb2_grpc,
+    volume_pb2_grpc,
 )
 
 # Long enough for a machine without hardware virtualisation, short enough to end a hung run.
@@ -127,6 +128,7 @@ class Tenant:
         self.sandboxes = sandbox_pb2_grpc.SandboxServiceStub(api)
         self.snapshots = snapshot_pb2_grpc.SnapshotServiceStub(api)
         self.templates = template_pb2_grpc.TemplateServiceStub(api)
+        self.volumes = volume_pb2_grpc.VolumeServiceStub(api)
         self.processes = process_pb2_grpc.ProcessServiceStub(api)
         self.files = file_pb2_grpc.FileServiceStub(api)
         self.ports = port_pb2_grpc.PortServiceStub(api)

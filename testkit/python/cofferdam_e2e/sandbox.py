@@ -111,7 +111,7 @@ class Sandbox:
         return self.record.id
 
     @staticmethod
-    def create(tenant: Tenant, *, secrets=(), egress=None, env=None, labels=None, lifetime=0, request_id="", size=None, template="") -> "Sandbox":
+    def create(tenant: Tenant, *, secrets=(), egress=None, env=None, labels=None, lifetime=0, request_id="", size=None, template="", volumes=None) -> "Sandbox":
         request = sandbox_pb2.CreateSandboxRequest(
             request_id=request_id,
             template=template,
@@ -121,6 +121,7 @@ class Sandbox:
             egress_policy=egress,
             lifetime=duration_pb2.Duration(seconds=lifetime) if lifetime else None,
             labels=labels or {},
+            volumes=volumes or {},
         )
         return Sandbox(tenant, tenant.sandboxes.CreateSandbox(request, timeout=2 * CALL_SECONDS))
 

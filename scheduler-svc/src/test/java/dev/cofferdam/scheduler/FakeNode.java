@@ -79,6 +79,7 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
               .setState(TemplateState.TEMPLATE_STATE_READY)
               .setDigest("sha256:" + "0".repeat(64))
               .build();
+
   /** Volumes that it keeps, by id, as they were ordered. */
   final Map<String, MakeVolumeRequest> volumes = new ConcurrentHashMap<>();
 

@@ -2,14 +2,11 @@ package dev.cofferdam.scheduler.cluster;
 
 import dev.cofferdam.internal.v1.MakeTemplateRequest;
 import dev.cofferdam.internal.v1.MakeTemplateResponse;
-import dev.cofferdam.internal.v1.NodeServiceGrpc;
-import dev.cofferdam.internal.v1.RemoveSandboxRequest;
-import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
-import dev.cofferdam.internal.v1.RemoveTemplateRequest;
 import dev.cofferdam.internal.v1.MakeVolumeRequest;
 import dev.cofferdam.internal.v1.NodeServiceGrpc;
 import dev.cofferdam.internal.v1.RemoveSandboxRequest;
 import dev.cofferdam.internal.v1.RemoveSnapshotRequest;
+import dev.cofferdam.internal.v1.RemoveTemplateRequest;
 import dev.cofferdam.internal.v1.RemoveVolumeRequest;
 import dev.cofferdam.internal.v1.RollBackRequest;
 import dev.cofferdam.internal.v1.SetSandboxStateRequest;
