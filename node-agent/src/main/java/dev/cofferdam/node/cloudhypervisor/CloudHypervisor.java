@@ -219,9 +219,6 @@ public final class CloudHypervisor implements Hypervisor, AutoCloseable {
   }
 
   private CloudHypervisorMachine start(MachineSpec spec, String kept, boolean own, Steps steps) {
-    if (!spec.volumes().isEmpty()) {
-      throw new MachineException("volumes are not served on Cloud Hypervisor yet");
-    }
     ProcessId process;
     try {
       process =
