@@ -82,8 +82,15 @@ final class SnapshotRemover implements AutoCloseable {
   void settle() {
     for (Snapshot snapshot : store.unsettled()) {
       if (!creations.contains(snapshot.id()) && retries.isDue(snapshot.id())) {
-        backlog.addUnlessBusy(snapshot.id(), () -> discard(snapshot.id()));
+        backlog.addUnlessBusy(snapshot.id(), () -> takeUp(snapshot));
       }
+    }
+  }
+
+  private void takeUp(Snapshot seen) {
+    // Exactly this version: one that became ready since it was looked at stays.
+    if (!(seen.state() instanceof Creating) || store.apply(seen.deleting())) {
+      finish(seen.id());
     }
   }
 
