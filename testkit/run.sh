@@ -66,6 +66,16 @@ registry() {
   rm ./*.deb
 }
 
+# Another kernel than the built-in one, for a template to choose.
+other_kernel() {
+  local into=$COFFERDAM_CACHE/tools/kernels built package
+  built=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-/ { print $2; exit }')
+  package=$(apt-cache pkgnames linux-image-6. | grep -E '^linux-image-[0-9.]+(-[0-9]+|\+deb[0-9]+)-cloud-amd64$' | grep -vx "$built" | sort -V | tail -n 1)
+  [ -n "$package" ] || die "apt of this machine knows no cloud kernel but $built"
+  rm -rf "$into" && mkdir -p "$into"
+  "$ROOT/deploy/image/build.sh" --kernel "$package" --into "$into"
+}
+
 # Everything that worlds share, made outside the stages, which have no way to a package registry.
 prepare() {
   "$ROOT/cofferdam" provision
@@ -73,6 +83,7 @@ prepare() {
   step "Python stubs" e2e-python stubs
   step "Go client" e2e-go go_client
   [ -x "$COFFERDAM_CACHE/tools/prometheus/usr/bin/prometheus" ] || step "Prometheus (Debian's)" e2e-prometheus prometheus
+  compgen -G "$COFFERDAM_CACHE/tools/kernels/*.modules" >/dev/null || step "another kernel (Debian's)" e2e-kernel other_kernel
   [ -x "$COFFERDAM_CACHE/tools/registry/usr/bin/docker-registry" ] || step "registry of images (Debian's)" e2e-registry registry
 }
 

@@ -3,6 +3,7 @@
 #
 #   build.sh [--agent FILE] [--disk-mib N]
 #   build.sh --base                           only what needs no agent, for a later run to find: kernel and file system
+#   build.sh --kernel PACKAGE --into DIR      a kernel of Debian's that templates may choose: DIR/PACKAGE and DIR/PACKAGE.modules
 #
 # Prints the image's directory as its last line; its name is a digest of what it holds. Needs root and Debian 12. Every
 # piece is kept in the cache (COFFERDAM_CACHE, default /var/cache/cofferdam) under a digest of what made it, so a second
@@ -22,7 +23,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/image/contents.sh
 . "$here/contents.sh"
 cache=$(realpath -m "${COFFERDAM_CACHE:-/var/cache/cofferdam}")
-agent='' disk_mib=2048 only_base=''
+agent='' disk_mib=2048 only_base='' chosen='' into=''
 
 fail() { echo "build.sh: $*" >&2; exit 1; }
 started=$SECONDS
@@ -35,11 +36,15 @@ while [ $# -gt 0 ]; do
   case $1 in
     --agent) agent=${2:?--agent needs a file}; shift 2 ;;
     --base) only_base=yes; shift ;;
+    --kernel) chosen=${2:?--kernel needs a package}; shift 2 ;;
+    --into) into=${2:?--into needs a directory}; shift 2 ;;
     --disk-mib) disk_mib=${2:?--disk-mib needs a number}; shift 2 ;;
-    *) fail "unknown argument $1; usage: build.sh [--agent FILE] [--disk-mib N] | --base" ;;
+    *) fail "unknown argument $1; usage: build.sh [--agent FILE] [--disk-mib N] | --base | --kernel PACKAGE --into DIR" ;;
   esac
 done
 [[ $disk_mib =~ ^[0-9]+$ && $disk_mib -ge 64 ]] || fail "--disk-mib $disk_mib: expected a number of at least 64"
+[[ $chosen =~ ^(linux-image-[a-z0-9.+-]+)?$ ]] || fail "--kernel $chosen: expected a package linux-image-..."
+[ -z "$chosen" ] || [ -d "$into" ] || fail "--into ${into:-is missing}: expected a directory"
 [ "$(id -u)" = 0 ] || fail "needs root, to make a root file system with the right owners"
 missing=()
 for tool in mmdebstrap:mmdebstrap mkfs.erofs:erofs-utils mkfs.ext4:e2fsprogs modprobe:kmod cpio:cpio flock:util-linux; do
@@ -61,6 +66,10 @@ trap 'rm -rf "$work"' EXIT
 . "$here/kernel.sh"
 
 kernel_piece
+if [ -n "$chosen" ]; then
+  kernel_to_choose
+  exit 0
+fi
 base_piece
 [ -z "$only_base" ] || exit 0
 

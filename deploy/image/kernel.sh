@@ -5,7 +5,7 @@ kernel_package() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '
 
 kernel_piece() {
   local package version
-  package=$(kernel_package)
+  package=${chosen:-$(kernel_package)}
   if [ -z "$package" ]; then
     apt-get update -qq >&2 || true
     package=$(kernel_package)
@@ -39,22 +39,45 @@ module_files() {
   done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
+# The modules of the kernel, as the agent loads them: in the order of their names.
+put_modules() {
+  local into=$1 number=0 file target
+  mkdir -p "$into"
+  module_files >"$work/module-files"
+  while read -r file; do
+    target=$(printf '%s/%02d-%s' "$into" $number "$(basename "${file%.xz}")")
+    case $file in
+      *.xz) xz -dc "$file" >"$target" && chmod 0644 "$target" ;;
+      *) install -m 0644 "$file" "$target" ;;
+    esac
+    number=$((number + 1))
+  done <"$work/module-files"
+}
+
+# The same input gives the same bytes: no times, no order of the directory's, no inode numbers.
+pack() {
+  find "$1" -exec touch -h -d @0 {} +
+  (cd "$1" && find . -mindepth 1 | sort | cpio --quiet --reproducible -R 0:0 -o -H newc)
+}
+
+kernel_to_choose() {
+  put_modules "$work/chosen/mod"
+  pack "$work/chosen" >"$work/chosen.modules"
+  install -m 0644 "$work/chosen.modules" "$into/$chosen.modules"
+  install -m 0644 "$kernel/vmlinuz" "$into/$chosen"
+  say "$into/$chosen: $(cat "$kernel/release")"
+}
+
 initrd_piece() {
-  local name number=0 file
+  local name
   name=$(key "$(digest "$agent")" "${kernel##*/}" "${modules[@]}" "$(cat "$here/kernel.sh")")
   initrd=$cache/initrd/$name
   [ ! -d "$initrd" ] || { say "initramfs: cached"; return; }
   say "initramfs"
-  mkdir -p "$work/tree/mod" "$work/initrd"
+  mkdir -p "$work/tree" "$work/initrd"
   install -m 0755 "$agent" "$work/tree/init"
-  module_files >"$work/module-files"
-  while read -r file; do
-    install -m 0644 "$file" "$(printf '%s/tree/mod/%02d-%s' "$work" $number "${file##*/}")"
-    number=$((number + 1))
-  done <"$work/module-files"
-  # The same input gives the same bytes: no times, no order of the directory's, no inode numbers.
-  find "$work/tree" -exec touch -h -d @0 {} +
-  (cd "$work/tree" && find . -mindepth 1 | sort | cpio --quiet --reproducible -R 0:0 -o -H newc) | gzip -1n >"$work/initrd/initrd"
+  put_modules "$work/tree/mod"
+  pack "$work/tree" | gzip -1n >"$work/initrd/initrd"
   chmod 0444 "$work/initrd/initrd"
   chmod 0755 "$work/initrd"
   rm -rf "$work/tree"

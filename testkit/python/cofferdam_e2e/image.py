@@ -16,9 +16,10 @@ from pathlib import Path
 
 from cofferdam_e2e.waiting import eventually
 
-TOOLS = Path(os.environ.get("COFFERDAM_CACHE", "/var/cache/cofferdam")) / "tools" / "registry"
-BUSYBOX = TOOLS / "bin" / "busybox"
-REGISTRY = TOOLS / "usr" / "bin" / "docker-registry"
+TOOLS = Path(os.environ.get("COFFERDAM_CACHE", "/var/cache/cofferdam")) / "tools"
+BUSYBOX = TOOLS / "registry" / "bin" / "busybox"
+REGISTRY = TOOLS / "registry" / "usr" / "bin" / "docker-registry"
+KERNELS = TOOLS / "kernels"
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"

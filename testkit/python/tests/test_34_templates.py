@@ -1,6 +1,7 @@
 """Templates of OCI images: from a file of the operator's and from a real registry, and what runs in them."""
 
 import secrets as random
+import shutil
 import tarfile
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ from test_20_bad_input import INVALID, refused
 from test_60_cli import cofferdam, output
 
 from cofferdam.v1 import sandbox_pb2, template_pb2
-from cofferdam_e2e.image import BUSYBOX, Image, Layer, Registry, busybox, digest, registry
+from cofferdam_e2e.image import BUSYBOX, KERNELS, Image, Layer, Registry, busybox, digest, registry
 from cofferdam_e2e.mesh import CALL_SECONDS
 from cofferdam_e2e.sandbox import Sandbox
 
@@ -31,7 +32,7 @@ def app(mark: str) -> Image:
 def check_app(sandbox: Sandbox, mark: str) -> None:
     told = sandbox.output("id -u; pwd; echo $GREETING; cat kept added; ls; stat -c %h,%u same")
     assert told.splitlines() == [
-        str(USER), "/srv/app", "hello=world", f"{mark}by the second layer", "added", "kept", "same", f"2,{USER}"
+        str(USER), "/srv/app", "hello=world", mark.strip(), "by the second layer", "added", "kept", "same", f"2,{USER}"
     ]  # fmt: skip
 
 
@@ -130,11 +131,28 @@ def test_an_image_of_a_registry_by_tag_and_by_digest(new_template, new_sandbox, 
 
 
 def test_an_image_of_one_program_and_nothing_else(new_template, new_sandbox, image_file):
-    image = Image(Layer().file("tool", BUSYBOX.read_bytes(), 0o755).tar())
+    image = Image(Layer().file("busybox", BUSYBOX.read_bytes(), 0o755).tar())
     template = ready(new_template(file=image_file(image.layout())))
     sandbox = new_sandbox(template=template.name)
-    assert sandbox.run("/tool", "echo", "alone").text == "alone\n"
-    assert sandbox.run("/tool", "id", "-u").text == "0\n"
+    assert sandbox.run("/busybox", "echo", "alone").text == "alone\n"
+    assert sandbox.run("/busybox", "id", "-u").text == "0\n"
+
+
+def test_a_kernel_of_the_operators(mesh, new_template, new_sandbox, image_file):
+    (modules,) = KERNELS.glob("*.modules")
+    kernel = modules.with_suffix("")
+    put = [shutil.copy(file, mesh.state / "node" / "kernels" / file.name) for file in (kernel, modules)]
+    try:
+        file = image_file(Image(busybox("uname").tar(), Env=["PATH=/bin"]).layout())
+        template = ready(new_template(file=file, kernel=kernel.name))
+        release = new_sandbox(template=template.name).run("uname", "-r").text.strip()
+        assert kernel.name == f"linux-image-{release}"
+        assert new_sandbox(template=ready(new_template(file=file)).name).run("uname", "-r").text.strip() != release
+        failed = new_template(file=file, kernel="no-such-kernel")
+        assert failed.state == template_pb2.TEMPLATE_STATE_FAILED and "no kernel" in failed.message
+    finally:
+        for path in put:
+            path.unlink()
 
 
 def test_sandboxes_outlive_their_template_asleep_and_awake(tenant, new_template, new_sandbox, image_file):

@@ -24,7 +24,7 @@ import java.util.regex.Pattern;
 public record ImageSources(
     Path files, Path kernels, RegistryClient registries, ImageStore images, String baseDigest)
     implements OrderedTemplates.Sources {
-  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,127}");
+  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9.+_-]{0,127}");
 
   @Override
   public OciImage open(ImageSource source) throws IOException {

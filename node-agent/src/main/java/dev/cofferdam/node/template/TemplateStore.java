@@ -145,7 +145,10 @@ public final class TemplateStore {
       discard(staged);
       return meanwhile.get();
     }
-    ObjectNode index = JSON.createObjectNode().put("image", staged.image().digest());
+    ObjectNode index =
+        JSON.createObjectNode()
+            .put("image", staged.image().digest())
+            .put("place", staged.image().directory().toString());
     ObjectNode sizes = index.putObject("sizes");
     for (String part : PARTS) {
       sizes.put(part, Files.size(staged.directory().resolve(part)));
@@ -186,14 +189,16 @@ public final class TemplateStore {
   }
 
   /**
-   * Removes what a making that was killed left behind. Quiet about failures: it is only room on the
-   * disk.
+   * Removes what a making that was killed left behind, and what was made of images that are no
+   * more, as those of a mesh whose state was removed: nothing can be restored from it. Quiet about
+   * failures: it is only room on the disk.
    */
   public void removeAbandoned() {
     Instant before = clock.instant().minus(ABANDONED);
     try {
       for (Path directory : directories(MAKING)) {
-        if (!Files.exists(directory.resolve(INDEX)) && touched(directory).isBefore(before)) {
+        if (touched(directory).isBefore(before)
+            && (!Files.exists(directory.resolve(INDEX)) || withoutImage(directory))) {
           delete(directory);
           log.atInfo()
               .setMessage("template_making_removed")
@@ -239,6 +244,16 @@ public final class TemplateStore {
       extents.add(new Extent(extent.path(0).asLong(), extent.path(1).asLong()));
     }
     return Optional.of(extents);
+  }
+
+  /** One whose image this process may not look at is not without it. */
+  private static boolean withoutImage(Path directory) throws IOException {
+    try {
+      String place = JSON.readTree(directory.resolve(INDEX).toFile()).path("place").asText();
+      return !place.isEmpty() && Files.notExists(Path.of(place));
+    } catch (JsonProcessingException e) {
+      return false;
+    }
   }
 
   /** When anything in it was written last. */

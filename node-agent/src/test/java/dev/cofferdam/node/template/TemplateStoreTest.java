@@ -29,9 +29,10 @@ final class TemplateStoreTest {
   private Image image;
 
   @BeforeEach
-  void open() {
+  void open() throws IOException {
     store = new TemplateStore(directory.resolve("templates"), clock, new Random(1));
     image = new Image(DIGEST, directory.resolve("image"), "quiet", List.of(), 64);
+    Files.createDirectory(image.directory());
   }
 
   private Path snapshot(String name) throws IOException {
@@ -129,6 +130,20 @@ final class TemplateStoreTest {
 
     assertThat(left()).containsExactlyInAnyOrder(published.name(), recent.name(), "lost+found");
     assertThat(find()).contains(published);
+  }
+
+  @Test
+  void whatWasMadeOfAnImageThatIsNoMoreGoes() throws Exception {
+    Template published = publish("first");
+    store.removeAbandoned();
+    assertThat(find()).contains(published);
+    age(published.directory(), Duration.ofHours(2));
+    store.removeAbandoned();
+    assertThat(find()).contains(published);
+
+    Files.delete(image.directory());
+    store.removeAbandoned();
+    assertThat(left()).isEmpty();
   }
 
   private Template stage(String name) throws IOException {

@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
 /** Templates as they come in, checked for everything that needs no node. Pure. */
 final class TemplateRequests {
   /** Of a node's directories: a name, never a path. */
-  private static final Pattern FILE = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,127}");
+  private static final Pattern FILE = Pattern.compile("[A-Za-z0-9][A-Za-z0-9.+_-]{0,127}");
 
   /** Which registries may be asked is each node's to say. */
   private static final Pattern REFERENCE = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}");
