@@ -81,7 +81,7 @@ public final class RootMaker {
 
   private void write(ImageTree tree, Path complaints, Path target) throws IOException {
     TarEntry root = tree.root().inode().entry();
-    Process process =
+    ProcessBuilder builder =
         new ProcessBuilder(
                 program.toString(),
                 "-noI",
@@ -91,9 +91,6 @@ public final class RootMaker {
                 "-no-progress",
                 "-quiet",
                 "-exit-on-error",
-                // The same image gives the same bytes.
-                "-mkfs-time",
-                "0",
                 "-processors",
                 "1",
                 "-mem",
@@ -104,12 +101,13 @@ public final class RootMaker {
                 Long.toString(root.uid()),
                 "-root-gid",
                 Long.toString(root.gid()),
-                "-root-time",
-                Long.toString(root.mtime()),
                 target.toString())
             .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-            .redirectError(complaints.toFile())
-            .start();
+            .redirectError(complaints.toFile());
+    // The same image gives the same bytes: no time is later than that. Debian 12's sqfstar passes
+    // over -root-time, and else the root has the time of its making.
+    builder.environment().put("SOURCE_DATE_EPOCH", Long.toString(newest(tree.root())));
+    Process process = builder.start();
     try {
       @Nullable IOException failure = null;
       try (OutputStream out = new BufferedOutputStream(process.getOutputStream(), BUFFER)) {
@@ -131,6 +129,15 @@ public final class RootMaker {
     } finally {
       var _ = process.destroyForcibly();
     }
+  }
+
+  /** In seconds, as far as squashfs can tell: 32 bits without a sign. */
+  private static long newest(ImageTree.Node node) {
+    long newest = Math.clamp(node.inode().entry().mtime(), 0, 0xffff_ffffL);
+    for (ImageTree.Node child : node.children().values()) {
+      newest = Math.max(newest, newest(child));
+    }
+    return newest;
   }
 
   private static String text(Path complaints) throws IOException {
