@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What this machine has and lacks, which hypervisor driver will be used and why. Needs nothing built and changes nothing; where provision has
-# made an image, a guest is booted from it.
+# made an image, a guest is booted from it. COFFERDAM_BOOT_SECONDS is how long that may take on Cloud Hypervisor: 20 otherwise.
 # Exit 0 when the mesh can run here, now or after the launcher has installed what it can.
 set -euo pipefail
 . "$COFFERDAM_ROOT/deploy/provision/lib.sh"
@@ -101,7 +101,7 @@ hypervisor() {
     note "Cloud Hypervisor" "no binary in PATH nor named by COFFERDAM_CLOUD_HYPERVISOR"
   elif [ -z "$image" ]; then
     note "Cloud Hypervisor" "$cloud: no guest to boot before provision has made an image"
-  elif ms=$(boots "$cloud" "$image" 20); then
+  elif ms=$(boots "$cloud" "$image" "${COFFERDAM_BOOT_SECONDS:-20}"); then
     has "Cloud Hypervisor" "booted a guest in $ms ms"
     printf '\n  driver: cloud-hypervisor (isolation=hardware)\n  why:    a guest booted on it\n'
     return

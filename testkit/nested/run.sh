@@ -4,9 +4,9 @@
 #   run.sh qemu               needs COFFERDAM_IMAGE (an image's directory), COFFERDAM_HELPER, a built node-agent with its tests, JAVA_HOME
 #   run.sh cloud-hypervisor   needs also COFFERDAM_CLOUD_HYPERVISOR (a binary), QEMU, erofs-utils, busybox-static
 #
-# QEMU emulates, and so does it here, as root. Cloud Hypervisor's suite runs here where this machine's KVM boots a guest. Elsewhere an outer
-# machine, whose processor QEMU emulates with SVM, boots once for the whole suite. Prints a line for each test, "PASS name", "FAIL name" or
-# "SKIP name".
+# QEMU emulates, and so does it here, as root. Cloud Hypervisor's suite runs here where the doctor says that a guest boots on it. Elsewhere an
+# outer machine, whose processor QEMU emulates with SVM, boots once for the whole suite, and here it is shown what a node does without. Prints a
+# line for each test, "PASS name", "FAIL name" or "SKIP name".
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -14,8 +14,6 @@ driver=${1:?expected qemu or cloud-hypervisor}
 [ "$driver" = qemu ] || : "${COFFERDAM_CLOUD_HYPERVISOR:?names no binary}"
 : "${COFFERDAM_IMAGE:?names no image}" "${COFFERDAM_HELPER:?names no node-helper}" "${JAVA_HOME:?}"
 export PATH=$PATH:/usr/sbin:/sbin
-# shellcheck source=deploy/provision/boots.sh
-. "$root/deploy/provision/boots.sh"
 kernel=${COFFERDAM_CACHE:-/var/cache/cofferdam}/kernel/$(sed -n 's/.*"kernel": "\(.*\)".*/\1/p' "$COFFERDAM_IMAGE/manifest.json")
 release=$(cat "$kernel/release")
 work=$(mktemp -d)
@@ -39,7 +37,7 @@ with_libraries() {
 }
 
 files() {
-  mkdir -p "$suite"/{classes,lib,images/0123456789abcdef,overlay/usr/lib/modules,overlay/usr/sbin}
+  mkdir -p "$suite"/{classes,lib,images/0123456789abcdef,deploy/provision,overlay/usr/lib/modules,overlay/usr/sbin}
   "$JAVA_HOME/bin/jlink" --add-modules java.base,java.logging,java.management,java.naming,java.security.jgss,java.sql,java.xml,jdk.net,jdk.unsupported,jdk.management \
     --strip-debug --no-man-pages --no-header-files --output "$suite/jre"
   "$suite/jre/bin/java" -Xshare:dump -XX:+UseSerialGC >/dev/null
@@ -47,7 +45,11 @@ files() {
   [ -z "${COFFERDAM_RECORD:-}" ] || cp "$here/record.py" "$suite/record.py"
   install -m 0755 "$COFFERDAM_HELPER" "$suite/node-helper"
   [ "$driver" = qemu ] || install -m 0755 "$(readlink -f "$COFFERDAM_CLOUD_HYPERVISOR")" "$suite/cloud-hypervisor"
+  cp "$root"/deploy/provision/{doctor,lib,boots}.sh "$suite/deploy/provision/"
   cp "$COFFERDAM_IMAGE"/{vmlinuz,initrd,rootfs.erofs,manifest.json} "$suite/images/0123456789abcdef/"
+  # The image's own is as large as sandboxes' are, and this one is sent around.
+  truncate -s 64M "$suite/images/0123456789abcdef/disk.ext4"
+  mkfs.ext4 -q -F -m 0 -O '^has_journal' "$suite/images/0123456789abcdef/disk.ext4"
   [ -z "${COFFERDAM_RECORD:-}" ] || return 0
   local entry
   for entry in $(tr : ' ' <"$root/node-agent/target/test-classpath"); do
@@ -86,13 +88,25 @@ outer() {
 
 [ -n "${COFFERDAM_RECORD:-}" ] || [ -f "$root/node-agent/target/test-classpath" ] || { echo "build node-agent's tests first: mvn -pl node-agent -am test-compile"; exit 1; }
 mkdir -p "$root/testkit/target"
-files
 if [ "$driver" = qemu ]; then
+  files
   SUITE=$suite DRIVER=qemu "$suite/inside"
-elif [ -z "${COFFERDAM_RECORD:-}" ] && boots "$COFFERDAM_CLOUD_HYPERVISOR" "$COFFERDAM_IMAGE" 20 >/dev/null; then
+  exit
+fi
+# It tries while the files are made.
+"$root/cofferdam" doctor >"$work/doctor" 2>&1 &
+files
+wait $! || true
+if [ -n "${COFFERDAM_RECORD:-}" ]; then
+  outer
+elif grep -q '^  driver: cloud-hypervisor' "$work/doctor"; then
   echo "on this machine's KVM"
   SUITE=$suite "$suite/inside"
 else
   echo "in an outer machine: KVM boots no guest here"
-  outer
+  status=0
+  grep -q '^  driver: qemu' "$work/doctor" && echo "PASS the doctor names QEMU here" || { echo "FAIL the doctor names no driver" && cat "$work/doctor" && status=1; }
+  SUITE=$suite DRIVER=refused "$suite/inside" || status=1
+  outer || status=1
+  exit $status
 fi

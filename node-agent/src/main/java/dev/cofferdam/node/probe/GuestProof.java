@@ -1,5 +1,6 @@
 package dev.cofferdam.node.probe;
 
+import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.disk.SparseFile;
 import dev.cofferdam.node.guest.Guest;
@@ -40,16 +41,30 @@ public final class GuestProof {
   private final SandboxFiles files;
   private final GuestConnector guests;
   private final LongSupplier nanos;
+  private final Duration patience;
 
   /**
    * @param nanos a clock that never goes back
    */
   public GuestProof(
       NodeHelper helper, SandboxFiles files, GuestConnector guests, LongSupplier nanos) {
+    this(helper, files, guests, nanos, BOOT);
+  }
+
+  /**
+   * @param patience for the guest's boot, from its first instruction on
+   */
+  public GuestProof(
+      NodeHelper helper,
+      SandboxFiles files,
+      GuestConnector guests,
+      LongSupplier nanos,
+      Duration patience) {
     this.helper = helper;
     this.files = files;
     this.guests = guests;
     this.nanos = nanos;
+    this.patience = patience;
   }
 
   /**
@@ -74,6 +89,8 @@ public final class GuestProof {
       answered(hypervisor, image, link);
       return "a guest answered %d ms after its VMM was asked for"
           .formatted((nanos.getAsLong() - begin) / 1_000_000);
+    } catch (Refusal e) {
+      throw new MachineException("no agent answered within " + patience, e);
     } catch (IOException | HelperException e) {
       throw new MachineException("the guest was not prepared: " + e.getMessage(), e);
     } finally {
@@ -92,7 +109,7 @@ public final class GuestProof {
     Machine machine = hypervisor.boot(spec, new Steps(nanos));
     try (Guest guest = guests.connect(link)) {
       machine.resume();
-      var _ = guest.connected(BOOT);
+      var _ = guest.connected(patience);
     } finally {
       machine.stop();
     }

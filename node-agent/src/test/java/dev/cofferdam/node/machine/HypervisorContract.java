@@ -23,6 +23,7 @@ public abstract class HypervisorContract {
   protected static final String B = "sb-bbbbbbbbbbbbbbbbbbbb";
   protected static final MachineSize SIZE = new MachineSize(1, 128, 64);
   private static final String C = "sb-cccccccccccccccccccc";
+  private static final int SMALL = 1 << 20;
   private static final String KEPT = "feedfeedfeedfeed";
   private static final String AGAIN = "beefbeefbeefbeef";
 
@@ -369,7 +370,11 @@ public abstract class HypervisorContract {
 
   /** A guest's memory is mostly holes, and where processors are emulated every byte counts. */
   protected static void copyFile(Path source, Path target) throws IOException {
-    new CpCopier().copy(source, target);
+    if (Files.size(source) <= SMALL) {
+      Files.copy(source, target);
+    } else {
+      new CpCopier().copy(source, target);
+    }
   }
 
   /** Makes the files of a snapshot, those that are there, a template's. */

@@ -3,13 +3,13 @@ package dev.cofferdam.node.world;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.cofferdam.node.disk.MkfsDisks;
 import dev.cofferdam.node.guest.Freshness;
 import dev.cofferdam.node.guest.Guest;
 import dev.cofferdam.node.guest.GuestException;
 import dev.cofferdam.node.guest.GuestIdentity;
 import dev.cofferdam.node.guest.UnixGuestConnector;
+import dev.cofferdam.node.image.Image;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.HypervisorContract;
 import dev.cofferdam.node.machine.LinuxProcessTable;
@@ -19,6 +19,7 @@ import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.ProcessTable;
 import dev.cofferdam.node.machine.Steps;
+import dev.cofferdam.node.probe.GuestProof;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -47,6 +48,9 @@ abstract class GuestContract extends HypervisorContract {
   private static final MachineSize GUEST = new MachineSize(1, 128, 64);
   private static final String VOLUME = "vol-" + "v".repeat(20);
   private static final String KEPT = "feed";
+
+  /** The kernel finds no first process, and stands still for good. */
+  private static final String DUMB = " rdinit=/nothing panic=0";
 
   final World world = new World();
   private final UnixGuestConnector guests =
@@ -205,8 +209,7 @@ abstract class GuestContract extends HypervisorContract {
 
   @Test
   void anAgentThatNeverAnswersIsGivenUpAndItsMachineStopped() throws Exception {
-    // The kernel finds no first process, and stands still for good.
-    MachineSpec spec = formatted("sb-dumb", 1, arguments() + " rdinit=/nothing panic=0");
+    MachineSpec spec = formatted("sb-dumb", 1, arguments() + DUMB);
     Machine machine = hypervisor().boot(spec, steps());
     machine.resume();
     try (Guest guest = guests.connect(world.link(1))) {
@@ -217,6 +220,32 @@ abstract class GuestContract extends HypervisorContract {
     assertThat(processes().alive(machine.process())).isTrue();
     machine.stop();
     assertThat(processes().alive(machine.process())).isFalse();
+  }
+
+  /** As a node decides on its driver, and `cofferdam doctor` before it. */
+  @Test
+  void aGuestThatBootsIsAProofOfWhichNothingIsLeft() throws IOException {
+    assertThat(proof(PATIENCE).boot(hypervisor(), world.image(arguments())))
+        .startsWith("a guest answered");
+    assertThat(world.sandboxes()).isEmptyDirectory();
+    world.link(1);
+    hypervisor().boot(spec(hypervisor(), A, 1), steps()).stop();
+  }
+
+  @Test
+  void aGuestThatDoesNotBootIsNoneAndNothingIsLeftOfIt() throws IOException {
+    GuestProof proof = proof(Duration.ofSeconds(3));
+    Image dumb = world.image(arguments() + DUMB);
+    assertThatThrownBy(() -> proof.boot(hypervisor(), dumb))
+        .isInstanceOf(MachineException.class)
+        .hasMessageContaining("no agent answered within PT3S");
+    assertThat(world.sandboxes()).isEmptyDirectory();
+    world.link(1);
+    hypervisor().boot(spec(hypervisor(), A, 1), steps()).stop();
+  }
+
+  final GuestProof proof(Duration patience) {
+    return world.proof(guests, patience);
   }
 
   private Machine restored(String sandbox, int slot, List<String> volumes) throws IOException {
@@ -239,12 +268,8 @@ abstract class GuestContract extends HypervisorContract {
     return new MachineSpec(sandbox, slot, World.IMAGE, GUEST, arguments);
   }
 
-  /** The image's own. */
-  private static String arguments() throws IOException {
-    return new ObjectMapper()
-        .readTree(Path.of(System.getProperty("cofferdam.image", "/"), "manifest.json").toFile())
-        .path("cmdline")
-        .asText();
+  private String arguments() throws IOException {
+    return world.arguments();
   }
 
   private Path disk(String sandbox) {

@@ -22,14 +22,15 @@ public final class Suite implements TestExecutionListener {
   private long begin;
 
   /**
-   * @param arguments the driver's name
+   * @param arguments the driver's name, or {@code refused} for one that boots no guest here
    */
   public static void main(String[] arguments) {
     Class<?> contract =
         switch (arguments[0]) {
           case "cloud-hypervisor" -> CloudHypervisorTest.class;
           case "qemu" -> QemuTest.class;
-          default -> throw new IllegalArgumentException("no driver " + arguments[0]);
+          case "refused" -> RefusedTest.class;
+          default -> throw new IllegalArgumentException("no suite " + arguments[0]);
         };
     Suite suite = new Suite();
     LauncherFactory.create()

@@ -1,17 +1,23 @@
 package dev.cofferdam.node.world;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.cofferdam.node.disk.MkfsDisks;
+import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.disk.SparseFile;
+import dev.cofferdam.node.guest.GuestConnector;
 import dev.cofferdam.node.helper.HelperClient;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.helper.VmmStart;
+import dev.cofferdam.node.image.Image;
 import dev.cofferdam.node.machine.MachineSpec;
+import dev.cofferdam.node.probe.GuestProof;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -19,6 +25,8 @@ import java.util.stream.Stream;
 final class World implements AutoCloseable {
   /** The only image, under the contract's name for it. */
   static final String IMAGE = "0123456789abcdef";
+
+  private static final Path IMAGES = Path.of(System.getProperty("cofferdam.image", "/nowhere"));
 
   private static final int SLOTS = 3;
 
@@ -50,6 +58,35 @@ final class World implements AutoCloseable {
     return start.own()
         ? List.of(MachineSpec.DISK, MachineSpec.RAM, MachineSpec.STATE)
         : List.of(MachineSpec.DISK);
+  }
+
+  /** The image's own kernel arguments. */
+  String arguments() throws IOException {
+    return new ObjectMapper()
+        .readTree(IMAGES.resolve("manifest.json").toFile())
+        .path("cmdline")
+        .asText();
+  }
+
+  Image image(String arguments) throws IOException {
+    long bytes = Files.size(IMAGES.resolve("disk.ext4"));
+    return new Image(IMAGE, IMAGES, arguments, List.of(), Math.toIntExact(bytes >> 20));
+  }
+
+  /** As a node boots one, which makes the slot and the files by itself. */
+  GuestProof proof(GuestConnector guests, Duration patience) {
+    SandboxFiles files = new SandboxFiles(sandboxes(), root.resolve("state/tokens"), helper);
+    return new GuestProof(helper, files, guests, System::nanoTime, patience);
+  }
+
+  /** The program. */
+  Path cloudHypervisor() {
+    return IMAGES.resolveSibling("../cloud-hypervisor").normalize();
+  }
+
+  /** Where a node remembers which driver it took. */
+  Path memory() {
+    return root.resolve("state/hypervisor");
   }
 
   Path sandboxes() {
@@ -108,6 +145,7 @@ final class World implements AutoCloseable {
       }
       Files.delete(template);
     }
+    Files.deleteIfExists(memory());
     for (Path volume : list(root.resolve("volumes"))) {
       Files.delete(volume);
     }
