@@ -45,7 +45,7 @@ abstract class GuestContract extends HypervisorContract {
   /** For a guest whose processor is emulated, by one that is emulated itself. */
   private static final Duration PATIENCE = Duration.ofMinutes(3);
 
-  private static final MachineSize GUEST = new MachineSize(1, 128, 64);
+  private static final MachineSize GUEST = new MachineSize(1, 256, 64);
   private static final String VOLUME = "vol-" + "v".repeat(20);
   private static final String KEPT = "feed";
 
