@@ -94,7 +94,7 @@ class MachinePoolTest {
         .doesNotContain("slot.create", "machine.start", "machine.load", "sandbox.prepare")
         .contains("machine.resume", "gateway.attach", "guest.configure");
     assertThat(acts.indexOf("journal.claimed.written")).isLessThan(acts.indexOf("gateway.attach"));
-    assertThat(acts.indexOf("gateway.attach")).isLessThan(acts.indexOf("guest.configure"));
+    assertThat(acts.indexOf("journal.claimed.written")).isLessThan(acts.indexOf("guest.configure"));
     assertThat(host.kernel.running()).contains(A);
     assertThat(host.kernel.attachments()).containsValue(A);
     assertThat(host.onDisk()).contains(A);
