@@ -22,12 +22,14 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -69,8 +71,11 @@ public final class Templates implements AutoCloseable {
 
   private final Backlog removals = new Backlog(16);
   private final Set<String> failedAt = ConcurrentHashMap.newKeySet();
-  private final ReentrantLock lock = new ReentrantLock();
-  private final Condition changed = lock.newCondition();
+
+  /** Done with the next change of any. */
+  private final AtomicReference<CompletableFuture<Void>> change =
+      new AtomicReference<>(new CompletableFuture<>());
+
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().daemon().name("templates").factory());
@@ -140,23 +145,27 @@ public final class Templates implements AutoCloseable {
             deadline == null
                 ? Long.MAX_VALUE
                 : deadline.timeRemaining(TimeUnit.NANOSECONDS) - MARGIN.toNanos());
-    lock.lock();
-    try {
-      while (true) {
-        Optional<Template> found = store.find(tenant, name);
-        if (found.filter(template -> template.state() == TemplateState.MAKING).isEmpty()
-            || left <= 0
-            || Context.current().isCancelled()) {
-          return found;
-        }
-        long slice = Math.min(left, LOOK.toNanos());
-        left -= slice - Math.max(changed.awaitNanos(slice), 0);
+    long end = System.nanoTime() + left;
+    while (true) {
+      // Before the look: what changes after it is not missed.
+      CompletableFuture<Void> next = change.get();
+      Optional<Template> found = store.find(tenant, name);
+      long remaining = end - System.nanoTime();
+      if (found.filter(template -> template.state() == TemplateState.MAKING).isEmpty()
+          || remaining <= 0
+          || Context.current().isCancelled()) {
+        return found;
       }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return store.find(tenant, name);
-    } finally {
-      lock.unlock();
+      try {
+        next.get(Math.min(remaining, LOOK.toNanos()), TimeUnit.NANOSECONDS);
+      } catch (TimeoutException e) {
+        // Time for another look.
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return found;
+      } catch (ExecutionException e) {
+        throw new IllegalStateException("nothing fails it", e);
+      }
     }
   }
 
@@ -426,11 +435,6 @@ public final class Templates implements AutoCloseable {
   }
 
   private void signal() {
-    lock.lock();
-    try {
-      changed.signalAll();
-    } finally {
-      lock.unlock();
-    }
+    change.getAndSet(new CompletableFuture<>()).complete(null);
   }
 }
