@@ -82,8 +82,9 @@ def test_a_node_that_is_to_pause_its_sandboxes_does_so_without_its_scheduler_and
     created(new_sandbox)
 
 
-# Of one node agent's death each. What is under way then writes about 15 entries of the journal.
-DEATHS, ENTRIES = (12, 14) if LONG else (3, 14)
+# What is under way when a node agent dies writes about 15 entries of its journal: it dies once early among them and once late.
+EARLY, LATE = range(1, 8), range(8, 15)
+DEATHS = (EARLY, LATE) * (6 if LONG else 1)
 # A machine that was not started anew and a process in it that was never ended.
 SELF = "cat /proc/sys/kernel/random/boot_id; cd /dev/shm; if [ -e self ]; then cat self; kill -0 $(cat pid) && echo lives; fi"
 ROLES = 5
@@ -213,7 +214,7 @@ def test_killed_in_the_midst_of_everything_a_node_is_what_the_scheduler_says(mes
     dice = random.Random(seed)
     flock = Flock(mesh, tenant)
     try:
-        for entry in dice.sample(range(1, ENTRIES + 1), DEATHS):
+        for entry in map(dice.choice, DEATHS):
             pausing, sleeping, waking, copied, ending = flock.cast()
             suspend(waking)
             work = {
