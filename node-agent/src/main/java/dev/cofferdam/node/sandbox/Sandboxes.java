@@ -4,11 +4,13 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.node.disk.DiskRoom;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.guest.GuestConnector;
+import dev.cofferdam.node.guest.GuestException;
 import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.journal.JournalEntry;
 import dev.cofferdam.node.machine.Hypervisor;
+import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.ProcessTable;
 import dev.cofferdam.node.machine.Steps;
 import dev.cofferdam.node.pool.MachinePool;
@@ -26,6 +28,7 @@ import dev.cofferdam.node.snapshot.Snapshot;
 import dev.cofferdam.node.template.Template;
 import dev.cofferdam.node.template.TemplateCatalog;
 import dev.cofferdam.v1.ErrorReason;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -46,6 +49,9 @@ import org.slf4j.LoggerFactory;
  */
 public final class Sandboxes implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Sandboxes.class);
+
+  /** Of a guest that writes its volumes out before it is ended; whoever ends it waits longer. */
+  private static final Duration SYNC = Duration.ofSeconds(10);
 
   /** How the outside sees a running sandbox. */
   public record Entry(String sandbox, long epoch) {}
@@ -197,6 +203,9 @@ public final class Sandboxes implements AutoCloseable {
                 epoch,
                 new Fencing.Start.Stale(cell.state == null ? 0 : cell.state.epoch()));
           }
+          if (cell.state instanceof Running running) {
+            syncVolumes(sandbox, running);
+          }
           ending.remove(sandbox, cell);
           states.forget(sandbox);
           if (epoch != 0
@@ -205,6 +214,24 @@ public final class Sandboxes implements AutoCloseable {
             cell.state = new Ended(epoch, false);
           }
         });
+  }
+
+  /**
+   * Whoever has its volumes next finds what it wrote: its VM is about to be killed. A guest that
+   * does not do so in time has itself to blame.
+   */
+  private void syncVolumes(String sandbox, Running running) {
+    try {
+      if (!sleep.profiles.read(sandbox).volumes().isEmpty()) {
+        running.guest().freeze(running.token(), SYNC);
+      }
+    } catch (GuestException | MachineException e) {
+      log.atWarn()
+          .setMessage("volumes_not_synced")
+          .addKeyValue("sandbox", sandbox)
+          .addKeyValue("why", e.getMessage())
+          .log();
+    }
   }
 
   /**

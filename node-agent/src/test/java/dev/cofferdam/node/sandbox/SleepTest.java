@@ -334,6 +334,23 @@ class SleepTest {
   }
 
   @Test
+  void whatARunningSandboxWroteIsInItsVolumesWhenItIsRemoved() {
+    node.sandboxes.remove(A, 1);
+    assertThat(node.acts.done()).doesNotContain("guest.freeze");
+    node.sandboxes.start(withVolumes(B));
+    node.sandboxes.remove(B, 1);
+    List<String> acts = node.acts.done();
+    assertThat(acts).contains("guest.freeze");
+    assertThat(acts.indexOf("guest.freeze")).isLessThan(acts.lastIndexOf("vmm.stop"));
+    // One that refuses is removed all the same.
+    node.sandboxes.start(withVolumes(C));
+    node.acts.fail("guest.freeze", () -> new GuestException("no"));
+    node.sandboxes.remove(C, 1);
+    assertThat(host.kernel.running()).isEmpty();
+    assertThat(host.onDisk()).isEmpty();
+  }
+
+  @Test
   void ofOneWithVolumesOnlyTheDiskIsKeptAndPutBackAndTheVolumesStay() throws IOException {
     node.sandboxes.start(withVolumes(B));
     assertReason(ErrorReason.ERROR_REASON_VOLUME_IN_USE, () -> states.take(B, 1, KEPT, true));
