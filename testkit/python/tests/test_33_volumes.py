@@ -1,10 +1,12 @@
 """Volumes: what one sandbox writes the next one reads, one at a time, within its size, and whoever is killed meanwhile."""
 
+import re
 import secrets as random
 
 import grpc
 import pytest
 from test_20_bad_input import refused
+from test_60_cli import cofferdam, output
 from test_80_kill import created
 
 from cofferdam.v1 import sandbox_pb2, snapshot_pb2, volume_pb2
@@ -213,3 +215,18 @@ def test_it_outlives(process, host, mesh, tenant, new_volume, new_sandbox, sandb
     assert get(tenant, other).sandbox == ""
     # A scheduler that has started again may not have its node yet.
     assert created(new_sandbox, volumes={"/data": other}).output("cat /data/x") == "x"
+
+
+def test_on_the_command_line():
+    name = f"v-{random.token_hex(6)}"
+    there = ("run", "--volume", f"{name}:/srv/data", "--")
+    # Twice: a lost answer is asked for again.
+    assert {output("volume", "create", name, "--size", "64") for _ in range(2)} == {f"{name}\n"}
+    try:
+        assert output(*there, "sh", "-c", "echo kept >/srv/data/x") == ""
+        assert output(*there, "cat", "/srv/data/x") == "kept\n"
+        assert re.search(rf"(?m)^{name} +{SMALL} ", output("volume", "ls"))
+    finally:
+        output("volume", "rm", name)
+    done = cofferdam(*there, "true")
+    assert done.returncode == 1 and b"VOLUME_NOT_FOUND" in done.stderr, done
