@@ -34,13 +34,9 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /** What every hypervisor does alike in node-helper's jail, whole guests included. */
-@EnabledIfSystemProperty(
-    named = "cofferdam.world",
-    matches = ".+",
-    disabledReason = "needs node-helper and an image: testkit/nested/run.sh brings both")
+@NeedsWorld
 abstract class GuestContract extends HypervisorContract {
   /** For a guest whose processor is emulated, by one that is emulated itself. */
   private static final Duration PATIENCE = Duration.ofMinutes(3);

@@ -20,16 +20,12 @@ import java.util.concurrent.Executors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * A node on a machine that has a Cloud Hypervisor, and perhaps a {@code /dev/kvm} that opens, where
  * no guest ever boots.
  */
-@EnabledIfSystemProperty(
-    named = "cofferdam.world",
-    matches = ".+",
-    disabledReason = "needs node-helper and an image: testkit/nested/run.sh brings both")
+@NeedsWorld
 class RefusedTest {
   private final World world = new World();
   private final CloudHypervisor hypervisor =
