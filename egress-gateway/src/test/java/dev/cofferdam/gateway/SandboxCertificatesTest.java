@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.gateway.placeholder.Judge;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.policy.HostPattern;
 import dev.cofferdam.gateway.policy.Policy;
+import dev.cofferdam.gateway.policy.Rule;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.gateway.tls.KeyReservoir;
 import dev.cofferdam.gateway.tls.SandboxCertificates;
@@ -16,6 +18,7 @@ import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
@@ -66,6 +69,18 @@ final class SandboxCertificatesTest {
   }
 
   private static Attachment attachment() {
+    return attachment(new Policy(List.of(rule(false))));
+  }
+
+  private static Rule rule(boolean passthrough) {
+    return new Rule(
+        new Rule.Match.Hosts(HostPattern.parse("api.example.test")),
+        Set.of(443),
+        /* allow= */ true,
+        passthrough);
+  }
+
+  private static Attachment attachment(Policy policy) {
     return new Attachment(
         "sb-1",
         "default",
@@ -74,7 +89,7 @@ final class SandboxCertificatesTest {
         1,
         "node-1",
         InetAddress.getLoopbackAddress(),
-        new Policy(List.of()),
+        policy,
         1,
         List.of(),
         new Judge(List.of()));
@@ -91,6 +106,14 @@ final class SandboxCertificatesTest {
 
     assertThat(serves()).isTrue();
     assertThat(asked).hasValue(1);
+  }
+
+  @Test
+  void whereNothingIsInterceptedNobodyIsAsked() {
+    certificates.prepare(attachment(new Policy(List.of())));
+    certificates.prepare(attachment(new Policy(List.of(rule(true)))));
+
+    assertThat(asked).hasValue(0);
   }
 
   @Test

@@ -80,6 +80,11 @@ public record Policy(List<Rule> rules) {
     };
   }
 
+  /** Whether TLS of any host ends at the gateway, which needs a certificate for that. */
+  public boolean intercepts() {
+    return rules.stream().anyMatch(rule -> rule.allow() && !rule.passthrough());
+  }
+
   /** Whether any port of the name is allowed, so that it is worth an answer by DNS. */
   public boolean resolves(Host.Name name) {
     return rules.stream()

@@ -71,8 +71,12 @@ public final class SandboxCertificates {
 
   /**
    * Has the issuer signed ahead of the first connection, which may come when the broker is away.
+   * Where nothing is intercepted there is none, and the broker would refuse.
    */
   public void prepare(Attachment attachment) {
+    if (!attachment.policy().intercepts()) {
+      return;
+    }
     blocking.execute(() -> {
       try {
         ahead.acquire();
