@@ -23,7 +23,7 @@ def refused(status: str, reason: str):
 
 @pytest.fixture
 def nothing_made(tenant, mesh):
-    """The test makes no sandbox, running or ended, no directory and no secret."""
+    """The test makes no sandbox, running or ended, no token of one and no secret."""
 
     def things():
         listed = tenant.sandboxes.ListSandboxes(
@@ -32,8 +32,9 @@ def nothing_made(tenant, mesh):
         secrets = tenant.secrets.ListSecrets(
             secret_pb2.ListSecretsRequest(page_size=1000), timeout=CALL_SECONDS
         ).secrets
-        directories = {path.name for path in (mesh.state / "node" / "sandboxes").iterdir()}
-        return {sandbox.id for sandbox in listed}, {secret.name for secret in secrets}, directories
+        # Each sandbox has a token; a directory may be that of a machine that its node makes ahead.
+        tokens = {path.name for path in (mesh.state / "node" / "data" / "tokens").iterdir()}
+        return {sandbox.id for sandbox in listed}, {secret.name for secret in secrets}, tokens
 
     before = things()
     yield
