@@ -112,9 +112,10 @@ run_go() {
     go test -v ./... || status=1
   done
   cd "$COFFERDAM_ROOT/guest-agent"
-  # Each target with inputs that it makes up; those that it began with were run above.
+  # Each target with inputs that it makes up; those that it began with were run above. So many, not for so long: a deadline that comes at the wrong
+  # moment is taken for a failure of the target's.
   for target in guest:FuzzConfigure file:FuzzPath file:FuzzPageToken process:FuzzSpec; do
-    go test -v -run '^$' -fuzz "^${target#*:}\$" -fuzztime "$([ -n "${COFFERDAM_TEST_LONG:-}" ] && echo 60s || echo 2s)" "./internal/${target%%:*}" || status=1
+    go test -v -run '^$' -fuzz "^${target#*:}\$" -fuzztime "$([ -n "${COFFERDAM_TEST_LONG:-}" ] && echo 20000x || echo 1000x)" "./internal/${target%%:*}" || status=1
   done
   go vet -tags grpcnotrace,vm ./vm || status=1
   COFFERDAM_IMAGE=$(cat "$CACHE_STAMPS/image.out") go test -tags grpcnotrace,vm -v ./vm || status=1
