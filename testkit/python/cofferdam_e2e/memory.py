@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cofferdam_e2e.host import alive
+from cofferdam_e2e.waiting import eventually
 
 WINDOW = 16 << 20
 MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+)\s*(.*)$")
@@ -99,9 +100,8 @@ def search_process(pid: int, name: str, patterns: dict[str, bytes]) -> Iterator[
     try:
         maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
         memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
-    except OSError:
-        if alive(pid):
-            raise
+    except OSError as error:
+        _require_ended(pid, error)
         return
     try:
         for line in maps:
@@ -116,11 +116,18 @@ def search_process(pid: int, name: str, patterns: dict[str, bytes]) -> Iterator[
             yield from _search(where, _reader(memory), int(start, 16), int(end, 16), patterns)
         for file in ("environ", "cmdline"):
             yield from search_bytes(f"{name} (pid {pid}), {file}", Path(f"/proc/{pid}/{file}").read_bytes(), 0, patterns)
-    except OSError:
-        if alive(pid):
-            raise
+    except OSError as error:
+        _require_ended(pid, error)
     finally:
         os.close(memory)
+
+
+def _require_ended(pid: int, error: OSError) -> None:
+    if isinstance(error, ProcessLookupError):
+        # Its memory has gone already, and it is about to: a large one takes a moment to end.
+        eventually(lambda: not alive(pid), f"the end of pid {pid}, which has no memory")
+    elif alive(pid):
+        raise error
 
 
 def _reader(memory: int):
