@@ -48,12 +48,10 @@ final class LifeCommands {
 
     @Override
     public Integer call() throws StatusException {
-      try (Connections connections = context.connections().get()) {
-        for (String sandbox : sandboxes) {
-          var _ = call(SandboxCommands.patientStub(connections), sandbox);
-        }
-        return 0;
-      }
+      context.each(
+          sandboxes,
+          (connections, sandbox) -> call(SandboxCommands.patientStub(connections), sandbox));
+      return 0;
     }
   }
 

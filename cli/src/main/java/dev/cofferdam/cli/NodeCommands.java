@@ -114,12 +114,11 @@ final class NodeCommands {
 
     @Override
     public Integer call() throws StatusException {
-      try (Connections connections = context.connections().get()) {
-        for (String node : nodes) {
-          var _ = stub(connections).drainNode(DrainNodeRequest.newBuilder().setNode(node).build());
-        }
-        return 0;
-      }
+      context.each(
+          nodes,
+          (connections, node) ->
+              stub(connections).drainNode(DrainNodeRequest.newBuilder().setNode(node).build()));
+      return 0;
     }
   }
 
@@ -136,13 +135,11 @@ final class NodeCommands {
 
     @Override
     public Integer call() throws StatusException {
-      try (Connections connections = context.connections().get()) {
-        for (String node : nodes) {
-          var _ =
-              stub(connections).undrainNode(UndrainNodeRequest.newBuilder().setNode(node).build());
-        }
-        return 0;
-      }
+      context.each(
+          nodes,
+          (connections, node) ->
+              stub(connections).undrainNode(UndrainNodeRequest.newBuilder().setNode(node).build()));
+      return 0;
     }
   }
 }

@@ -153,14 +153,13 @@ final class SnapshotCommands {
 
     @Override
     public Integer call() throws StatusException {
-      try (Connections connections = context.connections().get()) {
-        for (String snapshot : snapshots) {
-          var _ =
+      context.each(
+          snapshots,
+          (connections, snapshot) ->
               stub(connections)
-                  .deleteSnapshot(DeleteSnapshotRequest.newBuilder().setSnapshot(snapshot).build());
-        }
-        return 0;
-      }
+                  .deleteSnapshot(
+                      DeleteSnapshotRequest.newBuilder().setSnapshot(snapshot).build()));
+      return 0;
     }
   }
 }

@@ -189,14 +189,12 @@ final class TemplateCommands {
 
     @Override
     public Integer call() throws StatusException {
-      try (Connections connections = context.connections().get()) {
-        for (String template : templates) {
-          var _ =
+      context.each(
+          templates,
+          (connections, template) ->
               stub(connections)
-                  .deleteTemplate(DeleteTemplateRequest.newBuilder().setName(template).build());
-        }
-        return 0;
-      }
+                  .deleteTemplate(DeleteTemplateRequest.newBuilder().setName(template).build()));
+      return 0;
     }
   }
 }

@@ -131,14 +131,12 @@ final class VolumeCommands {
 
     @Override
     public Integer call() throws StatusException {
-      try (Connections connections = context.connections().get()) {
-        for (String volume : volumes) {
-          var _ =
+      context.each(
+          volumes,
+          (connections, volume) ->
               stub(connections)
-                  .deleteVolume(DeleteVolumeRequest.newBuilder().setName(volume).build());
-        }
-        return 0;
-      }
+                  .deleteVolume(DeleteVolumeRequest.newBuilder().setName(volume).build()));
+      return 0;
     }
   }
 }
