@@ -11,6 +11,7 @@ import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -37,7 +38,7 @@ import java.util.TreeMap;
  * @param volumeRoot {@code volume.root}, default /var/lib/cofferdam/node/volumes: a file a volume;
  *     the same in the helper's configuration
  * @param templates {@code template.<name>}, a digest under the image root each; at least one.
- *     {@code root} is no name
+ *     {@code root} is no name. The first by name also gives tenants' templates kernel and agent
  * @param preparedVcpus {@code prepared.vcpus}, default 1, 1 to 64: of the size whose sandboxes are
  *     restored, not booted
  * @param preparedMemoryMib {@code prepared.memory-mib}, default 512, 128 to 65,536; its disk is the
@@ -102,7 +103,8 @@ public record NodeConfig(
   private static final String ROOT = "root";
 
   public NodeConfig {
-    templates = Map.copyOf(templates);
+    // In the order of their names: which one is the first must not change with each start.
+    templates = Collections.unmodifiableSortedMap(new TreeMap<>(templates));
   }
 
   /**

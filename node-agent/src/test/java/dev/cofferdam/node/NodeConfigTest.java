@@ -71,6 +71,15 @@ class NodeConfigTest {
                     List.of())));
   }
 
+  /** The first gives tenants' templates their kernel and agent. */
+  @Test
+  void templatesAreInTheOrderOfTheirNames() {
+    Map<String, String> keys = new HashMap<>(REQUIRED);
+    List<String> names = List.of("a", "b", "c", "d", "e", "f", "g", "h");
+    names.forEach(name -> keys.put("template." + name, "0123456789abcdef"));
+    assertThat(read(keys).templates().keySet()).startsWith("a").containsSubsequence(names);
+  }
+
   @Test
   void everyKey() {
     Map<String, String> keys = new HashMap<>();
