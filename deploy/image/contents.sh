@@ -5,9 +5,9 @@ suite=bookworm
 packages=(ca-certificates curl git iproute2 iputils-ping netcat-openbsd nodejs openssl procps python3 python3-requests)
 # What the agent's first stage cannot mount or reach the host without.
 modules=(virtio_pci virtio_blk virtio_net erofs squashfs overlay ext4)
-# `reboot=t panic=-1` with QEMU's -no-reboot: a guest that fails ends its VM. `tsc=reliable mitigations=off` are for
-# emulated processors, where the first avoids a failing calibration and the second costs time against nothing.
-cmdline='console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on tsc=reliable mitigations=off'
+# `reboot=t panic=-1` with QEMU's -no-reboot: a guest that fails ends its VM. What only an emulated processor needs is
+# added by the driver that emulates one.
+cmdline='console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on'
 # Run before a template's snapshot: the pages of what sandboxes mostly start with are then in every clone.
 warm_up=(
   'true'

@@ -6,7 +6,7 @@ boots() {
   begin=$(date +%s%N)
   case ${program##*/} in
     qemu-system-*)
-      command=("$program" -nodefaults -no-user-config -nographic -no-reboot -machine pc,graphics=off -accel tcg -cpu max,la57=off,erms=off,fsrm=off -m 256
+      command=("$program" -nodefaults -no-user-config -nographic -no-reboot -machine pc,graphics=off -accel tcg -cpu max,la57=off,erms=off,fsrm=off,smap=off,pku=off -m 256
         -kernel "$image/vmlinuz" -initrd "$image/initrd" -append "$append" -serial stdio)
       ;;
     *)

@@ -45,7 +45,7 @@ func launch(t *testing.T, s *slot, image, directory, ram, disk string, template 
 	}
 	socket := filepath.Join(directory, "qmp")
 	arguments := append([]string{
-		"-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-cpu", "max,la57=off,erms=off,fsrm=off", "-smp", "1", "-m", fmt.Sprint(memory),
+		"-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-cpu", "max,la57=off,erms=off,fsrm=off,smap=off,pku=off", "-smp", "1", "-m", fmt.Sprint(memory),
 		"-machine", "pc,accel=tcg,graphics=off,memory-backend=m0",
 		"-object", fmt.Sprintf("memory-backend-file,id=m0,size=%dM,mem-path=%s,share=%s", memory, ram, share),
 		"-kernel", image + "/vmlinuz", "-initrd", image + "/initrd", "-append", manifest.Cmdline,

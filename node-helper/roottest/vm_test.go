@@ -162,7 +162,7 @@ func qemuArgs(memPath, share string, incoming bool) []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
 		"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-		"-cpu", "max,la57=off,erms=off,fsrm=off", "-smp", "1", "-m", fmt.Sprint(memoryMiB), "-machine", "pc,graphics=off,memory-backend=m0", "-accel", "tcg,tb-size=96",
+		"-cpu", "max,la57=off,erms=off,fsrm=off,smap=off,pku=off", "-smp", "1", "-m", fmt.Sprint(memoryMiB), "-machine", "pc,graphics=off,memory-backend=m0", "-accel", "tcg,tb-size=96",
 		"-object", fmt.Sprintf("memory-backend-file,id=m0,size=%dM,mem-path=%s,share=%s", memoryMiB, memPath, share),
 		"-kernel", "/image/vmlinuz", "-initrd", "/image/initrd",
 		"-append", "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on tsc=reliable mitigations=off",

@@ -77,8 +77,8 @@ outer() {
   (cd "$work/tree" && find . -mindepth 1 | cpio --quiet -o -H newc) | gzip -1 >"$work/initrd"
   # "rep movsb" is fast on processors that say so, and emulated byte by byte: without the two flags kernels copy memory by words. With a second
   # processor the machine is slower, and has stood still for good.
-  timeout 1200 qemu-system-x86_64 -nodefaults -no-user-config -nographic -no-reboot -machine pc,graphics=off -accel tcg,thread=multi,tb-size=512 -cpu max,la57=off,erms=off,fsrm=off -smp 1 -m 5120 \
-    -kernel "$kernel/vmlinuz" -initrd "$work/initrd" -append 'console=ttyS0 loglevel=4 panic=-1 mitigations=off tsc=reliable random.trust_cpu=on' \
+  timeout 1200 qemu-system-x86_64 -nodefaults -no-user-config -nographic -no-reboot -machine pc,graphics=off -accel tcg,thread=multi,tb-size=512 -cpu max,la57=off,erms=off,fsrm=off,smap=off,pku=off -smp 1 -m 5120 \
+    -kernel "$kernel/vmlinuz" -initrd "$work/initrd" -append 'console=ttyS0 loglevel=4 panic=-1 mitigations=off norandmaps tsc=reliable random.trust_cpu=on' \
     -drive "if=none,id=suite,file=$work/suite.erofs,format=raw,readonly=on" -device virtio-blk-pci,drive=suite -serial "file:$work/console" &
   qemu=$!
   tail -n +1 -f --pid=$qemu "$work/console" --retry 2>/dev/null | sed -u 's/\r//' &

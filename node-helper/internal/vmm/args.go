@@ -86,7 +86,7 @@ var options = map[string]option{
 	"-no-reboot":      {},
 	"-S":              {},
 	"-sandbox":        {plain: exactly(regexp.QuoteMeta(Sandboxing)), required: true},
-	"-cpu":            plain(`max,la57=off,erms=off,fsrm=off`),
+	"-cpu":            plain(`max,la57=off,erms=off,fsrm=off,smap=off,pku=off`),
 	"-smp":            {plain: exactly(number), required: true},
 	"-m":              {plain: exactly(number), required: true},
 	"-machine":        {required: true, shapes: []shape{{word: exactly(`pc|q35`), keys: keys("graphics", onOff, "memory-backend", ident)}}},

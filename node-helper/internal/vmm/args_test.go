@@ -9,7 +9,7 @@ import (
 // protocolLine is the command line that node-agent uses for a clone.
 func protocolLine() []string {
 	return []string{
-		"-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-sandbox", Sandboxing, "-S", "-cpu", "max,la57=off,erms=off,fsrm=off", "-smp", "2", "-m", "512",
+		"-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-sandbox", Sandboxing, "-S", "-cpu", "max,la57=off,erms=off,fsrm=off,smap=off,pku=off", "-smp", "2", "-m", "512",
 		"-machine", "pc,graphics=off,memory-backend=m0", "-accel", "tcg,tb-size=96",
 		"-object", "memory-backend-file,id=m0,size=512M,mem-path=/proc/self/fd/4,share=off",
 		"-kernel", "/image/vmlinuz", "-initrd", "/image/initrd", "-append", "console=ttyS0 quiet root=/dev/vda, x=\"y\"",

@@ -21,7 +21,7 @@ public final class ImageStore {
       List.of("vmlinuz", "initrd", "disk.ext4", "manifest.json");
 
   private static final String KERNEL_ARGUMENTS =
-      "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on tsc=reliable mitigations=off";
+      "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on";
 
   private final Path root;
 
