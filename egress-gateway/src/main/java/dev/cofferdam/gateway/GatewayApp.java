@@ -43,8 +43,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 
@@ -52,6 +55,12 @@ import java.util.function.Consumer;
 public final class GatewayApp implements AutoCloseable {
   /** Below the five seconds that a node gives an attachment in all. */
   private static final Duration STREAM_PATIENCE = Duration.ofSeconds(3);
+
+  /**
+   * Issuers are signed that much after an attachment: until then the create that caused it needs
+   * the processor. A connection that comes sooner has its issuer signed at once.
+   */
+  private static final Duration AFTER_ATTACH = Duration.ofMillis(250);
 
   private final Deque<AutoCloseable> parts = new ArrayDeque<>();
 
@@ -140,10 +149,16 @@ public final class GatewayApp implements AutoCloseable {
             meters);
     AtomicBoolean open = new AtomicBoolean();
     Listeners listeners = own(new Listeners(limits), Listeners::close);
+    Executor soon =
+        CompletableFuture.delayedExecutor(AFTER_ATTACH.toMillis(), TimeUnit.MILLISECONDS, blocking);
     AttachmentSync sync =
         own(
             new AttachmentSync(
-                broker, slots, lease, certificates::prepare, UUID.randomUUID().toString()),
+                broker,
+                slots,
+                lease,
+                attachment -> soon.execute(() -> certificates.prepare(attachment)),
+                UUID.randomUUID().toString()),
             AttachmentSync::close);
     own(
         AdminServer.start(

@@ -50,7 +50,7 @@ import java.util.TreeMap;
  *     pay for its own
  * @param parallelStarts {@code starts.parallel}, default 4, 1 to 64: starts worked on at a time,
  *     others wait
- * @param pool machines made ahead. {@code pool.restored}, default 4, 0 to 64: restored and paused,
+ * @param pool machines made ahead. {@code pool.restored}, default 10, 0 to 64: restored and paused,
  *     of one template, at most; {@code pool.waiting}, default 2, 0 to 64: VMM processes that hold
  *     no guest yet, likewise; as many as the claims of the last minutes ask for. {@code
  *     pool.memory-mib}, default 768, 0 to 1,048,576: what all of them may use together; {@code
@@ -135,7 +135,7 @@ public record NodeConfig(
             settings.integer("slots.spare", 2, 0, 64),
             settings.integer("starts.parallel", 4, 1, 64),
             new PoolConfig(
-                settings.integer("pool.restored", 4, 0, 64),
+                settings.integer("pool.restored", 10, 0, 64),
                 settings.integer("pool.waiting", 2, 0, 64),
                 settings.integer("pool.memory-mib", 768, 0, 1 << 20),
                 settings.integer("pool.host-reserve-mib", 1024, 0, 1 << 20)),

@@ -1,39 +1,21 @@
 package dev.cofferdam.gateway.tls;
 
+import dev.cofferdam.kit.reserve.Reservoir;
 import java.security.GeneralSecurityException;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.security.spec.ECGenParameterSpec;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
 
 /** P-256 keys made ahead, since making one takes longer than a request should. */
 public final class KeyReservoir implements AutoCloseable {
   private static final int AHEAD = 16;
 
-  private final BlockingQueue<KeyPair> ready = new ArrayBlockingQueue<>(AHEAD);
-  private final Thread maker;
-
-  public KeyReservoir() {
-    this.maker =
-        Thread.ofPlatform()
-            .daemon()
-            .name("keys")
-            .start(() -> {
-              try {
-                while (!Thread.currentThread().isInterrupted()) {
-                  ready.put(generate());
-                }
-              } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-              }
-            });
-  }
+  private final Reservoir<KeyPair> pairs =
+      new Reservoir<>("keys", AHEAD, KeyReservoir::generate, _ -> {});
 
   /** Never blocks for long: makes a key itself when none is ready. */
   KeyPair take() {
-    KeyPair made = ready.poll();
-    return made == null ? generate() : made;
+    return pairs.take();
   }
 
   private static KeyPair generate() {
@@ -48,6 +30,6 @@ public final class KeyReservoir implements AutoCloseable {
 
   @Override
   public void close() {
-    maker.interrupt();
+    pairs.close();
   }
 }

@@ -31,8 +31,8 @@ final class QemuArguments {
   /**
    * What an emulated processor asks of its guest's kernel. Its timer's calibration fails, so the
    * clock is said to be good; what keeps speculation from leaking costs time against nothing; and
-   * programs lie at the same addresses at each start, because QEMU before 8.0 knows translated code by
-   * its virtual address and would translate a randomly placed program anew each time (measured:
+   * programs lie at the same addresses at each start, because QEMU before 8.0 knows translated code
+   * by its virtual address and would translate a randomly placed program anew each time (measured:
    * 35 ms a process instead of 5).
    */
   private static final String KERNEL = " tsc=reliable mitigations=off norandmaps";

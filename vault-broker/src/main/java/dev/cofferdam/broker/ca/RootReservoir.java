@@ -1,10 +1,7 @@
 package dev.cofferdam.broker.ca;
 
 import dev.cofferdam.broker.ca.CertificateAuthority.Draft;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
+import dev.cofferdam.kit.reserve.Reservoir;
 import java.util.function.Supplier;
 
 /**
@@ -16,56 +13,28 @@ public final class RootReservoir implements AutoCloseable {
   private static final int AHEAD = 32;
 
   private final CertificateAuthority authority;
-  private final Supplier<String> ids;
-  private final BlockingQueue<Draft> ready = new ArrayBlockingQueue<>(AHEAD);
-  private final Thread maker;
+  private final Reservoir<Draft> drafts;
 
   /**
    * @param ids of new lineages, each once
    */
   public RootReservoir(CertificateAuthority authority, Supplier<String> ids) {
     this.authority = authority;
-    this.ids = ids;
-    this.maker = Thread.ofPlatform().daemon().name("roots").start(this::make);
+    this.drafts = new Reservoir<>("roots", AHEAD, () -> authority.draft(ids.get()), Draft::wipe);
   }
 
   /** Makes one itself when none is ready. */
   public LineageRoot take(String tenant) {
-    Draft made = ready.poll();
-    return authority.seal(made == null ? authority.draft(ids.get()) : made, tenant);
+    return authority.seal(drafts.take(), tenant);
   }
 
   /** How many can be had at once. */
   public int size() {
-    return ready.size();
+    return drafts.available();
   }
 
   @Override
   public void close() {
-    maker.interrupt();
-    try {
-      maker.join();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-    List<Draft> left = new ArrayList<>();
-    ready.drainTo(left);
-    left.forEach(Draft::wipe);
-  }
-
-  private void make() {
-    try {
-      while (!Thread.currentThread().isInterrupted()) {
-        Draft draft = authority.draft(ids.get());
-        try {
-          ready.put(draft);
-        } catch (InterruptedException e) {
-          draft.wipe();
-          throw e;
-        }
-      }
-    } catch (InterruptedException e) {
-      // Closed.
-    }
+    drafts.close();
   }
 }
