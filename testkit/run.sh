@@ -27,7 +27,7 @@ STAGE=$ROOT/deploy/stage/stage
 # the secrets' values went.
 SHARES=(
   "nine_checks test_10_nine_checks.py test_50_uniqueness.py test_70_metrics.py test_80_kill.py test_81_survive.py test_90_canary.py"
-  "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py test_40_substitution.py test_41_trust.py \
+  "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py test_35_builds.py test_40_substitution.py test_41_trust.py \
 test_51_lifecycle.py test_52_sleep.py test_53_snapshots_api.py test_60_cli.py test_90_canary.py"
 )
 keep=""
@@ -153,6 +153,9 @@ start_upstream() {
   # The name that no policy allows lies where nothing is expected, so that a connection to it would count.
   printf '203.0.113.10 %s\n' api.echo.test other.echo.test expired.echo.test self-signed.echo.test wrong-name.echo.test >"$work/hosts"
   printf '203.0.113.66 denied.echo.test\n' >>"$work/hosts"
+  # Where a test serves packages.
+  "$STAGE" allow "$name" 203.0.113.11 80
+  printf '203.0.113.11 packages.echo.test\n' >>"$work/hosts"
 }
 
 start_mesh() {

@@ -1,7 +1,9 @@
 package dev.cofferdam.cli;
 
 import dev.cofferdam.v1.CreateTemplateRequest;
+import dev.cofferdam.v1.DebianSource;
 import dev.cofferdam.v1.DeleteTemplateRequest;
+import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.GetTemplateRequest;
 import dev.cofferdam.v1.ListTemplatesRequest;
 import dev.cofferdam.v1.ListTemplatesResponse;
@@ -14,11 +16,13 @@ import io.grpc.StatusException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import picocli.CommandLine;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -60,17 +64,62 @@ final class TemplateCommands {
         description = "An image in the operator's directory on the node.")
     private String file = "";
 
-    private TemplateSource.Builder source() {
-      return image.isEmpty()
-          ? TemplateSource.newBuilder().setFile(file)
-          : TemplateSource.newBuilder().setRegistry(image);
+    @Option(
+        names = "--debian",
+        description = "The built-in Debian, with packages and steps of your own.")
+    private boolean debian;
+  }
+
+  /** What is built on top of a Debian. */
+  private static final class Build {
+    @Option(
+        names = "--package",
+        paramLabel = "NAME[=VERSION]",
+        description = "To be installed, with --debian; repeatable.")
+    private List<String> packages = new ArrayList<>();
+
+    @Option(
+        names = "--step",
+        paramLabel = "COMMAND",
+        description =
+            "Run by a shell as root after that, with --debian; repeatable, in this order.")
+    private List<String> steps = new ArrayList<>();
+
+    @Option(
+        names = "--source",
+        paramLabel = "LINE",
+        description =
+            "Where packages come from, as a line of sources.list; repeatable. Default: the base's.")
+    private List<String> sources = new ArrayList<>();
+
+    @Option(
+        names = "--allow-net",
+        paramLabel = "HOST[:PORT]",
+        description = "What the build may reach, with --debian; repeatable. Else nothing.")
+    private List<String> hosts = new ArrayList<>();
+
+    private DebianSource source() {
+      EgressPolicy.Builder policy = EgressPolicy.newBuilder();
+      hosts.forEach(host -> policy.addRules(SandboxOptions.rule(host)));
+      return DebianSource.newBuilder()
+          .addAllPackages(packages)
+          .addAllSteps(steps)
+          .addAllSources(sources)
+          .setEgressPolicy(policy)
+          .build();
+    }
+
+    private boolean isEmpty() {
+      return packages.isEmpty() && steps.isEmpty() && sources.isEmpty() && hosts.isEmpty();
     }
   }
 
   @Command(
       name = "create",
       mixinStandardHelpOptions = true,
-      description = "Makes a template of an OCI image, and returns once it is ready.")
+      description =
+          "Makes a template of an OCI image, or of a Debian with packages and steps, and returns"
+              + " once it is ready.")
   private static final class Create implements Callable<Integer> {
     private final Context context;
 
@@ -79,6 +128,8 @@ final class TemplateCommands {
 
     @ArgGroup(multiplicity = "1")
     private Source source = new Source();
+
+    @Mixin private Build build = new Build();
 
     @Option(
         names = "--kernel",
@@ -107,7 +158,8 @@ final class TemplateCommands {
       CreateTemplateRequest request =
           CreateTemplateRequest.newBuilder()
               .setName(name)
-              .setSource(source.source().setKernel(kernel))
+              .setRequestId(UUID.randomUUID().toString())
+              .setSource(source().setKernel(kernel))
               .setDefaultSize(
                   SandboxSize.newBuilder().setVcpus(cpus).setMemoryMib(memory).setDiskMib(disk))
               .build();
@@ -125,6 +177,19 @@ final class TemplateCommands {
         context.out().println(noWait ? state(template) : template.getDigest());
         return 0;
       }
+    }
+
+    private TemplateSource.Builder source() {
+      if (source.debian) {
+        return TemplateSource.newBuilder().setDebian(build.source());
+      }
+      if (!build.isEmpty()) {
+        throw new ClientException(
+            "--package, --step, --source and --allow-net say how a --debian is built");
+      }
+      return source.image.isEmpty()
+          ? TemplateSource.newBuilder().setFile(source.file)
+          : TemplateSource.newBuilder().setRegistry(source.image);
     }
   }
 

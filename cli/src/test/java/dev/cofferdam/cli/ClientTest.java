@@ -8,6 +8,7 @@ import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.CreateTemplateRequest;
+import dev.cofferdam.v1.DebianSource;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.ForkMode;
@@ -282,6 +283,42 @@ final class ClientTest {
     assertThat(err.toString(StandardCharsets.UTF_8)).contains("bad: no image");
     assertThat(type("template", "create", "bad", "--file", "a", "--image", "b")).isNotZero();
     assertThat(type("template", "create", "bad")).isNotZero();
+  }
+
+  @Test
+  void aDebianIsBuiltWithWhatItSays() {
+    assertThat(
+            type(
+                "template",
+                "create",
+                "mine",
+                "--debian",
+                "--package",
+                "hello",
+                "--package",
+                "jq=1.6-2",
+                "--step",
+                "echo a, b > /etc/motd",
+                "--step",
+                "true",
+                "--source",
+                "deb http://deb.example bookworm main",
+                "--allow-net",
+                "deb.example:80"))
+        .isZero();
+    DebianSource source = ordered("mine").getSource().getDebian();
+    assertThat(source.getPackagesList()).containsExactly("hello", "jq=1.6-2");
+    assertThat(source.getStepsList()).containsExactly("echo a, b > /etc/motd", "true");
+    assertThat(source.getSourcesList()).containsExactly("deb http://deb.example bookworm main");
+    assertThat(source.getEgressPolicy().getRules(0).getHost()).isEqualTo("deb.example");
+    assertThat(source.getEgressPolicy().getRules(0).getPortsList()).containsExactly(80);
+    assertThat(ordered("mine").getRequestId()).isNotEmpty();
+
+    assertThat(type("template", "create", "bare", "--debian")).isZero();
+    assertThat(ordered("bare").getSource().hasDebian()).isTrue();
+    assertThat(type("template", "create", "bad", "--file", "a", "--step", "true")).isNotZero();
+    assertThat(err.toString(StandardCharsets.UTF_8)).contains("--debian");
+    assertThat(type("template", "create", "bad", "--debian", "--file", "a")).isNotZero();
   }
 
   private CreateTemplateRequest ordered(String template) {

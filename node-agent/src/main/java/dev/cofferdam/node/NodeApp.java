@@ -15,6 +15,7 @@ import dev.cofferdam.node.api.NodeApi;
 import dev.cofferdam.node.api.NodeRules;
 import dev.cofferdam.node.api.TemplateCalls;
 import dev.cofferdam.node.api.VisibleStates;
+import dev.cofferdam.node.build.GuestBuilds;
 import dev.cofferdam.node.cloudhypervisor.CloudHypervisor;
 import dev.cofferdam.node.cloudhypervisor.Landlock;
 import dev.cofferdam.node.disk.CpCopier;
@@ -245,6 +246,11 @@ public final class NodeApp implements AutoCloseable {
     room.recount();
     HostPressure pressure =
         new HostPressure(new LinuxHost(config.sandboxRoot()), config.pressure());
+    GuestBuilds builds =
+        new GuestBuilds(
+            config.stateDirectory().resolve("builds"),
+            (long) config.oci().limitMib() << 20,
+            () -> room.availableMib() << 20);
     OrderedTemplates ordered =
         new OrderedTemplates(
             config.stateDirectory().resolve("templates"),
@@ -257,6 +263,7 @@ public final class NodeApp implements AutoCloseable {
                         (long) config.oci().limitMib() << 20,
                         PULL,
                         executor)),
+                builds::build,
                 imageStore,
                 config.templates().values().iterator().next()),
             new ImageMaker(
@@ -301,6 +308,7 @@ public final class NodeApp implements AutoCloseable {
                 System::nanoTime,
                 executor,
                 config.parallelStarts()));
+    builds.within(sandboxes.states()::reach);
     sandboxes.admitBy(pressure);
     sandboxes.checkBy(order -> {
       volumes.require(order.volumeIds());

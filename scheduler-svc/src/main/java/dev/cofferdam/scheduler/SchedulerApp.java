@@ -123,6 +123,7 @@ public final class SchedulerApp implements AutoCloseable {
           opened(
               new Templates(
                   new TemplateStore(database),
+                  lifecycle.builders(config.defaultTemplate(), config.defaultSize()),
                   cluster,
                   config.quotaTemplates(),
                   clock,

@@ -7,7 +7,6 @@ import dev.cofferdam.internal.v1.MakeTemplateRequest;
 import dev.cofferdam.internal.v1.MakeTemplateResponse;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.CreateTemplateRequest;
-import dev.cofferdam.v1.DebianSource;
 import dev.cofferdam.v1.DeleteTemplateRequest;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.GetTemplateRequest;
@@ -215,9 +214,6 @@ class TemplateTest extends MeshTest {
             of("x").setSource(TemplateSource.newBuilder().setRegistry("a b")).build(),
             of("x")
                 .setSource(TemplateSource.newBuilder().setFile("f").setKernel("../vmlinuz"))
-                .build(),
-            of("x")
-                .setSource(TemplateSource.newBuilder().setDebian(DebianSource.getDefaultInstance()))
                 .build())) {
       assertRefused(
           () -> templates.createTemplate(bad),

@@ -35,10 +35,7 @@ public final class TemplateCalls {
     TemplateStatus status =
         templates.make(
             new TemplateOrder(
-                request.getTemplate(),
-                source(request.getSource()),
-                request.getSource().getKernel(),
-                size),
+                request.getTemplate(), source(request), request.getSource().getKernel(), size),
             PATIENCE);
     return MakeTemplateResponse.newBuilder()
         .setState(
@@ -56,15 +53,21 @@ public final class TemplateCalls {
     templates.remove(request.getTemplate());
   }
 
-  private static ImageSource source(TemplateSource source) {
+  private static ImageSource source(MakeTemplateRequest request) {
+    TemplateSource source = request.getSource();
     return switch (source.getSourceCase()) {
       case REGISTRY -> new ImageSource.Registry(source.getRegistry());
       case FILE -> new ImageSource.File(source.getFile());
-      case DEBIAN, SOURCE_NOT_SET ->
+      case DEBIAN ->
+          new ImageSource.Built(
+              request.getBuilder(),
+              source.getDebian().getSourcesList(),
+              source.getDebian().getPackagesList(),
+              source.getDebian().getStepsList());
+      case SOURCE_NOT_SET ->
           throw new Refusal(
               ErrorReason.ERROR_REASON_IMAGE_INVALID,
-              "source is %s, expected a registry's image or a file"
-                  .formatted(source.getSourceCase()));
+              "no source, expected a registry's image, a file or a build");
     };
   }
 }

@@ -18,12 +18,24 @@ import java.util.regex.Pattern;
  * @param files OCI layouts and archives
  * @param kernels files of kernels
  * @param registries those that are allowed
+ * @param builds in sandboxes
  * @param images with the built-in one
  * @param baseDigest the built-in one's digest
  */
 public record ImageSources(
-    Path files, Path kernels, RegistryClient registries, ImageStore images, String baseDigest)
+    Path files,
+    Path kernels,
+    RegistryClient registries,
+    Builds builds,
+    ImageStore images,
+    String baseDigest)
     implements OrderedTemplates.Sources {
+  /** Runs what has to be run for an image. */
+  @FunctionalInterface
+  public interface Builds {
+    OciImage build(ImageSource.Built source) throws IOException;
+  }
+
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9.+_-]{0,127}");
 
   @Override
@@ -37,6 +49,7 @@ public record ImageSources(
         yield OciImage.open(file);
       }
       case ImageSource.Registry(String reference) -> registries.open(reference);
+      case ImageSource.Built built -> builds.build(built);
     };
   }
 

@@ -4,6 +4,7 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.node.image.Image;
 import dev.cofferdam.node.image.ImageMaker;
 import dev.cofferdam.node.oci.OciImage;
+import dev.cofferdam.node.template.TemplateOrder.ImageSource.Built;
 import dev.cofferdam.node.template.TemplateRecords.Entry;
 import dev.cofferdam.node.template.TemplateStatus.State;
 import dev.cofferdam.v1.ErrorReason;
@@ -37,7 +38,8 @@ public final class OrderedTemplates implements TemplateCatalog {
   /** Longer than a start, which names its image on disk only once its guest has answered. */
   private static final Duration UNUSED = Duration.ofMinutes(15);
 
-  private static final int MAX_MESSAGE = 500;
+  /** With the last KiB of what a build wrote in it. */
+  private static final int MAX_MESSAGE = 1500;
 
   /** Where the images come from. */
   public interface Sources {
@@ -129,7 +131,12 @@ public final class OrderedTemplates implements TemplateCatalog {
     }
     for (Held each : locked(() -> List.copyOf(held.values()))) {
       if (each.entry.status().state() != State.FAILED) {
-        executor.execute(() -> work(each));
+        if (each.order.source() instanceof Built && each.entry.image().isEmpty()) {
+          // Which of its steps were done nobody knows, and none is done twice.
+          failed(each, new IOException("the node stopped while it was being built"));
+        } else {
+          executor.execute(() -> work(each));
+        }
       }
     }
   }
@@ -228,40 +235,52 @@ public final class OrderedTemplates implements TemplateCatalog {
   }
 
   private void work(Held mine) {
+    try {
+      Entry before = locked(() -> mine.entry);
+      if (!before.image().isEmpty()) {
+        make(mine, () -> images.open(before.image()));
+      } else if (locked(() -> !mine.removed)) {
+        // Before anything that others wait for: a build takes as long as its tenant pleases.
+        try (OciImage oci = sources.open(mine.order.source())) {
+          make(mine, () -> image(mine, oci));
+        }
+      }
+    } catch (IOException | RuntimeException e) {
+      failed(mine, e);
+    }
+  }
+
+  /** Where the guest image comes from. */
+  @FunctionalInterface
+  private interface ImageSupplier {
+    Image get() throws IOException;
+  }
+
+  private void make(Held mine, ImageSupplier image) throws IOException {
     making.lock();
     try {
       if (locked(() -> mine.removed || mine.template != null)) {
         return;
       }
       admission.run();
-      Entry before = locked(() -> mine.entry);
-      Image image = before.image().isEmpty() ? image(mine) : images.open(before.image());
-      Template template =
-          maker.make(image, mine.order.size().vcpus(), mine.order.size().memoryMib());
-      ready(mine, template);
-    } catch (IOException | RuntimeException e) {
-      failed(mine, e);
+      ready(
+          mine, maker.make(image.get(), mine.order.size().vcpus(), mine.order.size().memoryMib()));
     } finally {
       making.unlock();
     }
   }
 
-  private Image image(Held mine) throws IOException {
-    try (OciImage oci = sources.open(mine.order.source())) {
-      Image image =
-          images.make(
-              oci,
-              sources.base(),
-              sources.kernel(mine.order.kernel()),
-              mine.order.size().diskMib());
-      note(
-          mine,
-          new Entry(
-              mine.order,
-              image.digest(),
-              new TemplateStatus(State.MAKING, oci.digest().toString(), "")));
-      return image;
-    }
+  private Image image(Held mine, OciImage oci) throws IOException {
+    Image image =
+        images.make(
+            oci, sources.base(), sources.kernel(mine.order.kernel()), mine.order.size().diskMib());
+    note(
+        mine,
+        new Entry(
+            mine.order,
+            image.digest(),
+            new TemplateStatus(State.MAKING, oci.digest().toString(), "")));
+    return image;
   }
 
   private void ready(Held mine, Template template) throws IOException {

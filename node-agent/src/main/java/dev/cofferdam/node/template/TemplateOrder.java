@@ -3,6 +3,7 @@ package dev.cofferdam.node.template;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.v1.ErrorReason;
+import java.util.List;
 import java.util.regex.Pattern;
 
 /**
@@ -22,6 +23,23 @@ public record TemplateOrder(String id, ImageSource source, String kernel, Machin
 
     /** In the operator's image directory. */
     record File(String name) implements ImageSource {}
+
+    /**
+     * What comes of a build.
+     *
+     * @param sandbox that it runs in
+     * @param sources lines of sources.list(5) in place of the base's; none: the base's
+     * @param packages {@code name} or {@code name=version}
+     * @param steps of a shell
+     */
+    record Built(String sandbox, List<String> sources, List<String> packages, List<String> steps)
+        implements ImageSource {
+      public Built {
+        sources = List.copyOf(sources);
+        packages = List.copyOf(packages);
+        steps = List.copyOf(steps);
+      }
+    }
   }
 
   public TemplateOrder {

@@ -48,6 +48,12 @@ final class TemplateRecords {
       case TemplateOrder.ImageSource.Registry registry ->
           json.put("registry", registry.reference());
       case TemplateOrder.ImageSource.File file -> json.put("file", file.name());
+      case TemplateOrder.ImageSource.Built built -> {
+        ObjectNode build = json.putObject("build").put("sandbox", built.sandbox());
+        built.sources().forEach(build.putArray("sources")::add);
+        built.packages().forEach(build.putArray("packages")::add);
+        built.steps().forEach(build.putArray("steps")::add);
+      }
     }
     Path target = directory.resolve(order.id() + ENDING);
     Path fresh = directory.resolve(order.id() + ".new");
@@ -79,17 +85,34 @@ final class TemplateRecords {
     return entries;
   }
 
+  private static TemplateOrder.ImageSource source(JsonNode json) {
+    if (json.has("file")) {
+      return new TemplateOrder.ImageSource.File(json.required("file").asText());
+    }
+    if (json.has("build")) {
+      JsonNode build = json.required("build");
+      return new TemplateOrder.ImageSource.Built(
+          build.required("sandbox").asText(),
+          texts(build.required("sources")),
+          texts(build.required("packages")),
+          texts(build.required("steps")));
+    }
+    return new TemplateOrder.ImageSource.Registry(json.required("registry").asText());
+  }
+
+  private static List<String> texts(JsonNode array) {
+    List<String> texts = new ArrayList<>();
+    array.forEach(each -> texts.add(each.asText()));
+    return texts;
+  }
+
   private static Entry decode(String id, String text) throws IOException {
     try {
       JsonNode json = JSON.readTree(text);
-      TemplateOrder.ImageSource source =
-          json.has("file")
-              ? new TemplateOrder.ImageSource.File(json.required("file").asText())
-              : new TemplateOrder.ImageSource.Registry(json.required("registry").asText());
       return new Entry(
           new TemplateOrder(
               id,
-              source,
+              source(json),
               json.required("kernel").asText(),
               new MachineSize(
                   json.required("vcpus").asInt(),

@@ -16,6 +16,7 @@ import dev.cofferdam.node.image.ImageStore;
 import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.oci.ImageLimits;
+import dev.cofferdam.node.oci.OciImage;
 import dev.cofferdam.node.oci.RegistryClient;
 import dev.cofferdam.node.oci.RootMaker;
 import dev.cofferdam.node.oci.TestImage;
@@ -34,8 +35,11 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -56,6 +60,10 @@ class OrderedTemplatesTest {
   private final RegistryClient registries = new RegistryClient(List.of(), 1 << 20, LONG, executor);
   private Path files;
   private OrderedTemplates templates;
+
+  /** What comes of a build. */
+  private volatile ImageSources.Builds builds =
+      built -> OciImage.open(files.resolve(built.steps().getFirst()));
 
   @BeforeEach
   void open() throws IOException {
@@ -187,6 +195,67 @@ class OrderedTemplatesTest {
   }
 
   @Test
+  void whatWasBuiltIsATemplateAndIsNotBuiltTwice() throws IOException {
+    AtomicInteger count = new AtomicInteger();
+    ImageSources.Builds once = builds;
+    builds =
+        built -> {
+          count.incrementAndGet();
+          return once.build(built);
+        };
+    TemplateStatus status = templates.make(build(ID, "small.tar"), LONG);
+    assertThat(status.state()).as(status.message()).isEqualTo(State.READY);
+    assertThat(templates.make(build(ID, "small.tar"), LONG)).isEqualTo(status);
+    assertThatThrownBy(() -> templates.make(build(ID, "other"), LONG)).isInstanceOf(Refusal.class);
+
+    OrderedTemplates next = process();
+    next.resume();
+    assertThat(next.make(build(ID, "small.tar"), LONG)).isEqualTo(status);
+    assertThat(count).hasValue(1);
+  }
+
+  @Test
+  void whatWasBeingBuiltWhenAProcessDiedIsNotBegunAgain() throws IOException {
+    OrderedTemplates dead = process(task -> {});
+    assertThat(dead.make(build(ID, "small.tar"), Duration.ZERO).state()).isEqualTo(State.MAKING);
+    builds =
+        built -> {
+          throw new AssertionError("built twice");
+        };
+    OrderedTemplates next = process();
+    next.resume();
+    TemplateStatus status = next.make(build(ID, "small.tar"), LONG);
+    assertThat(status.state()).isEqualTo(State.FAILED);
+    assertThat(status.message()).isEqualTo("the node stopped while it was being built");
+  }
+
+  @Test
+  void aBuildThatTakesLongKeepsNobodyElseWaiting() throws Exception {
+    CountDownLatch begun = new CountDownLatch(1);
+    CountDownLatch release = new CountDownLatch(1);
+    builds =
+        built -> {
+          begun.countDown();
+          try {
+            release.await();
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+          throw new IOException("step 1 ended with 3: " + "x".repeat(1024));
+        };
+    assertThat(templates.make(build(ID, "small.tar"), Duration.ZERO).state())
+        .isEqualTo(State.MAKING);
+    assertThat(begun.await(60, TimeUnit.SECONDS)).isTrue();
+    String other = "tp-bbbbbbbbbbbbbbbbbbbb";
+    assertThat(templates.make(order(other, "small.tar"), LONG).state()).isEqualTo(State.READY);
+
+    release.countDown();
+    TemplateStatus failed = templates.make(build(ID, "small.tar"), LONG);
+    assertThat(failed.state()).isEqualTo(State.FAILED);
+    assertThat(failed.message()).startsWith("step 1 ended with 3: x").hasSize(21 + 1024);
+  }
+
+  @Test
   void anIdIsOneOrderForEver() {
     templates.make(order(ID, "small.tar"), LONG);
     assertThatThrownBy(() -> templates.make(order(ID, "other.tar"), LONG))
@@ -240,6 +309,7 @@ class OrderedTemplatesTest {
             files,
             directory.resolve("kernels"),
             registries,
+            built -> builds.build(built),
             new ImageStore(directory.resolve("images")),
             BASE),
         new ImageMaker(
@@ -259,6 +329,14 @@ class OrderedTemplatesTest {
         () -> {},
         clock,
         tasks);
+  }
+
+  private static TemplateOrder build(String id, String step) {
+    return new TemplateOrder(
+        id,
+        new ImageSource.Built("sb-1", List.of("deb a b"), List.of("g++"), List.of(step)),
+        "",
+        SIZE);
   }
 
   private static TemplateOrder order(String id, String file) {

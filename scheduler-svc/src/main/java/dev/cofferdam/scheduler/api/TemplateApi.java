@@ -39,7 +39,9 @@ public final class TemplateApi extends TemplateServiceGrpc.TemplateServiceImplBa
         observer,
         Wire.template(
             templates.create(
-                Callers.tenant().tenant(), TemplateRequests.check(request, defaultSize))));
+                Callers.tenant().tenant(),
+                Callers.token(),
+                TemplateRequests.check(request, defaultSize))));
   }
 
   @Override

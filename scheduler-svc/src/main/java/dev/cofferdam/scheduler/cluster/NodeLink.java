@@ -255,6 +255,7 @@ public final class NodeLink implements AutoCloseable {
             .setTemplate(template.id())
             .setSource(template.source())
             .setDefaultSize(size(template.size()))
+            .setBuilder(template.builder())
             .build();
     return changed(() -> changes.idempotent(() -> stub(TEMPLATE_TIMEOUT).makeTemplate(request)));
   }

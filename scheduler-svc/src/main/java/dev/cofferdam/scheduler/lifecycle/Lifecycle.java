@@ -2,6 +2,7 @@ package dev.cofferdam.scheduler.lifecycle;
 
 import dev.cofferdam.scheduler.broker.BrokerClient;
 import dev.cofferdam.scheduler.cluster.Cluster;
+import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.store.EventStore;
 import dev.cofferdam.scheduler.store.NodeStore;
 import dev.cofferdam.scheduler.store.PolicyUpdateStore;
@@ -17,6 +18,8 @@ import java.util.random.RandomGenerator;
 public final class Lifecycle implements AutoCloseable {
   private final Idempotency idempotency;
   private final Creates creates;
+  private final SandboxStore store;
+  private final SandboxCreator creator;
   private final Snapshots snapshots;
   private final Volumes volumes;
   private final Forks forks;
@@ -46,6 +49,7 @@ public final class Lifecycle implements AutoCloseable {
       UUID process,
       InstantSource clock,
       RandomGenerator random) {
+    this.store = store;
     Creations creations = new Creations(process);
     ender = new SandboxEnder(store, broker, cluster, creations, config.createTimeout(), clock);
     idempotency = new Idempotency(requests, clock);
@@ -62,7 +66,7 @@ public final class Lifecycle implements AutoCloseable {
             random);
     volumes = new Volumes(volumeStore, cluster, creations, config.volumeQuota(), clock, random);
     SandboxStarter starter = new SandboxStarter(broker, cluster, clock);
-    SandboxCreator creator =
+    creator =
         new SandboxCreator(
             store, starter, snapshots, volumes, cluster, creations, ender, config, clock, random);
     creates = new Creates(store, creator, ender, idempotency, config.createTimeout());
@@ -103,6 +107,14 @@ public final class Lifecycle implements AutoCloseable {
 
   public Creates creates() {
     return creates;
+  }
+
+  /**
+   * @param base the operator's template that builds begin with
+   * @param size that a build has at least
+   */
+  public Builders builders(String base, SandboxSize size) {
+    return new Builders(store, creator, ender, base, size);
   }
 
   public Sandboxes sandboxes() {

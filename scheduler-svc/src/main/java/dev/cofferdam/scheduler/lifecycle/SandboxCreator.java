@@ -93,13 +93,20 @@ final class SandboxCreator {
    *     and whoever finds its record undoes it, be it a later process
    */
   Outcome<Sandbox> create(String tenant, String token, CreateSpec spec, BooleanSupplier wanted) {
+    return create(Ids.sandbox(random), tenant, token, spec, wanted);
+  }
+
+  /**
+   * @param id that another record names already; used once
+   */
+  Outcome<Sandbox> create(
+      String id, String tenant, String token, CreateSpec spec, BooleanSupplier wanted) {
     Order order =
         new Order(
             token,
             spec,
             Deadline.after(config.createTimeout().toMillis(), TimeUnit.MILLISECONDS),
             wanted);
-    String id = Ids.sandbox(random);
     Volumes.Found found = volumes.find(tenant, spec.volumes());
     NodeView node =
         spec.snapshot().isPresent()

@@ -5,7 +5,10 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.scheduler.cluster.Cluster;
 import dev.cofferdam.scheduler.placement.NodeView;
+import dev.cofferdam.scheduler.sandbox.Sandbox;
+import dev.cofferdam.scheduler.sandbox.SandboxState;
 import dev.cofferdam.scheduler.sandbox.Texts;
+import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
 import dev.cofferdam.scheduler.store.TemplateStore;
 import dev.cofferdam.scheduler.template.Template;
 import dev.cofferdam.scheduler.template.TemplateState;
@@ -59,7 +62,13 @@ public final class Templates implements AutoCloseable {
           ErrorReason.ERROR_REASON_IMAGE_INVALID,
           ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE);
 
+  /**
+   * A builder that has ended by itself, and no word of its node for so long: it was for nothing.
+   */
+  private static final Duration LONGEST_BUILD = Builders.LONGEST.plusMinutes(10);
+
   private final TemplateStore store;
+  private final Builders builders;
   private final Cluster cluster;
   private final int quota;
   private final InstantSource clock;
@@ -71,6 +80,9 @@ public final class Templates implements AutoCloseable {
 
   private final Backlog removals = new Backlog(16);
   private final Set<String> failedAt = ConcurrentHashMap.newKeySet();
+
+  /** Whose create is under way here: its builder is not there yet, and not given up either. */
+  private final Set<String> beginning = ConcurrentHashMap.newKeySet();
 
   /** Done with the next change of any. */
   private final AtomicReference<CompletableFuture<Void>> change =
@@ -85,11 +97,13 @@ public final class Templates implements AutoCloseable {
    */
   public Templates(
       TemplateStore store,
+      Builders builders,
       Cluster cluster,
       int quota,
       InstantSource clock,
       RandomGenerator random) {
     this.store = store;
+    this.builders = builders;
     this.cluster = cluster;
     this.quota = quota;
     this.clock = clock;
@@ -103,8 +117,12 @@ public final class Templates implements AutoCloseable {
             this::pass, PERIOD.toMillis(), PERIOD.toMillis(), TimeUnit.MILLISECONDS);
   }
 
-  /** Returns once it is on record. */
-  public Template create(String tenant, TemplateSpec spec) {
+  /**
+   * Returns once it is on record, and what it is built in runs.
+   *
+   * @param token of the tenant, for the broker
+   */
+  public Template create(String tenant, String token, TemplateSpec spec) {
     Template template =
         new Template(
             Ids.template(random),
@@ -115,9 +133,38 @@ public final class Templates implements AutoCloseable {
             "",
             TemplateState.MAKING,
             "",
+            spec.source().hasDebian() ? Ids.sandbox(random) : "",
             clock.instant().truncatedTo(ChronoUnit.MICROS));
-    switch (store.create(template, quota)) {
+    beginning.add(template.id());
+    try {
+      Optional<Template> known = recorded(template, spec);
+      if (known.isPresent()) {
+        return known.get();
+      }
+      if (template.isBuilt()) {
+        begin(template, token);
+      }
+    } finally {
+      beginning.remove(template.id());
+    }
+    makings.addUnlessBusy(template.id(), () -> drive(template.id()));
+    return template;
+  }
+
+  /** Empty where it is this one's record; else what the same request made before. */
+  private Optional<Template> recorded(Template template, TemplateSpec spec) {
+    String tenant = template.tenant();
+    switch (store.create(template, spec.request(), quota)) {
       case TemplateStore.Outcome.Created _ -> {}
+      case TemplateStore.Outcome.Known known -> {
+        if (!spec.request().map(RequestKey::fingerprint).equals(Optional.of(known.fingerprint()))) {
+          throw new Refusal(
+              ErrorReason.ERROR_REASON_REQUEST_ID_REUSED,
+              "this request id was used for another create, of the template "
+                  + known.template().name());
+        }
+        return Optional.of(known.template());
+      }
       case TemplateStore.Outcome.Exists _ ->
           throw new Refusal(
               ErrorReason.ERROR_REASON_TEMPLATE_EXISTS,
@@ -127,8 +174,17 @@ public final class Templates implements AutoCloseable {
               ErrorReason.ERROR_REASON_QUOTA_EXCEEDED,
               "tenant %s has %d templates, allowed are %d".formatted(tenant, over.inUse(), quota));
     }
-    makings.addUnlessBusy(template.id(), () -> drive(template.id()));
-    return template;
+    return Optional.empty();
+  }
+
+  private void begin(Template template, String token) {
+    try {
+      builders.begin(template, token);
+    } catch (RuntimeException e) {
+      // The caller learns why; nobody else ever saw it being made.
+      store.withdraw(template.id());
+      throw e;
+    }
   }
 
   /** A tenant's own; empty where it has none of that name. */
@@ -278,6 +334,10 @@ public final class Templates implements AutoCloseable {
       return;
     }
     for (Template template : store.in(TemplateState.READY)) {
+      if (template.isBuilt()) {
+        // Another build would be another template: it stays where it was built.
+        continue;
+      }
       for (NodeView node : nodes) {
         String what = template.id() + "@" + node.name();
         if (!node.templates().contains(template.id())
@@ -315,9 +375,12 @@ public final class Templates implements AutoCloseable {
   private void drive(String id) {
     boolean done = false;
     try {
+      if (beginning.contains(id)) {
+        return;
+      }
       Optional<Template> found =
           store.find(id).filter(template -> template.state() == TemplateState.MAKING);
-      done = found.isEmpty() || driven(found.get());
+      done = found.isEmpty() || (found.get().isBuilt() ? built(found.get()) : driven(found.get()));
     } catch (RuntimeException e) {
       log.atWarn()
           .setMessage("template_not_made")
@@ -348,9 +411,40 @@ public final class Templates implements AutoCloseable {
     return end(template, TemplateState.FAILED, last.digest(), last.message());
   }
 
+  /** At its builder's node, which may have built it though the builder is gone. */
+  private boolean built(Template template) {
+    Optional<Sandbox> builder = builders.find(template);
+    if (builder.isEmpty()) {
+      return end(
+          template, TemplateState.FAILED, "", "the scheduler stopped before the build began");
+    }
+    return switch (builder.get().state()) {
+      // Of a process that died: it is being undone.
+      case SandboxState.Starting _ -> false;
+      case SandboxState.Live _, SandboxState.Stopping _, SandboxState.Ended _ ->
+          switch (madeAt(template, builder.get().node())) {
+            case Answer.Ready(String digest) -> end(template, TemplateState.READY, digest, "");
+            case Answer.Failed(String digest, String message) ->
+                end(template, TemplateState.FAILED, digest, message);
+            case Answer.Later _ ->
+                clock.instant().isAfter(template.createTime().plus(LONGEST_BUILD))
+                    && end(
+                        template,
+                        TemplateState.FAILED,
+                        "",
+                        "node %s, where it was being built, is not there"
+                            .formatted(builder.get().node()));
+          };
+    };
+  }
+
   private boolean end(Template template, TemplateState end, String digest, String message) {
+    if (template.isBuilt()) {
+      // First, so that no record is left that would have to be remembered for its builder's sake.
+      var _ = builders.end(template);
+    }
     // Where it has been deleted meanwhile there is nothing left to do here.
-    var _ = store.made(template.id(), end, Texts.message(digest), Texts.message(message));
+    var _ = store.made(template.id(), end, Texts.message(digest), Texts.report(message));
     signal();
     log.atInfo()
         .setMessage("template_made")
@@ -405,7 +499,11 @@ public final class Templates implements AutoCloseable {
   private void takeAway(String id) {
     boolean done = false;
     try {
-      boolean all = true;
+      if (beginning.contains(id)) {
+        return;
+      }
+      // A builder that is gone ends the build at its node by itself.
+      boolean all = store.find(id).filter(Template::isBuilt).map(builders::end).orElse(true);
       for (NodeView node : cluster.view().nodes()) {
         if (node.present()) {
           cluster.link(node.name()).removeTemplate(id);

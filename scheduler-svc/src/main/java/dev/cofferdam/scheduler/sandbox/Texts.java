@@ -4,6 +4,7 @@ package dev.cofferdam.scheduler.sandbox;
 public final class Texts {
   private static final int QUOTED = 64;
   private static final int MESSAGE = 500;
+  private static final int REPORT = 1500;
 
   private Texts() {}
 
@@ -17,6 +18,11 @@ public final class Texts {
   /** At most 500 characters without control characters, which PostgreSQL would partly refuse. */
   public static String message(String text) {
     return cut(text, MESSAGE);
+  }
+
+  /** As {@link #message}, with the end of some output in it: at most 1,500 characters. */
+  public static String report(String text) {
+    return cut(text, REPORT);
   }
 
   private static String cut(String text, int max) {

@@ -2,6 +2,7 @@ package dev.cofferdam.scheduler.store;
 
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.cofferdam.scheduler.sandbox.SandboxSize;
+import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
 import dev.cofferdam.scheduler.template.Template;
 import dev.cofferdam.scheduler.template.TemplateState;
 import dev.cofferdam.v1.TemplateSource;
@@ -24,7 +25,7 @@ public final class TemplateStore {
   private static final String SELECT =
       """
       select id, tenant, name, source, vcpus, memory_mib, disk_mib, digest, state, message,
-        create_time
+        builder, request_fingerprint, create_time
       from templates
       """;
 
@@ -33,6 +34,9 @@ public final class TemplateStore {
     record Created() implements Outcome {}
 
     record Exists() implements Outcome {}
+
+    /** This request made it before. */
+    record Known(Template template, Fingerprint fingerprint) implements Outcome {}
 
     record OverQuota(int inUse) implements Outcome {}
   }
@@ -43,11 +47,21 @@ public final class TemplateStore {
     this.database = database;
   }
 
-  /** Stores the record of one that begins, unless the tenant has {@code quota} of them. */
-  public Outcome create(Template template, int quota) {
+  /**
+   * Stores the record of one that begins, unless the tenant has {@code quota} of them.
+   *
+   * @param request empty: not idempotent
+   */
+  public Outcome create(Template template, Optional<RequestKey> request, int quota) {
     return database.transact(connection -> {
       // Of two creates at once the second counts the first.
       EventStore.lock(connection, template.tenant());
+      if (request.isPresent()) {
+        Optional<Outcome.Known> known = known(connection, template.tenant(), request.get().id());
+        if (known.isPresent()) {
+          return known.get();
+        }
+      }
       int inUse = inUse(connection, template.tenant());
       if (exists(connection, template)) {
         return new Outcome.Exists();
@@ -55,7 +69,7 @@ public final class TemplateStore {
       if (inUse >= quota) {
         return new Outcome.OverQuota(inUse);
       }
-      insert(connection, template);
+      insert(connection, template, request);
       return new Outcome.Created();
     });
   }
@@ -166,6 +180,18 @@ public final class TemplateStore {
     });
   }
 
+  /** Its create came to nothing: its name is free again, as if it had never been. */
+  public void withdraw(String id) {
+    var _ =
+        database.transact(connection -> {
+          try (PreparedStatement statement =
+              connection.prepareStatement("delete from templates where id = ?")) {
+            statement.setString(1, id);
+            return statement.executeUpdate();
+          }
+        });
+  }
+
   /** It is at no node any more. */
   public void remove(String id) {
     var _ =
@@ -177,6 +203,22 @@ public final class TemplateStore {
             return statement.executeUpdate();
           }
         });
+  }
+
+  private static Optional<Outcome.Known> known(
+      Connection connection, String tenant, String requestId) throws SQLException {
+    try (PreparedStatement statement =
+        connection.prepareStatement(
+            SELECT + "where tenant = ? and request_id = ? and state <> 'DELETING'")) {
+      statement.setString(1, tenant);
+      statement.setString(2, requestId);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next()
+            ? Optional.of(
+                new Outcome.Known(read(row), new Fingerprint(row.getString("request_fingerprint"))))
+            : Optional.empty();
+      }
+    }
   }
 
   private static boolean exists(Connection connection, Template template) throws SQLException {
@@ -203,13 +245,14 @@ public final class TemplateStore {
     }
   }
 
-  private static void insert(Connection connection, Template template) throws SQLException {
+  private static void insert(Connection connection, Template template, Optional<RequestKey> request)
+      throws SQLException {
     try (PreparedStatement statement =
         connection.prepareStatement(
             """
             insert into templates (id, tenant, name, source, vcpus, memory_mib, disk_mib, digest,
-              state, message, create_time)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+              state, message, builder, request_id, request_fingerprint, create_time)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """)) {
       int index = 1;
       statement.setString(index++, template.id());
@@ -222,6 +265,9 @@ public final class TemplateStore {
       statement.setString(index++, template.digest());
       statement.setString(index++, template.state().name());
       statement.setString(index++, template.message());
+      statement.setString(index++, template.builder());
+      statement.setString(index++, request.map(RequestKey::id).orElse(""));
+      statement.setString(index++, request.map(key -> key.fingerprint().hex()).orElse(""));
       SandboxRows.setInstant(statement, index, template.createTime());
       statement.executeUpdate();
     }
@@ -231,21 +277,24 @@ public final class TemplateStore {
     List<Template> templates = new ArrayList<>();
     try (ResultSet row = statement.executeQuery()) {
       while (row.next()) {
-        templates.add(
-            new Template(
-                row.getString("id"),
-                row.getString("tenant"),
-                row.getString("name"),
-                source(row),
-                new SandboxSize(
-                    row.getInt("vcpus"), row.getInt("memory_mib"), row.getInt("disk_mib")),
-                row.getString("digest"),
-                TemplateState.valueOf(row.getString("state")),
-                row.getString("message"),
-                SandboxRows.instant(row, "create_time")));
+        templates.add(read(row));
       }
     }
     return templates;
+  }
+
+  private static Template read(ResultSet row) throws SQLException {
+    return new Template(
+        row.getString("id"),
+        row.getString("tenant"),
+        row.getString("name"),
+        source(row),
+        new SandboxSize(row.getInt("vcpus"), row.getInt("memory_mib"), row.getInt("disk_mib")),
+        row.getString("digest"),
+        TemplateState.valueOf(row.getString("state")),
+        row.getString("message"),
+        row.getString("builder"),
+        SandboxRows.instant(row, "create_time"));
   }
 
   private static TemplateSource source(ResultSet row) throws SQLException {

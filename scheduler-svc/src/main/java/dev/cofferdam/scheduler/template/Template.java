@@ -13,6 +13,8 @@ import java.util.regex.Pattern;
  * @param size of a sandbox that names none
  * @param digest {@code sha256:...}; empty until it is known
  * @param message why it failed, for people; empty otherwise
+ * @param builder id of the sandbox that it is built in, which may not be there yet or any more;
+ *     empty: it is not built in one
  */
 public record Template(
     String id,
@@ -23,6 +25,7 @@ public record Template(
     String digest,
     TemplateState state,
     String message,
+    String builder,
     Instant createTime) {
   private static final Pattern ID = Pattern.compile("tp-[a-z2-7]{20}");
   private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9-]{0,62}");
@@ -32,6 +35,10 @@ public record Template(
       throw new IllegalArgumentException(
           "template is '%s', named '%s'; expected %s and %s".formatted(id, name, ID, NAME));
     }
+  }
+
+  public boolean isBuilt() {
+    return !builder.isEmpty();
   }
 
   public static boolean isId(String text) {

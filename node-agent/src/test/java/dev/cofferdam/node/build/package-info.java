@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.node.build;
+
+import org.jspecify.annotations.NullMarked;
