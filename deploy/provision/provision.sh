@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 PACKAGES=(qemu-system-x86 nftables mmdebstrap erofs-utils squashfs-tools bubblewrap kmod cpio iproute2 e2fsprogs util-linux procps
-  python3-venv xz-utils ca-certificates conntrack curl passwd busybox-static)
+  python3-venv xz-utils ca-certificates conntrack curl passwd busybox-static btrfs-progs)
 BUF=1.75.0
 OPENBAO=2.7.2
 
