@@ -255,7 +255,18 @@ func checkRestart(t *testing.T, w *world, p2, p3 process) {
 	if got := w.run(2, "cat /tmp/x"); got != "two\n" {
 		t.Errorf("slot 2 said %q", got)
 	}
-	w.ok("vmm.stop", slotArgs{2})
+	// Asked for late, it is another's slot: a VMM before it, that of another slot, a later process with its pid.
+	for _, other := range []stopArgs{{2, p2.PID, p2.StartTime + 1}, {2, p3.PID, p3.StartTime}, {2, p2.PID + 1, p2.StartTime}, {2, os.Getpid(), 1}} {
+		w.ok("vmm.stop", other)
+	}
+	if got := w.vmmPID(2); got != p2.PID {
+		t.Errorf("pid of slot 2 is %d, expected %d: it was not asked to stop", got, p2.PID)
+	}
+	for _, half := range []stopArgs{{2, p2.PID, 0}, {2, 0, p2.StartTime}, {2, -1, p2.StartTime}} {
+		w.refused("invalid", "vmm.stop", half)
+	}
+	w.ok("vmm.stop", stopArgs{2, p2.PID, p2.StartTime})
+	w.ok("vmm.stop", stopArgs{2, p2.PID, p2.StartTime})
 	w.ok("vmm.stop", slotArgs{2})
 	if got := w.vmmPID(2); got != 0 {
 		t.Errorf("pid of slot 2 is %d after stop", got)

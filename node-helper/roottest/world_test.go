@@ -272,6 +272,12 @@ type slotArgs struct {
 	Slot int `json:"slot"`
 }
 
+type stopArgs struct {
+	Slot      int    `json:"slot"`
+	PID       int    `json:"pid"`
+	StartTime uint64 `json:"start_time"`
+}
+
 // vmmPID is the live process of the slot's uid, 0 if there is none.
 func (w *world) vmmPID(slot int) int {
 	w.t.Helper()

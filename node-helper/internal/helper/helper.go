@@ -168,6 +168,19 @@ func (h *Helper) owner(slot int) (*vmm.Owner, error) {
 	return o, nil
 }
 
+// holds says whether that process, alive, is of the slot.
+func (h *Helper) holds(slot, pid int, startTime uint64) (bool, error) {
+	o, err := h.owner(slot)
+	if err != nil {
+		return false, err
+	}
+	// The other way round the pid could have passed on in between.
+	if began, err := vmm.StartTime(pid); err != nil || began != startTime {
+		return false, nil
+	}
+	return o.Owns(pid), nil
+}
+
 func (h *Helper) kill(slot int) error {
 	o, err := h.owner(slot)
 	if err != nil {

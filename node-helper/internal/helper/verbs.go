@@ -62,6 +62,13 @@ type startArgs struct {
 	Volumes   []string `json:"volumes"`
 }
 
+// stopArgs names a process where another VMM may be in the slot by now.
+type stopArgs struct {
+	Slot      int    `json:"slot"`
+	PID       int    `json:"pid"`
+	StartTime uint64 `json:"start_time"`
+}
+
 type started struct {
 	PID       int    `json:"pid"`
 	StartTime uint64 `json:"start_time"`
@@ -203,12 +210,22 @@ func (h *Helper) templateForget(a *templateArgs) (any, error) {
 	return none{}, h.templates.Forget(a.Template)
 }
 
-func (h *Helper) vmmStop(a *slotArgs) (any, error) {
+func (h *Helper) vmmStop(a *stopArgs) (any, error) {
 	unlock, err := h.lock(a.Slot)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
+	if a.PID < 0 || (a.PID == 0) != (a.StartTime == 0) {
+		return nil, wire.Errorf(wire.Invalid, "pid %d of start_time %d, expected both or none", a.PID, a.StartTime)
+	}
+	if a.PID != 0 {
+		// Under the slot's lock nothing starts in it: what is found now is what is killed.
+		lives, err := h.holds(a.Slot, a.PID, a.StartTime)
+		if err != nil || !lives {
+			return stopped{}, err
+		}
+	}
 	if err := h.kill(a.Slot); err != nil {
 		return nil, err
 	}

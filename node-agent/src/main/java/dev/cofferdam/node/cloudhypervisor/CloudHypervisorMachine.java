@@ -291,12 +291,13 @@ final class CloudHypervisorMachine implements Machine {
 
   private void end(String reason) {
     if (letGo || !processes.alive(process)) {
-      // The slot, and the directory with its events, may be a later machine's.
+      // The directory with its events may be a later machine's.
       return;
     }
     why = reason;
     try {
-      var _ = helper.stopVmm(slot);
+      // By now the slot may be a later machine's.
+      helper.stopVmm(slot, process);
       ended.complete(reason);
     } catch (HelperException e) {
       // The process is watched all the same; the helper is asked again at the sandbox's end.

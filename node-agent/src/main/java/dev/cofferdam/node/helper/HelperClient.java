@@ -139,6 +139,14 @@ public final class HelperClient implements NodeHelper, AutoCloseable {
   }
 
   @Override
+  public void stopVmm(int slot, ProcessId process) {
+    var _ =
+        repeatable(
+            "vmm.stop",
+            slotArguments(slot).put("pid", process.pid()).put("start_time", process.startTime()));
+  }
+
+  @Override
   public void watchDrops(Consumer<SlotDrop> drops) {
     try (HelperConnection stream = HelperConnection.open(socket)) {
       stream.send(1, "drops.watch", JSON.createObjectNode());

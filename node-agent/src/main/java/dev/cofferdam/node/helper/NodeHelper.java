@@ -47,6 +47,12 @@ public interface NodeHelper {
   String stopVmm(int slot);
 
   /**
+   * As above, but only where that process is what runs in the slot: for who acts on what it saw
+   * earlier, while the slot may have passed on.
+   */
+  void stopVmm(int slot, ProcessId process);
+
+  /**
    * Calls back for every line until the stream breaks (then throws) or the thread is interrupted
    * (then returns).
    */

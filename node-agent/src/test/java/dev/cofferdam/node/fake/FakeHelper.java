@@ -113,6 +113,12 @@ public final class FakeHelper implements NodeHelper {
     return "";
   }
 
+  @Override
+  public void stopVmm(int slot, ProcessId process) {
+    acts.act("vmm.stop");
+    kernel.kill(slot, process);
+  }
+
   /** Comes out of {@link #watchDrops}. */
   public void drop(SlotDrop drop) {
     drops.add(drop);

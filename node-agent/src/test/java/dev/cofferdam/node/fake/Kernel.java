@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 
 /** Slots and VMMs of a host. Outlives every node agent. */
 public final class Kernel implements ProcessTable {
@@ -87,13 +88,24 @@ public final class Kernel implements ProcessTable {
   }
 
   public void kill(int slot) {
+    kill(slot, _ -> true);
+  }
+
+  /** That one alone. */
+  public void kill(int slot, ProcessId process) {
+    kill(slot, vmm -> vmm.process().equals(process));
+  }
+
+  private void kill(int slot, Predicate<Vmm> which) {
     Vmm vmm;
     synchronized (this) {
-      vmm = vmms.remove(slot);
+      vmm = vmms.get(slot);
+      if (vmm == null || !which.test(vmm)) {
+        return;
+      }
+      vmms.remove(slot);
     }
-    if (vmm != null) {
-      vmm.onDeath().run();
-    }
+    vmm.onDeath().run();
   }
 
   /** Whoever listens for deaths is dead itself. */

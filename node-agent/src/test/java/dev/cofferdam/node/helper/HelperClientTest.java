@@ -66,6 +66,9 @@ class HelperClientTest {
     assertThat(request()).contains("\"verb\":\"sandbox.remove\",\"args\":{\"sandbox\":\"sb-x\"}");
     assertThat(client.stopVmm(2)).isEqualTo("no disk");
     assertThat(request()).contains("\"verb\":\"vmm.stop\",\"args\":{\"slot\":2}");
+    client.stopVmm(2, new ProcessId(77, 9));
+    assertThat(request())
+        .contains("\"verb\":\"vmm.stop\",\"args\":{\"slot\":2,\"pid\":77,\"start_time\":9}");
     assertThat(
             client.startVmm(new VmmStart(2, "sb-x", "qemu", List.of("-S"), "t", "i", 512, 1, true)))
         .isEqualTo(new ProcessId(77, 9));

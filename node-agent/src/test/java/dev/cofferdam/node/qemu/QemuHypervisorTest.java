@@ -179,6 +179,11 @@ class QemuHypervisorTest extends HypervisorContract {
     }
 
     @Override
+    public void stopVmm(int slot, ProcessId process) {
+      rest.stopVmm(slot, process);
+    }
+
+    @Override
     public void watchDrops(Consumer<SlotDrop> drops) {
       rest.watchDrops(drops);
     }
