@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from conftest import ALLOWED, BOUND
 from test_70_metrics import page
+from test_81_survive import counted
 
 from cofferdam.v1 import sandbox_pb2
+from cofferdam_e2e.host import namespaces
 from cofferdam_e2e.mesh import CALL_SECONDS
 from cofferdam_e2e.waiting import eventually
 
@@ -170,6 +172,9 @@ def test_a_drained_node_takes_nothing_new_and_keeps_what_it_has(mesh, kept):
     def in_pool() -> float:
         return sum(map(float, pooled.findall(page(mesh, "node-agent"))))
 
+    def slots() -> set[str]:
+        return {name for name in namespaces(f"{mesh.stage}-s") if re.fullmatch(rf"{mesh.stage}-s\d+", name)}
+
     output("node", "drain", name)
     try:
         assert "draining" in state()
@@ -177,10 +182,14 @@ def test_a_drained_node_takes_nothing_new_and_keeps_what_it_has(mesh, kept):
         assert refused.returncode != 0 and b"NO_CAPACITY" in refused.stderr, refused
         assert output("sandbox", "exec", kept, "--", "echo", "goes on") == "goes on\n"
         eventually(lambda: in_pool() == 0, "the end of the pool")
+        # What is left of its network are the slots of what runs: no spare one.
+        eventually(lambda: len(slots()) == counted(mesh, 'cofferdam_node_slots{use="used"}') >= 1, "the end of the spare slots")
+        busy = slots()
     finally:
         output("node", "undrain", name)
     assert "draining" not in state()
     assert output("run", "--", "echo", "again") == "again\n"
+    eventually(lambda: in_pool() > 0 and len(slots()) > len(busy), "a pool and spare slots again")
     nobody = cofferdam("node", "drain", "nobody")
     assert nobody.returncode != 0 and b"INVALID_ARGUMENT" in nobody.stderr and nobody.stderr.count(b"\n") == 1, nobody
 

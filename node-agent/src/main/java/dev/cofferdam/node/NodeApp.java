@@ -1,7 +1,5 @@
 package dev.cofferdam.node;
 
-import dev.cofferdam.internal.v1.NodeHeartbeat;
-import dev.cofferdam.internal.v1.RunningSandbox;
 import dev.cofferdam.internal.v1.SandboxChanged;
 import dev.cofferdam.kit.admin.AdminServer;
 import dev.cofferdam.kit.client.Guard;
@@ -16,8 +14,6 @@ import dev.cofferdam.node.api.NodeRules;
 import dev.cofferdam.node.api.TemplateCalls;
 import dev.cofferdam.node.api.VisibleStates;
 import dev.cofferdam.node.build.GuestBuilds;
-import dev.cofferdam.node.cloudhypervisor.CloudHypervisor;
-import dev.cofferdam.node.cloudhypervisor.Landlock;
 import dev.cofferdam.node.disk.CpCopier;
 import dev.cofferdam.node.disk.DiskRoom;
 import dev.cofferdam.node.disk.MkfsDisks;
@@ -26,15 +22,12 @@ import dev.cofferdam.node.drops.DropReporter;
 import dev.cofferdam.node.gateway.GrpcGateway;
 import dev.cofferdam.node.guest.UnixGuestConnector;
 import dev.cofferdam.node.helper.HelperClient;
-import dev.cofferdam.node.image.Image;
 import dev.cofferdam.node.image.ImageMaker;
 import dev.cofferdam.node.image.ImageStore;
 import dev.cofferdam.node.journal.FileJournal;
-import dev.cofferdam.node.journal.JournalEntry;
 import dev.cofferdam.node.journal.JournalException;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.machine.LinuxProcessTable;
-import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.metrics.NodeMeters;
 import dev.cofferdam.node.metrics.SandboxUsage;
 import dev.cofferdam.node.oci.ImageLimits;
@@ -46,14 +39,9 @@ import dev.cofferdam.node.pool.PoolMaker;
 import dev.cofferdam.node.pool.PoolMetrics;
 import dev.cofferdam.node.pressure.HostPressure;
 import dev.cofferdam.node.pressure.LinuxHost;
-import dev.cofferdam.node.probe.GuestProof;
-import dev.cofferdam.node.probe.HypervisorChoice;
-import dev.cofferdam.node.probe.HypervisorSetting;
-import dev.cofferdam.node.qemu.QemuHypervisor;
-import dev.cofferdam.node.qemu.QemuVersion;
 import dev.cofferdam.node.registry.NodeFacts;
-import dev.cofferdam.node.registry.NodeView;
 import dev.cofferdam.node.registry.RegistryConnection;
+import dev.cofferdam.node.sandbox.Drain;
 import dev.cofferdam.node.sandbox.Gateway;
 import dev.cofferdam.node.sandbox.IdleWatch;
 import dev.cofferdam.node.sandbox.PartitionWatch;
@@ -83,7 +71,6 @@ import io.netty.handler.ssl.ClientAuth;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
 import java.security.SecureRandom;
@@ -101,7 +88,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -176,7 +162,8 @@ public final class NodeApp implements AutoCloseable {
     LinuxProcessTable processes = new LinuxProcessTable();
     UnixGuestConnector guests = keep(new UnixGuestConnector(executor));
     helper.ensureGate();
-    Hypervisor hypervisor = hypervisor(config, helper, processes, files, guests, journal);
+    Driver driver = keep(Driver.choose(config, helper, processes, files, guests, journal));
+    Hypervisor hypervisor = driver.hypervisor();
     SlotPool slots = new SlotPool(helper, config.slotsMax(), config.slotsSpare(), executor);
     Gateway gateway =
         new GrpcGateway(
@@ -310,7 +297,15 @@ public final class NodeApp implements AutoCloseable {
                 config.parallelStarts()));
     builds.within(sandboxes.states()::reach);
     sandboxes.admitBy(pressure);
+    Drain drain =
+        Drain.open(
+            config.stateDirectory().resolve("drained"),
+            drained -> {
+              slots.drain(drained);
+              pool.drain(drained);
+            });
     sandboxes.checkBy(order -> {
+      drain.requireNone();
       volumes.require(order.volumeIds());
       return room.promise(order.size().diskMib());
     });
@@ -325,7 +320,7 @@ public final class NodeApp implements AutoCloseable {
                 toScheduler,
                 new Guard("scheduler-svc", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters),
                 facts(config, hypervisor),
-                view(sandboxes, slots, pool, templates, ordered, pressure),
+                new LiveView(sandboxes, slots, pool, templates, ordered, pressure, drain),
                 scheduler,
                 executor,
                 random));
@@ -462,77 +457,6 @@ public final class NodeApp implements AutoCloseable {
             TimeUnit.SECONDS);
   }
 
-  private Hypervisor hypervisor(
-      NodeConfig config,
-      HelperClient helper,
-      LinuxProcessTable processes,
-      SandboxFiles files,
-      UnixGuestConnector guests,
-      FileJournal journal)
-      throws IOException {
-    Optional<Path> binary = Optional.of(config.cloudHypervisor()).filter(Files::isExecutable);
-    String version = "";
-    if (binary.isPresent()) {
-      try {
-        version = QemuVersion.of(binary.get());
-      } catch (IOException e) {
-        log.atWarn().setMessage("cloud_hypervisor_not_run").setCause(e).log();
-        binary = Optional.empty();
-      }
-    }
-    CloudHypervisor cloudHypervisor =
-        keep(
-            new CloudHypervisor(
-                helper,
-                processes,
-                config.sandboxRoot(),
-                config.templateRoot(),
-                version,
-                Landlock.usable(Path.of("/proc/sys/kernel/osrelease"))));
-    boolean live =
-        journal.latest().stream()
-            .anyMatch(entry ->
-                switch (entry) {
-                  case JournalEntry.Running running -> processes.alive(running.process());
-                  case JournalEntry.Halted halted -> processes.alive(halted.process());
-                  case JournalEntry.Claimed _,
-                      JournalEntry.Suspended _,
-                      JournalEntry.RollingBack _,
-                      JournalEntry.Removing _,
-                      JournalEntry.Ended _ ->
-                      false;
-                });
-    HypervisorChoice.Decision decision =
-        new HypervisorChoice(
-                config.stateDirectory().resolve("hypervisor"),
-                version + " " + Files.readString(Path.of("/proc/sys/kernel/random/boot_id")),
-                live)
-            .decide(
-                config.hypervisor(),
-                binary,
-                () ->
-                    new GuestProof(helper, files, guests, System::nanoTime)
-                        .boot(cloudHypervisor, anyImage(config)));
-    log.atInfo()
-        .setMessage("hypervisor")
-        .addKeyValue("driver", decision.hypervisor().label())
-        .addKeyValue("why", decision.why())
-        .log();
-    return decision.hypervisor() == HypervisorSetting.CLOUD_HYPERVISOR
-        ? cloudHypervisor
-        : new QemuHypervisor(
-            helper, processes, config.sandboxRoot(), QemuVersion.of(config.qemu()));
-  }
-
-  /** Each has a kernel and an agent. */
-  private static Image anyImage(NodeConfig config) {
-    try {
-      return new ImageStore(config.imageRoot()).open(config.templates().values().iterator().next());
-    } catch (IOException e) {
-      throw new MachineException(String.valueOf(e.getMessage()), e);
-    }
-  }
-
   private static NodeFacts facts(NodeConfig config, Hypervisor hypervisor) {
     return new NodeFacts(
         config.advertised().getHostString() + ":" + config.advertised().getPort(),
@@ -543,56 +467,6 @@ public final class NodeApp implements AutoCloseable {
         hypervisor.isolation().label(),
         hypervisor.name(),
         config.slotPrefix().toString());
-  }
-
-  private static NodeView view(
-      Sandboxes sandboxes,
-      SlotPool slots,
-      MachinePool pool,
-      Templates templates,
-      OrderedTemplates ordered,
-      HostPressure pressure) {
-    return new NodeView() {
-      @Override
-      public List<RunningSandbox> running() {
-        return sandboxes.present().stream()
-            .map(present ->
-                RunningSandbox.newBuilder()
-                    .setSandbox(present.sandbox())
-                    .setEpoch(present.epoch())
-                    .setState(VisibleStates.of(present.state()))
-                    .setChange(sandboxes.states().change(present.sandbox()))
-                    .build())
-            .toList();
-      }
-
-      @Override
-      public List<String> templates() {
-        return Stream.concat(templates.ready().stream(), ordered.ready().stream()).toList();
-      }
-
-      @Override
-      public NodeHeartbeat heartbeat() {
-        return NodeHeartbeat.newBuilder()
-            // The pool gives up what it holds as soon as a slot is asked for.
-            .setFreeSlots(slots.available() + pool.size())
-            .setFreeMemoryMib(sandboxes.freeMemoryMib())
-            .addAllTemplates(templates())
-            .setPressure(pressure.now().orElse(""))
-            .putAllPooled(pool.restored())
-            .build();
-      }
-
-      @Override
-      public void remove(String sandbox) {
-        sandboxes.remove(sandbox, 0);
-      }
-
-      @Override
-      public void draining(boolean now) {
-        pool.drain(now);
-      }
-    };
   }
 
   /** This node's name is the instance in its own certificate, as the scheduler sees it. */

@@ -167,7 +167,6 @@ public final class MachinePool implements AutoCloseable {
   public void drain(boolean now) {
     if (drained != now) {
       drained = now;
-      log.atInfo().setMessage(now ? "pool_drained" : "pool_undrained").log();
       maintainAfter(Duration.ZERO);
     }
   }

@@ -35,6 +35,7 @@ public final class SlotPool {
   private final Set<Integer> used = new TreeSet<>();
   private final Set<Integer> dirty = new TreeSet<>();
   private boolean refilling;
+  private volatile boolean drained;
 
   /**
    * @param max how many slots there may be, spares included
@@ -132,6 +133,17 @@ public final class SlotPool {
     }
   }
 
+  /**
+   * A drained node needs no spares: what stands ready is given back, and made again afterwards. May
+   * be said before {@link #recover}.
+   */
+  public void drain(boolean now) {
+    if (drained != now) {
+      drained = now;
+      maintainLater();
+    }
+  }
+
   /** How many could still be claimed. */
   public int available() {
     lock.lock();
@@ -151,7 +163,10 @@ public final class SlotPool {
     }
   }
 
-  /** Destroys what is dirty and makes spares. Quiet about failures: it will be called again. */
+  /**
+   * Destroys what is dirty or too much, and makes spares. Quiet about failures: it will be called
+   * again.
+   */
   public void maintain() {
     lock.lock();
     try {
@@ -164,7 +179,7 @@ public final class SlotPool {
     }
     try {
       cleanAll();
-      while (makeSpare()) {
+      while (dropSpare() || makeSpare()) {
         // One at a time, so that a claim in between finds the lock free.
       }
     } catch (HelperException e) {
@@ -245,11 +260,30 @@ public final class SlotPool {
     }
   }
 
+  private int wanted() {
+    return drained ? 0 : spare;
+  }
+
+  private boolean dropSpare() {
+    @Nullable Slot slot;
+    lock.lock();
+    try {
+      slot = ready.size() > wanted() ? ready.pollLast() : null;
+    } finally {
+      lock.unlock();
+    }
+    if (slot == null) {
+      return false;
+    }
+    clean(slot.number());
+    return true;
+  }
+
   private boolean makeSpare() {
     @Nullable Integer number;
     lock.lock();
     try {
-      number = ready.size() < spare ? free.pollFirst() : null;
+      number = ready.size() < wanted() ? free.pollFirst() : null;
     } finally {
       lock.unlock();
     }

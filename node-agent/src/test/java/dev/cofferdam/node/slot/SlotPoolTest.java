@@ -110,6 +110,36 @@ class SlotPoolTest {
   }
 
   @Test
+  void aDrainedNodeGivesItsSparesBackAndMakesThemAgainAfterwards() {
+    slots.recover(Set.of());
+    Slot kept = slots.claim().orElseThrow();
+    runLater();
+    slots.drain(true);
+    runLater();
+    assertThat(kernel.slots()).containsExactly(kept.number());
+    slots.release(kept.number());
+    runLater();
+    assertThat(kernel.slots()).as("none is made while it is drained").isEmpty();
+    assertThat(slots.available()).as("all could be claimed").isEqualTo(4);
+
+    slots.drain(false);
+    runLater();
+    assertThat(kernel.slots()).containsExactly(1, 2);
+  }
+
+  @Test
+  void aSpareThatCannotBeGivenBackIsTriedAgain() {
+    slots.recover(Set.of());
+    acts.fail("slot.destroy", () -> new HelperException(Code.FAILED, "busy"));
+    slots.drain(true);
+    runLater();
+    acts.heal();
+    slots.maintain();
+    assertThat(kernel.slots()).isEmpty();
+    assertThat(slots.available()).isEqualTo(4);
+  }
+
+  @Test
   void whatAnEarlierProcessLeftIsDestroyedUnlessItIsInUse() {
     kernel.createSlot(1);
     kernel.createSlot(3);
