@@ -27,8 +27,13 @@ STAGE=$ROOT/deploy/stage/stage
 # the secrets' values went.
 SHARES=(
   "nine_checks test_10_nine_checks.py test_50_uniqueness.py test_70_metrics.py test_80_kill.py test_81_survive.py test_90_canary.py"
+<<<<<<< HEAD
   "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py test_35_builds.py test_40_substitution.py test_41_trust.py \
 test_51_lifecycle.py test_52_sleep.py test_53_snapshots_api.py test_60_cli.py test_90_canary.py"
+=======
+  "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py test_40_substitution.py test_41_trust.py \
+test_51_lifecycle.py test_52_sleep.py test_53_snapshots_api.py test_54_sizes.py test_60_cli.py test_90_canary.py"
+>>>>>>> ab5eaa3 (Node: further sizes of the operator's templates are prepared too (prepared.sizes), each with its own snapshot and share of the pool; tests of sizes, and of what each start says of its way)
 )
 keep=""
 
@@ -180,7 +185,8 @@ nine_checks() {
 }
 
 python_tests() {
-  (cd "$TESTKIT/python" && "$STAGE" run "$name" "$PYTHON" -m pytest "$@")
+  # One test in its long form is no hung run yet.
+  (cd "$TESTKIT/python" && "$STAGE" run "$name" "$PYTHON" -m pytest ${COFFERDAM_TEST_LONG:+-o faulthandler_timeout=3000} "$@")
 }
 
 # One share of everything: nine_checks is the Go client's, the rest are files of pytest.

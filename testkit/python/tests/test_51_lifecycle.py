@@ -54,7 +54,7 @@ def test_a_disk_larger_than_the_templates_is_there_and_holds_what_is_written(new
     # Beyond the end that it had, and read back from the disk.
     large.output("fallocate -l 3G /root/room && echo written > /root/after && sync && echo 3 > /proc/sys/vm/drop_caches")
     assert large.output("cat /root/after; stat -c %s /root/room") == f"written\n{3 << 30}"
-    assert large.record.start.way in (sandbox_pb2.START_WAY_UNSPECIFIED, sandbox_pb2.START_WAY_RESIZED)
+    assert large.record.start.way == sandbox_pb2.START_WAY_RESIZED
 
 
 def test_the_end_is_moved_removed_and_met(new_sandbox):

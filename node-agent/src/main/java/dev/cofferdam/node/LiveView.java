@@ -44,14 +44,22 @@ record LiveView(
 
   @Override
   public NodeHeartbeat heartbeat() {
-    return NodeHeartbeat.newBuilder()
-        // The pool gives up what it holds as soon as a slot is asked for.
-        .setFreeSlots(slots.available() + pool.size())
-        .setFreeMemoryMib(sandboxes.freeMemoryMib())
-        .addAllTemplates(templates())
-        .setPressure(pressure.now().orElse(""))
-        .putAllPooled(pool.restored())
-        .build();
+    List<String> ready = templates();
+    NodeHeartbeat.Builder heartbeat =
+        NodeHeartbeat.newBuilder()
+            // The pool gives up what it holds as soon as a slot is asked for.
+            .setFreeSlots(slots.available() + pool.size())
+            .setFreeMemoryMib(sandboxes.freeMemoryMib())
+            .addAllTemplates(ready)
+            .setPressure(pressure.now().orElse(""));
+    pool.restored()
+        .forEach((name, depth) -> {
+          // Of further sizes it holds some too, which are no templates to the scheduler.
+          if (ready.contains(name)) {
+            heartbeat.putPooled(name, depth);
+          }
+        });
+    return heartbeat.build();
   }
 
   @Override

@@ -95,6 +95,7 @@ import org.slf4j.LoggerFactory;
 public final class NodeApp implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(NodeApp.class);
   private static final long HOUSEKEEPING_SECONDS = 5;
+  private static final long FURTHER_AGAIN_SECONDS = 60;
 
   /** Of one layer, and others wait for it: whoever is slower than that is not waited for. */
   private static final Duration PULL = Duration.ofMinutes(15);
@@ -188,8 +189,8 @@ public final class NodeApp implements AutoCloseable {
             config.templates(),
             imageStore,
             templateMaker,
-            config.preparedVcpus(),
-            config.preparedMemoryMib());
+            config.prepared(),
+            config.preparedFurther());
     MachinePool pool =
         keep(
             new MachinePool(
@@ -264,7 +265,8 @@ public final class NodeApp implements AutoCloseable {
             InstantSource.system(),
             executor);
     TemplateCatalog catalog =
-        name -> TemplateOrder.isId(name) ? ordered.require(name) : templates.require(name);
+        (name, size) ->
+            TemplateOrder.isId(name) ? ordered.require(name) : templates.require(name, size);
     Teardown teardown =
         new Teardown(helper, slots, config.slotPrefix(), files, gateway, journal, executor);
     Sandboxes sandboxes =
@@ -383,7 +385,7 @@ public final class NodeApp implements AutoCloseable {
                         ? Optional.empty()
                         : Optional.of("the scheduler has not taken the registration"))));
     executor.execute(templateStore::removeAbandoned);
-    executor.execute(() -> prepare(templates, ordered, registry, scheduler, executor));
+    executor.execute(() -> prepare(templates, ordered, registry, pressure, scheduler, executor));
     var _ =
         scheduler.scheduleWithFixedDelay(
             () ->
@@ -419,18 +421,36 @@ public final class NodeApp implements AutoCloseable {
       Templates templates,
       OrderedTemplates ordered,
       RegistryConnection registry,
+      HostPressure pressure,
       ScheduledExecutorService scheduler,
       ExecutorService executor) {
     if (templates.prepare()) {
       ordered.resume();
       registry.start();
+      prepareFurther(templates, pressure, scheduler, executor);
     } else {
       var _ =
           scheduler.schedule(
               () ->
                   executor.execute(
-                      () -> prepare(templates, ordered, registry, scheduler, executor)),
+                      () -> prepare(templates, ordered, registry, pressure, scheduler, executor)),
               HOUSEKEEPING_SECONDS,
+              TimeUnit.SECONDS);
+    }
+  }
+
+  /** Each try of what fails may cost a boot, and the node is of use without. */
+  private static void prepareFurther(
+      Templates templates,
+      HostPressure pressure,
+      ScheduledExecutorService scheduler,
+      ExecutorService executor) {
+    if (!templates.prepareFurther(pressure::admit)) {
+      var _ =
+          scheduler.schedule(
+              () ->
+                  executor.execute(() -> prepareFurther(templates, pressure, scheduler, executor)),
+              FURTHER_AGAIN_SECONDS,
               TimeUnit.SECONDS);
     }
   }

@@ -9,10 +9,15 @@ import dev.cofferdam.node.probe.HypervisorSetting;
 import dev.cofferdam.node.sandbox.OnPartition;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
+import dev.cofferdam.node.template.PreparedSize;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 
 /**
@@ -39,10 +44,13 @@ import java.util.TreeMap;
  *     the same in the helper's configuration
  * @param templates {@code template.<name>}, a digest under the image root each; at least one.
  *     {@code root} is no name. The first by name also gives tenants' templates kernel and agent
- * @param preparedVcpus {@code prepared.vcpus}, default 1, 1 to 64: of the size whose sandboxes are
- *     restored, not booted
- * @param preparedMemoryMib {@code prepared.memory-mib}, default 512, 128 to 65,536; its disk is the
- *     image's
+ * @param prepared {@code prepared.vcpus}, default 1, 1 to 64, and {@code prepared.memory-mib},
+ *     default 512, 128 to 65,536: the size that every template is prepared in, so that its
+ *     sandboxes are restored, not booted; its disk is the image's
+ * @param preparedFurther {@code prepared.sizes}, default none: further ones, {@code 2x1024} with
+ *     commas between them, at most 8, each within {@code vcpus.limit} and {@code memory.limit-mib}.
+ *     Each costs a boot when it is new and the memory of a booted guest for as long as the node
+ *     runs, and has its share of the pool
  * @param stateDirectory {@code state.dir}, default /var/lib/cofferdam/node/state: journal and
  *     guests' tokens, this user's alone
  * @param slotsMax {@code slots.max}, default 32, 1 to 65,534: sandboxes at a time, spares included
@@ -84,8 +92,8 @@ public record NodeConfig(
     int diskReserveMib,
     Path volumeRoot,
     Map<String, String> templates,
-    int preparedVcpus,
-    int preparedMemoryMib,
+    PreparedSize prepared,
+    List<PreparedSize> preparedFurther,
     Path stateDirectory,
     int slotsMax,
     int slotsSpare,
@@ -101,10 +109,13 @@ public record NodeConfig(
     OciConfig oci) {
   private static final String TEMPLATE = "template.";
   private static final String ROOT = "root";
+  private static final String PREPARED_SIZES = "prepared.sizes";
+  private static final int MAX_PREPARED_SIZES = 8;
 
   public NodeConfig {
     // In the order of their names: which one is the first must not change with each start.
     templates = Collections.unmodifiableSortedMap(new TreeMap<>(templates));
+    preparedFurther = List.copyOf(preparedFurther);
   }
 
   /**
@@ -128,8 +139,10 @@ public record NodeConfig(
             settings.integer("disk.reserve-mib", 1024, 0, 1 << 24),
             settings.path("volume.root", Path.of("/var/lib/cofferdam/node/volumes")),
             templates(settings),
-            settings.integer("prepared.vcpus", 1, 1, 64),
-            settings.integer("prepared.memory-mib", 512, 128, 65_536),
+            new PreparedSize(
+                settings.integer("prepared.vcpus", 1, 1, 64),
+                settings.integer("prepared.memory-mib", 512, 128, 65_536)),
+            preparedFurther(settings),
             settings.path("state.dir", Path.of("/var/lib/cofferdam/node/state")),
             settings.integer("slots.max", 32, 1, 65_534),
             settings.integer("slots.spare", 2, 0, 64),
@@ -162,8 +175,43 @@ public record NodeConfig(
           "is %d, expected at most %d, which is what %s holds"
               .formatted(config.slotsMax(), config.slotPrefix().capacity(), config.slotPrefix()));
     }
+    requirePrepared(settings, config);
     settings.finish();
     return config;
+  }
+
+  private static List<PreparedSize> preparedFurther(Settings settings) {
+    List<PreparedSize> sizes = new ArrayList<>();
+    for (String each : settings.list(PREPARED_SIZES, List.of())) {
+      try {
+        sizes.add(PreparedSize.parse(each));
+      } catch (IllegalArgumentException e) {
+        settings.problem(PREPARED_SIZES, String.valueOf(e.getMessage()));
+      }
+    }
+    return sizes;
+  }
+
+  private static void requirePrepared(Settings settings, NodeConfig config) {
+    List<PreparedSize> further = config.preparedFurther();
+    if (further.size() > MAX_PREPARED_SIZES) {
+      settings.problem(
+          PREPARED_SIZES,
+          "has %d sizes, expected at most %d".formatted(further.size(), MAX_PREPARED_SIZES));
+    }
+    Set<PreparedSize> seen = new HashSet<>(Set.of(config.prepared()));
+    for (PreparedSize size : further) {
+      if (!seen.add(size)) {
+        settings.problem(PREPARED_SIZES, "has " + size + " twice, or as prepared.*");
+      }
+      if (size.vcpus() > config.limits().vcpus()
+          || size.memoryMib() > config.limits().memoryMib()) {
+        settings.problem(
+            PREPARED_SIZES,
+            "has %s, expected at most vcpus.limit, %d, and memory.limit-mib, %d"
+                .formatted(size, config.limits().vcpus(), config.limits().memoryMib()));
+      }
+    }
   }
 
   private static Map<String, String> templates(Settings settings) {

@@ -14,6 +14,7 @@ import dev.cofferdam.node.probe.HypervisorSetting;
 import dev.cofferdam.node.sandbox.OnPartition;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
+import dev.cofferdam.node.template.PreparedSize;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -49,8 +50,8 @@ class NodeConfigTest {
                 1024,
                 Path.of("/var/lib/cofferdam/node/volumes"),
                 Map.of("debian", "0123456789abcdef"),
-                1,
-                512,
+                new PreparedSize(1, 512),
+                List.of(),
                 Path.of("/var/lib/cofferdam/node/state"),
                 32,
                 2,
@@ -98,6 +99,7 @@ class NodeConfigTest {
     keys.put("template.plan-9", "fedcba9876543210");
     keys.put("prepared.vcpus", "2");
     keys.put("prepared.memory-mib", "256");
+    keys.put("prepared.sizes", "1x512, 5x1000");
     keys.put("state.dir", "/d");
     keys.put("slots.max", "9");
     keys.put("slots.spare", "3");
@@ -142,8 +144,8 @@ class NodeConfigTest {
                 77,
                 Path.of("/v"),
                 Map.of("debian", "0123456789abcdef", "plan-9", "fedcba9876543210"),
-                2,
-                256,
+                new PreparedSize(2, 256),
+                List.of(new PreparedSize(1, 512), new PreparedSize(5, 1000)),
                 Path.of("/d"),
                 9,
                 3,
@@ -180,6 +182,7 @@ class NodeConfigTest {
                         "template.Debian", "x",
                         "hypervisor", "xen",
                         "on-partition", "kill",
+                        "prepared.sizes", "2x1024,1x512,two,9x512,0x512,2x1024,1x8192",
                         "on-partition.after", "0s",
                         "nonsense", "1"),
                     Map.of())))
@@ -189,9 +192,23 @@ class NodeConfigTest {
             "slots.max is 300, expected at most 254",
             "template.Debian",
             "hypervisor is 'xen', expected auto, cloud-hypervisor or qemu",
+            "prepared.sizes has 2x1024 twice",
+            "prepared.sizes has 1x512 twice, or as prepared.*",
+            "prepared.sizes has 'two', expected <vcpus>x<memory in MiB>, as 2x1024",
+            "prepared.sizes has 9x512, expected at most vcpus.limit, 4, and memory.limit-mib, 4096",
+            "prepared.sizes has 1x8192, expected at most vcpus.limit, 4",
+            "prepared.sizes vcpus is 0, expected 1 to 64",
             "on-partition is 'kill', expected continue or pause",
             "on-partition.after is '0s', expected a duration from 1s to 2592000s",
             "nonsense is not a known key");
+  }
+
+  @Test
+  void furtherSizesAreBounded() {
+    assertThatThrownBy(() ->
+            read(Map.of("prepared.sizes", "1x128,1x129,1x130,1x131,1x132,1x133,1x134,1x135,1x136")))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("prepared.sizes has 9 sizes, expected at most 8");
   }
 
   private static NodeConfig read(Map<String, String> more) {

@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -59,7 +60,7 @@ public final class MachinePool implements AutoCloseable {
   private volatile boolean closed;
 
   /**
-   * @param templates those that are ready now, by their names
+   * @param templates those that are ready now, by their names, the most important first
    * @param nanos a clock that never goes back
    */
   public MachinePool(
@@ -247,7 +248,8 @@ public final class MachinePool implements AutoCloseable {
 
   /** Whether it is worth looking again at once. */
   private boolean step() throws IOException {
-    Map<String, Template> byName = new HashMap<>();
+    // The order counts: what is as urgent as another is made after it.
+    Map<String, Template> byName = new LinkedHashMap<>();
     templates.get().values().forEach(template -> byName.put(template.name(), template));
     long available = load.availableMib();
     boolean slotFree = slots.available() > 0;

@@ -7,7 +7,7 @@ import java.util.Optional;
 /**
  * What to do next for the pool, decided from what there is. As many machines of a template are held
  * as were lately asked for, and one more, within the configuration's bounds; what is asked for most
- * in proportion to what there is comes first.
+ * in proportion to what there is comes first, and of equals the first in the list.
  */
 final class PoolPlan {
   /**
@@ -84,7 +84,7 @@ final class PoolPlan {
 
   private Optional<Step> memory() {
     return availableMib < config.hostReserveMib()
-        ? shelves.stream()
+        ? shelves.reversed().stream()
             .filter(shelf -> shelf.mib() > 0)
             .max(Comparator.comparingDouble(Shelf::supply))
             .map(shelf -> new Step.Drop(shelf.template(), Reason.MEMORY))

@@ -360,7 +360,7 @@ public final class Sandboxes implements AutoCloseable {
     Source source =
         snapshot.isPresent()
             ? new Source.Fork(snapshot.get())
-            : new Source.Fresh(templates.require(order.template()));
+            : new Source.Fresh(templates.require(order.template(), order.size()));
     limits.require(order.size());
     try (var _ = pool.start()) {
       admission.admit();

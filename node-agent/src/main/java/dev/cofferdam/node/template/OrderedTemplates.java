@@ -32,7 +32,7 @@ import org.slf4j.LoggerFactory;
  * time, for each takes a boot. What was being made when a process died is made by the next one.
  * Safe for use by several threads.
  */
-public final class OrderedTemplates implements TemplateCatalog {
+public final class OrderedTemplates {
   private static final Logger log = LoggerFactory.getLogger(OrderedTemplates.class);
 
   /** Longer than a start, which names its image on disk only once its guest has answered. */
@@ -206,7 +206,11 @@ public final class OrderedTemplates implements TemplateCatalog {
     }
   }
 
-  @Override
+  /**
+   * The one size that it was ordered with.
+   *
+   * @throws Refusal TEMPLATE_NOT_FOUND, or NODE_UNAVAILABLE while it is being prepared
+   */
   public Template require(String id) {
     return locked(() -> {
       Held mine = held.get(id);

@@ -38,6 +38,7 @@ import java.nio.file.StandardOpenOption;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -54,6 +55,10 @@ import java.util.stream.Stream;
 /** A host and the node agents that run on it, one after another. */
 public final class FakeHost {
   public static final MachineSize PREPARED = new MachineSize(1, 512, 64);
+
+  /** What the template may be prepared in too. */
+  public static final MachineSize LARGER = new MachineSize(2, 1024, 64);
+
   public static final int SLOTS = 4;
   public static final PoolConfig NO_POOL = new PoolConfig(0, 0, 0, 0);
 
@@ -96,7 +101,7 @@ public final class FakeHost {
                   new Random(2),
                   System::nanoTime),
               slots,
-              () -> Map.of("debian", template),
+              FakeHost.this::templates,
               load,
               new PoolMetrics(meters),
               time::get,
@@ -134,11 +139,11 @@ public final class FakeHost {
           new Teardown(
               helper, slots, SlotPrefix.parse("100.80.0.0/16"), files, gateway, journal, executor);
       TemplateCatalog templates =
-          name -> {
+          (name, size) -> {
             if (!name.equals("debian")) {
               throw new Refusal(ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND, name);
             }
-            return template;
+            return size.restoresFrom(LARGER) && larger ? furtherTemplate : template;
           };
       sleep =
           new SleepParts(
@@ -230,13 +235,27 @@ public final class FakeHost {
   /** Of the pools, in nanoseconds. */
   public final AtomicLong time = new AtomicLong();
 
+  /** Whether {@link #LARGER} is prepared. */
+  public boolean larger;
+
   private final Path directory;
   private final Template template;
+  private final Template furtherTemplate;
 
   public FakeHost(Path directory) {
     this.directory = directory;
     Image image = new Image("0123456789abcdef", directory.resolve("image"), "quiet", List.of(), 64);
-    this.template = template(directory.resolve("kept").resolve("feedfeedfeedfeed"), image);
+    Path kept = directory.resolve("kept");
+    this.template = template(kept.resolve("feedfeedfeedfeed"), image, PREPARED);
+    this.furtherTemplate = template(kept.resolve("cafecafecafecafe"), image, LARGER);
+  }
+
+  private Map<String, Template> templates() {
+    Map<String, Template> templates = new LinkedHashMap<>(Map.of("debian", template));
+    if (larger) {
+      templates.put("debian 2x1024", furtherTemplate);
+    }
+    return templates;
   }
 
   /** A node agent on this host, recovered. The one before has to be dead. */
@@ -285,7 +304,7 @@ public final class FakeHost {
     return names;
   }
 
-  private static Template template(Path directory, Image image) {
+  private static Template template(Path directory, Image image, MachineSize size) {
     try {
       Files.createDirectories(directory);
       Path disk = directory.resolve("disk.ext4");
@@ -293,7 +312,12 @@ public final class FakeHost {
       Files.writeString(
           directory.resolve(MachineSpec.RAM), FakeHypervisor.ram(new Kernel.Memory()));
       Files.writeString(directory.resolve(MachineSpec.STATE), FakeHypervisor.STATE);
-      return new Template("feedfeedfeedfeed", directory, image, PREPARED, SparseFile.extents(disk));
+      return new Template(
+          String.valueOf(directory.getFileName()),
+          directory,
+          image,
+          size,
+          SparseFile.extents(disk));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

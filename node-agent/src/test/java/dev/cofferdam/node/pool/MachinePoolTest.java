@@ -147,6 +147,37 @@ class MachinePoolTest {
     assertThat(node.pool.size()).isEqualTo(2);
   }
 
+  @Test
+  void aFurtherPreparedSizeIsRestoredAndHasAPoolOfItsOwn() {
+    restart(BOTH);
+    assertThat(node.sandboxes.start(order(A, FakeHost.LARGER)).way()).contains(StartWay.BOOTED);
+    node.sandboxes.remove(A, 1);
+
+    host.larger = true;
+    assertThat(node.sandboxes.start(order(A, 2, FakeHost.LARGER)).way())
+        .contains(StartWay.RESTORED);
+    node.sandboxes.remove(A, 2);
+    node.slots.maintain();
+    node.refill();
+    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 1));
+    assertThat(node.sandboxes.start(order(A, 3, FakeHost.LARGER)).way()).contains(StartWay.POOLED);
+    assertThat(node.sandboxes.freeMemoryMib()).isEqualTo(1536 - 1024);
+    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 0));
+
+    MachineSize largerDisk = new MachineSize(2, 1024, 100);
+    node.sandboxes.remove(A, 3);
+    assertThat(node.sandboxes.start(order(A, 4, largerDisk)).way()).contains(StartWay.RESIZED);
+  }
+
+  @Test
+  void aFurtherSizeHasOfThePoolWhatItsBudgetLeaves() {
+    host.larger = true;
+    restart(new PoolConfig(1, 0, PoolConfig.RESTORED_MIB, 500));
+    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 0));
+    restart(new PoolConfig(1, 0, 2 * PoolConfig.RESTORED_MIB, 500));
+    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 1));
+  }
+
   /** A VMM's files are held to the largest that it was given. */
   @Test
   void aDiskThatIsToGrowHasItsSizeBeforeItsVmmStarts() {

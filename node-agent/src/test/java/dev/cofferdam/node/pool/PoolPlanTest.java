@@ -72,6 +72,15 @@ class PoolPlanTest {
   }
 
   @Test
+  void ofEqualsTheFirstIsMadeFirstAndGivenUpLast() {
+    List<Shelf> none = List.of(new Shelf("b", 0, 0, 0), new Shelf("a", 0, 0, 0));
+    assertThat(PoolPlan.next(CONFIG, none, PLENTY, true)).contains(new Step.Start("b"));
+    List<Shelf> full = List.of(new Shelf("b", 0, 1, 1), new Shelf("a", 0, 1, 1));
+    assertThat(PoolPlan.next(CONFIG, full, CONFIG.hostReserveMib() - 1, true))
+        .contains(new Step.Drop("a", Reason.MEMORY));
+  }
+
+  @Test
   void withoutASlotOnlyWhatHasOneGoesOn() {
     assertThat(PoolPlan.next(CONFIG, List.of(new Shelf("a", 0, 0, 1)), PLENTY, false))
         .contains(new Step.Restore("a"));
