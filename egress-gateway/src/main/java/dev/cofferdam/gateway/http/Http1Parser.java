@@ -146,14 +146,14 @@ public final class Http1Parser {
 
   private boolean chunkSize(ByteBuf in) throws MalformedException {
     int lf = in.indexOf(in.readerIndex(), in.writerIndex(), (byte) '\n');
+    int length = lf < 0 ? in.readableBytes() : lf + 1 - in.readerIndex();
+    if (length > MAX_SIZE_LINE) {
+      throw bad("a chunk's size is longer than a line");
+    }
     if (lf < 0) {
-      if (in.readableBytes() > MAX_SIZE_LINE) {
-        throw bad("a chunk's size is longer than a line");
-      }
       return false;
     }
-    String line =
-        in.readCharSequence(lf + 1 - in.readerIndex(), StandardCharsets.ISO_8859_1).toString();
+    String line = in.readCharSequence(length, StandardCharsets.ISO_8859_1).toString();
     int digits = 0;
     long size = 0;
     while (digits < line.length() && Character.digit(line.charAt(digits), 16) >= 0) {

@@ -28,6 +28,10 @@ public record RequestHead(
         method, authority, target, other, bodyLength, keepAlive, expectsContinue);
   }
 
+  public RequestHead withAuthority(String other) {
+    return new RequestHead(method, other, target, headers, bodyLength, keepAlive, expectsContinue);
+  }
+
   public RequestHead withBodyLength(long length) {
     return new RequestHead(method, authority, target, headers, length, keepAlive, expectsContinue);
   }

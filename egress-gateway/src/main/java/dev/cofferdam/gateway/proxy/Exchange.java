@@ -311,6 +311,7 @@ final class Exchange
         .write(
             UpstreamRequest.of(
                 head,
+                name(),
                 body.ended() ? body.bytes() : head.bodyLength(),
                 connection.tls(),
                 stream.connection.http2,

@@ -9,9 +9,13 @@ import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.v1.EgressReason;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /** Whether a request may go on, by its head alone. Pure. */
 sealed interface RequestDecision {
+  /** RFC 9110 section 14, and what some servers take for it: Apache's httpd, Azure's storage. */
+  Set<String> SLICES = Set.of("range", "if-range", "request-range", "x-ms-range");
+
   record Go(Host.Name host, List<Use> uses) implements RequestDecision {}
 
   record Stop(EgressReason reason, String message, String secret, String target)
@@ -63,7 +67,7 @@ sealed interface RequestDecision {
       case Judgement.Refuse refuse ->
           new Stop(refuse.reason(), refuse.message(), refuse.secret(), refuse.target().toString());
       case Judgement.Proceed(List<Use> uses) -> {
-        if (!uses.isEmpty() && (head.headers().has("range") || head.headers().has("if-range"))) {
+        if (!uses.isEmpty() && SLICES.stream().anyMatch(head.headers()::has)) {
           yield stop(
               EgressReason.EGRESS_REASON_RANGE_WITH_SECRET,
               "slices of an answer cannot be searched for the secret");

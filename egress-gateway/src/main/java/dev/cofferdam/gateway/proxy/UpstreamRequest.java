@@ -3,6 +3,7 @@ package dev.cofferdam.gateway.proxy;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.OutgoingRequest;
 import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.gateway.policy.Host;
 import java.util.Map;
 import java.util.Optional;
 
@@ -12,10 +13,16 @@ final class UpstreamRequest {
 
   /**
    * @param head of the guest's
+   * @param name that its authority was found to mean
    * @param length of the body, negative where it is not known
    */
   static OutgoingRequest of(
-      RequestHead head, long length, boolean tls, boolean http2, Optional<Secrets> secrets) {
+      RequestHead head,
+      Host.Name name,
+      long length,
+      boolean tls,
+      boolean http2,
+      Optional<Secrets> secrets) {
     Headers headers = head.headers().endToEnd();
     if (http2 && head.headers().lists("te", "trailers")) {
       headers = headers.with("te", "trailers");
@@ -30,9 +37,18 @@ final class UpstreamRequest {
     }
     Headers sent = headers;
     return new OutgoingRequest(
-        head.with(sent).withBodyLength(length),
+        head.with(sent).withBodyLength(length).withAuthority(authority(head, name)),
         tls,
         secrets.map(values -> values.seal(sent.lines())).orElse(Map.of()),
         secrets.map(Secrets::scrubber));
+  }
+
+  /** In the one spelling that was judged, whatever the guest's was. */
+  private static String authority(RequestHead head, Host.Name name) {
+    String text = head.authority();
+    String port = text.substring(text.indexOf(':') + 1);
+    return text.indexOf(':') < 0 || port.isEmpty()
+        ? name.value()
+        : name.value() + ":" + Integer.parseInt(port);
   }
 }
