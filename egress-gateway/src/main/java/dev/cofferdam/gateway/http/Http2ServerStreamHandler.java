@@ -14,6 +14,7 @@ import io.netty.handler.codec.http2.Http2HeadersFrame;
 import io.netty.util.ReferenceCountUtil;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One stream of a guest's HTTP/2 connection, in the parts that {@link Http1ServerHandler} gives.
@@ -22,6 +23,9 @@ public final class Http2ServerStreamHandler extends ChannelDuplexHandler {
   private boolean headSeen;
   private boolean bodiless;
   private boolean broken;
+
+  /** The head of an answer without a body: it may turn out to be the whole answer. */
+  private @Nullable Http2Headers alone;
 
   @Override
   public void channelRead(ChannelHandlerContext ctx, Object message) {
@@ -96,23 +100,46 @@ public final class Http2ServerStreamHandler extends ChannelDuplexHandler {
   public void write(ChannelHandlerContext ctx, Object message, ChannelPromise promise) {
     switch (message) {
       case ResponseHead head -> {
+        writeAlone(ctx);
         Http2Headers headers = Http2Parts.of(head.headers(), Map.of());
         headers.status(String.valueOf(head.status()));
         if (!bodiless && head.bodyLength() > 0) {
           headers.set("content-length", String.valueOf(head.bodyLength()));
         }
-        ctx.write(new DefaultHttp2HeadersFrame(headers, false), promise);
+        if (head.informational() || head.bodyLength() != 0) {
+          ctx.write(new DefaultHttp2HeadersFrame(headers, false), promise);
+        } else {
+          // gRPC tells a refusal by a head that ends its stream, and takes no other form of it.
+          alone = headers;
+          promise.trySuccess();
+        }
       }
       case ByteBuf data -> {
         if (bodiless || !data.isReadable()) {
           data.release();
           promise.trySuccess();
         } else {
+          writeAlone(ctx);
           ctx.write(new DefaultHttp2DataFrame(data, false), promise);
         }
       }
-      case End end -> ctx.writeAndFlush(Http2Parts.end(end), promise);
+      case End end -> {
+        if (alone != null && end.trailers().lines().isEmpty()) {
+          ctx.writeAndFlush(new DefaultHttp2HeadersFrame(alone, true), promise);
+          alone = null;
+        } else {
+          writeAlone(ctx);
+          ctx.writeAndFlush(Http2Parts.end(end), promise);
+        }
+      }
       default -> ctx.write(message, promise);
+    }
+  }
+
+  private void writeAlone(ChannelHandlerContext ctx) {
+    if (alone != null) {
+      ctx.write(new DefaultHttp2HeadersFrame(alone, false));
+      alone = null;
     }
   }
 }

@@ -76,7 +76,8 @@ final class Answering implements AutoCloseable {
     String coding =
         String.join(",", headers.all("content-encoding")).strip().toLowerCase(Locale.ROOT);
     boolean packed = coding.equals("gzip") || coding.equals("x-gzip");
-    if (!bodiless && !packed && !coding.isEmpty() && !coding.equals("identity")) {
+    boolean readable = packed || coding.isEmpty() || coding.equals("identity");
+    if (!bodiless && (!readable || Grpc.packed(headers))) {
       exchange.refuse(
           EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE,
           "the answer is in an encoding that was not asked for and cannot be searched");

@@ -123,6 +123,10 @@ final class Exchange
     if (head.expectsContinue() && head.bodyLength() != 0) {
       guest.writeAndFlush(new ResponseHead(100, Headers.none(), 0));
     }
+    if (Grpc.is(head.headers())) {
+      // Either side may wait for the other's next message, the server before the guest's first.
+      open();
+    }
     progress();
   }
 

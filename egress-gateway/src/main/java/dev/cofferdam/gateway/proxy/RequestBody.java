@@ -68,9 +68,10 @@ final class RequestBody implements AutoCloseable {
 
   /** Whether the coding is one that can be looked into. */
   static boolean readable(Headers headers) {
-    return headers.all("content-encoding").stream()
-            .allMatch(coding -> coding.strip().equalsIgnoreCase("identity"))
-        || (headers.all("content-encoding").size() == 1 && packed(headers));
+    return !Grpc.packed(headers)
+        && (headers.all("content-encoding").stream()
+                .allMatch(coding -> coding.strip().equalsIgnoreCase("identity"))
+            || (headers.all("content-encoding").size() == 1 && packed(headers)));
   }
 
   /** Takes a part over; {@link #poll} gives out what may leave once it was searched. */

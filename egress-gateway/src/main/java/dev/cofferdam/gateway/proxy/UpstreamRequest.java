@@ -31,7 +31,7 @@ final class UpstreamRequest {
       boolean gzip = headers.lists("accept-encoding", "gzip");
       // Only what can be searched may come back.
       headers =
-          headers
+          Grpc.unpackedAnswers(headers)
               .without("accept-encoding")
               .with("accept-encoding", gzip ? "gzip, identity" : "identity");
     }
