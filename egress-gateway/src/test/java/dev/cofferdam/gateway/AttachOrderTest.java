@@ -138,6 +138,7 @@ final class AttachOrderTest {
     return Objects.requireNonNull(catchThrowable(() -> call.get(20, TimeUnit.SECONDS)).getCause());
   }
 
+  @AttackRow(53)
   @Test
   void anAnswerThatComesAfterTheSlotWentToAnotherChangesNothing() throws Exception {
     broker.tickets.put("ticket-a", attachment("sb-a", 7));
@@ -154,6 +155,7 @@ final class AttachOrderTest {
     assertThat(occupant()).isEqualTo("sb-b");
   }
 
+  @AttackRow(53)
   @Test
   void anOlderEpochIsAnsweredWithAnError() throws Exception {
     broker.tickets.put("ticket", attachment("sb-a", 7));
@@ -172,6 +174,7 @@ final class AttachOrderTest {
     return slots.at(InetAddresses.forString(address));
   }
 
+  @AttackRow(53)
   @Test
   void aTicketOfAnotherSandboxAttachesNothing() throws Exception {
     broker.tickets.put("ticket", attachment("sb-other", 1));

@@ -64,6 +64,7 @@ final class BodyScanTest {
     assertThat(harness.upstream.received.getFirst().body()).hasSize(length);
   }
 
+  @AttackRow(15)
   @ParameterizedTest
   @ValueSource(ints = {100_000, 600_000, 1_000_000})
   void aPlaceholderWithinWhatIsSeenFirstReachesNoUpstream(int before) throws Exception {

@@ -49,6 +49,7 @@ final class DeadlineTest {
     harness.broker.events.clear();
   }
 
+  @AttackRow(33)
   @Test
   void anAnswerThatStallsIsBrokenOff() throws Exception {
     try (RawGuest guest = harness.guest().tls("api.example.test")) {
@@ -62,6 +63,7 @@ final class DeadlineTest {
   }
 
   /** Longer than any timeout, from before the end of the request to long after it. */
+  @AttackRow(33)
   @Test
   void aStreamThatIsAliveInEitherDirectionIsNot() throws Exception {
     try (RawGuest guest = harness.guest().tls("api.example.test")) {
@@ -79,6 +81,7 @@ final class DeadlineTest {
   }
 
   /** The guest is not read meanwhile, so it is not the guest that stalls. */
+  @AttackRow(33)
   @Test
   void aGuestIsNotBlamedForAnUpstreamThatTakesItsTime() throws Exception {
     String body = "x".repeat(8_000_000);
@@ -90,6 +93,7 @@ final class DeadlineTest {
     assertThat(harness.upstream.received.getFirst().body()).hasSize(8_000_000);
   }
 
+  @AttackRow(33)
   @Test
   void aRequestThatStallsIsBrokenOff() throws Exception {
     try (RawGuest guest = harness.guest().tls("api.example.test")) {

@@ -86,6 +86,7 @@ final class DnsTest {
     assertThat(slot.names().nameOf(api).orElseThrow().value()).isEqualTo("api.example.test");
   }
 
+  @AttackRow(28)
   @Test
   void anotherNameDoesNotExistAndIsRecorded() throws Exception {
     assertThatThrownBy(() -> address("evil.example.test"))
@@ -96,7 +97,8 @@ final class DnsTest {
     assertThat(event.getSandbox()).isEqualTo("sb-1");
   }
 
-  /** ATTACKS.md row 28: long labels and odd types get an answer, and nobody else is asked. */
+  /** Long labels and odd types get an answer, and nobody else is asked. */
+  @AttackRow(28)
   @ParameterizedTest
   @ValueSource(strings = {"TXT", "MX", "NS", "SRV", "ANY", "PTR", "CNAME", "SOA"})
   void row28_otherTypesAreRefusedForAllowedNamesToo(String type) throws Exception {
@@ -106,6 +108,7 @@ final class DnsTest {
     answer.release();
   }
 
+  @AttackRow(28)
   @Test
   void row28_longLabelsDoNotExist() throws Exception {
     DnsResponse answer =
@@ -116,6 +119,7 @@ final class DnsTest {
     answer.release();
   }
 
+  @AttackRow(28)
   @ParameterizedTest
   @ValueSource(ints = {28, 64, 65})
   void typesThatWouldLeadAroundTheGatewayAreEmpty(int type) throws Exception {
@@ -161,6 +165,7 @@ final class DnsTest {
   }
 
   /** From the same stranger as below: what repeats within a second is told as the first was. */
+  @AttackRow(35)
   @Test
   void tcpFromAnUnknownSlotIsClosedBeforeItAsks() throws Exception {
     try (Socket stranger = tcp("127.0.1.98")) {
@@ -188,6 +193,7 @@ final class DnsTest {
     }
   }
 
+  @AttackRow(33)
   @Test
   void tcpWithoutAWholeQueryIsClosed() throws Exception {
     try (Socket slow = tcp(Harness.SLOT)) {
@@ -212,6 +218,7 @@ final class DnsTest {
     }
   }
 
+  @AttackRow(35)
   @Test
   void anUnknownSlotGetsNoAnswer() throws Exception {
     try (DnsNameResolver stranger = resolver("127.0.1.98")) {

@@ -66,6 +66,7 @@ final class Http2Test {
     assertThat(harness.upstream.received.getFirst().header("x-http2-scheme")).isEqualTo("https");
   }
 
+  @AttackRow({18, 19})
   @Test
   void theSecretIsPutInAndTakenOutOfHeadersBodyAndTrailers() throws Exception {
     for (String path : List.of("/echo", "/header", "/bytes", "/gzip", "/hex", "/base64")) {
@@ -95,6 +96,7 @@ final class Http2Test {
         .isEqualTo("Bearer " + Harness.VALUE);
   }
 
+  @AttackRow(17)
   @Test
   void aPlaceholderElsewhereIsRefusedOnItsStreamAlone() throws Exception {
     HttpResponse<String> refused = ask(to("/x").header("x-other", Harness.PLACEHOLDER));
@@ -109,7 +111,7 @@ final class Http2Test {
     assertThat(event.getSecret()).isEqualTo("api-key");
   }
 
-  /** ATTACKS.md row 10. */
+  @AttackRow({10, 15})
   @Test
   void aPlaceholderInABodyIsRefused() throws Exception {
     String body = "x".repeat(200_000) + Harness.PLACEHOLDER;
@@ -146,7 +148,7 @@ final class Http2Test {
         .hasSize(4 << 20);
   }
 
-  /** ATTACKS.md row 3. */
+  @AttackRow(3)
   @Test
   void anAuthorityThatDiffersFromTheServerNameIsRefusedOnItsStream() throws Exception {
     try (Http2Guest guest = new Http2Guest(harness, "api.example.test")) {
@@ -158,7 +160,7 @@ final class Http2Test {
     assertThat(harness.upstream.received).hasSize(1);
   }
 
-  /** ATTACKS.md row 34. */
+  @AttackRow(34)
   @Test
   void resettingStreamsRapidlyEndsTheConnectionAndNoOthers() throws Exception {
     try (Http2Guest guest = new Http2Guest(harness, "api.example.test")) {

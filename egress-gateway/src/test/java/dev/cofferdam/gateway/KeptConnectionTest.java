@@ -50,6 +50,7 @@ final class KeptConnectionTest {
   }
 
   /** Also POST: nothing of it was sent. */
+  @AttackRow(44)
   @ParameterizedTest
   @ValueSource(strings = {"GET", "POST"})
   void lostWhileTheBrokerIsAskedTheRequestIsSentOnceWithTheValuesOfOneUse(String method)

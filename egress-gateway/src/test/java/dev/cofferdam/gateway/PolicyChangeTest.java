@@ -38,7 +38,7 @@ final class PolicyChangeTest {
     harness.close();
   }
 
-  /** ATTACKS.md row 48. */
+  @AttackRow(48)
   @Test
   void aTightenedPolicyClosesTheConnectionsThatItForbids() throws Exception {
     try (RawGuest guest = harness.guest().tls("api.example.test")) {
@@ -51,6 +51,7 @@ final class PolicyChangeTest {
   }
 
   /** On a connection that stays, for the host itself stays allowed. */
+  @AttackRow(48)
   @Test
   void aNarrowedBindingHoldsForTheNextRequestOfAnOpenConnection() throws Exception {
     String request = GET.replace("\r\n\r\n", "\r\nX-Api-Key: " + Harness.PLACEHOLDER + "\r\n\r\n");
@@ -79,6 +80,7 @@ final class PolicyChangeTest {
     return attachment.build();
   }
 
+  @AttackRow(48)
   @Test
   void aNarrowedPolicyHoldsForTheNextRequestInCleartext() throws Exception {
     try (PlainUpstream plain = new PlainUpstream();
@@ -93,6 +95,7 @@ final class PolicyChangeTest {
   }
 
   /** Its upstream's connection was a kept one, so that it might be sent anew. */
+  @AttackRow(48)
   @Test
   void aRequestUnderWayIsNotSentAgainOnceThePolicyForbidsIt() throws Exception {
     try (PlainUpstream plain = new PlainUpstream();
@@ -109,7 +112,7 @@ final class PolicyChangeTest {
     }
   }
 
-  /** ATTACKS.md row 32. */
+  @AttackRow(32)
   @Test
   void anUpstreamThatLeavesHttpUnaskedIsNotFollowed() throws Exception {
     try (PlainUpstream plain = new PlainUpstream();
@@ -129,6 +132,7 @@ final class PolicyChangeTest {
         Harness.SLOT, new InetSocketAddress("127.0.0.1", listener), harness.lineage);
   }
 
+  @AttackRow(48)
   @Test
   void aNarrowedRangeClosesTheRelaysThatItForbids() throws Exception {
     harness.asked.set(InetAddress.getByName("127.0.0.5"));
@@ -153,6 +157,7 @@ final class PolicyChangeTest {
   }
 
   /** Its host stays allowed, but from now on only where it is looked into. */
+  @AttackRow(48)
   @Test
   void aRelayEndsWhenItsRuleNoLongerPassesThrough() throws Exception {
     EgressRule rule = Harness.rule("api.example.test", harness.port);
@@ -169,6 +174,7 @@ final class PolicyChangeTest {
     }
   }
 
+  @AttackRow(36)
   @Test
   void aDetachedSlotIsClosedAndUnknown() throws Exception {
     try (RawGuest guest = harness.guest().tls("api.example.test")) {
@@ -197,6 +203,7 @@ final class PolicyChangeTest {
     assertThat(event.getBytesIn()).isPositive();
   }
 
+  @AttackRow(45)
   @Test
   void anOpenRelayEndsWithTheLease() throws Exception {
     harness.policy(
@@ -225,6 +232,7 @@ final class PolicyChangeTest {
     }
   }
 
+  @AttackRow(25)
   @Test
   void aRangeRelaysToItsAddressesOnlyWhereTheOperatorAgreed() throws Exception {
     KeyPair key = TestPki.newKey();
@@ -256,7 +264,7 @@ final class PolicyChangeTest {
     assertThat(harness.upstream.received).isEmpty();
   }
 
-  /** ATTACKS.md row 38. */
+  @AttackRow(38)
   @Test
   void oneSecretBoundToTwoHostSetsIsAllowedWhereAnyBindingMatches() throws Exception {
     Attachment.Builder attachment = Harness.attachment(harness.port).setPolicyRevision(2);
@@ -280,7 +288,8 @@ final class PolicyChangeTest {
     }
   }
 
-  /** ATTACKS.md row 36: after the grants were issued anew, the old placeholder is nobody's. */
+  /** After the grants were issued anew, the old placeholder is nobody's. */
+  @AttackRow(36)
   @Test
   void anOldPlaceholderIsForeign() throws Exception {
     Attachment.Builder attachment = Harness.attachment(harness.port).setPolicyRevision(2);
@@ -304,7 +313,7 @@ final class PolicyChangeTest {
     assertThat(harness.broker.materialised).isEmpty();
   }
 
-  /** ATTACKS.md row 40. */
+  @AttackRow(40)
   @Test
   void anUpstreamWhoseCertificateIsWrongIsNotSpokenTo() throws Exception {
     KeyPair key = TestPki.newKey();
@@ -339,6 +348,7 @@ final class PolicyChangeTest {
     assertThat(harness.broker.materialised).isEmpty();
   }
 
+  @AttackRow(49)
   @Test
   void withTheSpoolFullNoSecretIsUsedAndOtherRequestsPass() throws Exception {
     harness.broker.keepsReports = false;
@@ -358,6 +368,7 @@ final class PolicyChangeTest {
     assertThat(harness.broker.materialised).isEmpty();
   }
 
+  @AttackRow(42)
   @Test
   void aGuestDoesNotTrustALeafOfAnotherLineage() throws Exception {
     try (RawGuest guest =

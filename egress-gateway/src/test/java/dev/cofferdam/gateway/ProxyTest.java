@@ -110,6 +110,7 @@ final class ProxyTest {
     assertThat(harness.upstream.received).hasSize(2);
   }
 
+  @AttackRow(45)
   @Test
   void whileTheGrantIsSuspendedTheGuestIsToldSoAndTheRestGoesOn() throws Exception {
     harness.broker.refusal =
@@ -127,6 +128,7 @@ final class ProxyTest {
     }
   }
 
+  @AttackRow(23)
   @Test
   void aHostThatNoRuleAllowsGetsNoHandshake() throws Exception {
     try (RawGuest guest = harness.guest()) {

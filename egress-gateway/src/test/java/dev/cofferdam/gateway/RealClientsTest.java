@@ -39,6 +39,7 @@ final class RealClientsTest {
     return Files.readString(output);
   }
 
+  @AttackRow(43)
   @ParameterizedTest
   @ValueSource(strings = {"--http1.1", "--http2"})
   void curlUsesTheSecretAndNeverSeesIt(String version, @TempDir Path directory) throws Exception {
@@ -95,6 +96,7 @@ final class RealClientsTest {
         .contains("\"reason\": \"placeholder_outside_target\"");
   }
 
+  @AttackRow(43)
   @Test
   void pythonUsesTheSecret(@TempDir Path directory) throws Exception {
     String program =

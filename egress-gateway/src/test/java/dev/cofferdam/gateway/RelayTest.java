@@ -79,6 +79,7 @@ final class RelayTest {
             EgressReason.EGRESS_REASON_HOST_MISMATCH));
   }
 
+  @AttackRow(5)
   @ParameterizedTest
   @MethodSource("refused")
   void whatDoesNotSpeakToTheNameIsDeniedAndToldOnce(Refused refused) throws Exception {
@@ -115,6 +116,7 @@ final class RelayTest {
   }
 
   /** Where no address tells the name, so that the ClientHello is all there is. */
+  @AttackRow(4)
   @Test
   void anEncryptedClientHelloIsNotRelayedByItsOuterName() throws Exception {
     EgressRule rule = Harness.rule("api.example.test", harness.port);

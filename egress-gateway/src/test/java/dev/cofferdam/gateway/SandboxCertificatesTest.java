@@ -99,6 +99,7 @@ final class SandboxCertificatesTest {
     return !certificates.context(attachment(), HOST, false).isCompletedExceptionally();
   }
 
+  @AttackRow(50)
   @Test
   void whatWasPreparedServesWhileTheBrokerIsAway() {
     certificates.prepare(attachment());
@@ -116,6 +117,7 @@ final class SandboxCertificatesTest {
     assertThat(asked).hasValue(0);
   }
 
+  @AttackRow(50)
   @Test
   void anIssuerNearItsEndServesUntilTheNextOneWasSigned() {
     assertThat(serves()).isTrue();
@@ -129,6 +131,7 @@ final class SandboxCertificatesTest {
     assertThat(asked).hasValue(3);
   }
 
+  @AttackRow(50)
   @Test
   void anIssuerThatHasEndedServesNobody() {
     assertThat(serves()).isTrue();

@@ -52,6 +52,7 @@ final class SlowResolverTest {
     silent.close();
   }
 
+  @AttackRow(33)
   @Test
   void anInterceptedGuestIsToldThatTheNameWasNotResolved() throws Exception {
     harness.policy(Harness.rule("*.nowhere.example.test", harness.port));
@@ -66,6 +67,7 @@ final class SlowResolverTest {
     }
   }
 
+  @AttackRow(33)
   @Test
   void aRelayedGuestsEventSaysSo() throws Exception {
     harness.policy(

@@ -22,6 +22,11 @@ import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
+import io.netty.handler.codec.http.websocketx.BinaryWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.ContinuationWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.TextWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.WebSocketFrame;
+import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
 import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
 import io.netty.handler.codec.http2.Http2MultiplexHandler;
 import io.netty.handler.codec.http2.Http2Settings;
@@ -60,6 +65,10 @@ final class TestUpstream implements AutoCloseable {
   }
 
   final List<Received> received = new CopyOnWriteArrayList<>();
+
+  /** Over WebSockets. */
+  final List<String> heard = new CopyOnWriteArrayList<>();
+
   final AtomicInteger connections = new AtomicInteger();
   private final List<Channel> children = new CopyOnWriteArrayList<>();
   private final EventLoopGroup group =
@@ -137,8 +146,9 @@ final class TestUpstream implements AutoCloseable {
                     }));
       } else {
         ctx.pipeline()
-            .addLast(
-                new HttpServerCodec(), new Slow(), new HttpObjectAggregator(8 << 20), new Echo());
+            .addLast(new HttpServerCodec(), new Slow(), new HttpObjectAggregator(8 << 20))
+            .addLast(new WebSocketServerProtocolHandler("/socket", null, true, 8 << 20))
+            .addLast(new Talk(), new Echo());
       }
     }
   }
@@ -193,6 +203,48 @@ final class TestUpstream implements AutoCloseable {
     }
   }
 
+  /** Over a WebSocket at {@code /socket}: says what it heard, or what it was asked for. */
+  private final class Talk extends SimpleChannelInboundHandler<WebSocketFrame> {
+    private String credential = "";
+
+    @Override
+    public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
+      if (event instanceof WebSocketServerProtocolHandler.HandshakeComplete done) {
+        credential = String.valueOf(done.requestHeaders().get("authorization"));
+      }
+      ctx.fireUserEventTriggered(event);
+    }
+
+    @Override
+    protected void channelRead0(ChannelHandlerContext ctx, WebSocketFrame frame) {
+      String content = frame.content().toString(StandardCharsets.ISO_8859_1);
+      if (frame.isFinalFragment() || !content.isEmpty()) {
+        heard.add(content);
+      }
+      switch (content) {
+        case "credential" -> ctx.writeAndFlush(new TextWebSocketFrame("said: " + credential));
+        case "base64" ->
+            ctx.writeAndFlush(
+                new TextWebSocketFrame(Base64.getEncoder().encodeToString(bytes(credential))));
+        case "fragments" -> {
+          int half = credential.length() / 2;
+          ctx.write(new TextWebSocketFrame(false, 0, credential.substring(0, half)));
+          ctx.writeAndFlush(new ContinuationWebSocketFrame(true, 0, credential.substring(half)));
+        }
+        default -> {
+          if (frame instanceof BinaryWebSocketFrame) {
+            ctx.writeAndFlush(frame.retain());
+          } else if (frame instanceof TextWebSocketFrame) {
+            ctx.writeAndFlush(
+                new TextWebSocketFrame(frame.isFinalFragment(), 0, "said: " + content));
+          } else {
+            ctx.writeAndFlush(frame.retain());
+          }
+        }
+      }
+    }
+  }
+
   private final class Echo extends SimpleChannelInboundHandler<FullHttpRequest> {
     @Override
     protected void channelRead0(ChannelHandlerContext ctx, FullHttpRequest request) {
@@ -237,9 +289,12 @@ final class TestUpstream implements AutoCloseable {
             }
             case "/redirect" -> {
               head.setStatus(HttpResponseStatus.FOUND);
-              head.headers().set("location", "https://evil.example.test/");
+              head.headers().set("location", request.uri().replaceFirst("[^?]*\\??", ""));
               yield bytes("");
             }
+            case "/reversed" -> bytes(new StringBuilder(credential).reverse().toString());
+            case "/rot13" -> bytes(rot13(credential));
+            case "/spaced" -> bytes(String.join(" ", credential.split("", -1)));
             case "/large" -> new byte[4 << 20];
             default -> bytes(one.toString());
           };
@@ -261,6 +316,17 @@ final class TestUpstream implements AutoCloseable {
       }
       ctx.writeAndFlush(last);
     }
+  }
+
+  static String rot13(String text) {
+    StringBuilder out = new StringBuilder();
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      int base = Character.isUpperCase(c) ? 'A' : 'a';
+      boolean letter = Character.toLowerCase(c) >= 'a' && Character.toLowerCase(c) <= 'z';
+      out.append(letter ? (char) ((c - base + 13) % 26 + base) : c);
+    }
+    return out.toString();
   }
 
   private static byte[] bytes(String text) {

@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.placeholder;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.gateway.AttackRow;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import java.nio.charset.StandardCharsets;
@@ -41,6 +42,7 @@ final class BodyScannerTest {
   }
 
   /** What left before the placeholder was found is not the whole of it. */
+  @AttackRow({10, 12})
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
   void inEveryFormAndChunkingAPlaceholderIsFoundBeforeItHasLeft(long seed) {

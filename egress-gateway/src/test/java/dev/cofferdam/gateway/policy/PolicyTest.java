@@ -3,6 +3,7 @@ package dev.cofferdam.gateway.policy;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cofferdam.gateway.AttackRow;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
@@ -74,7 +75,7 @@ final class PolicyTest {
         .isEqualTo(EgressReason.EGRESS_REASON_PORT_NOT_ALLOWED);
   }
 
-  /** ATTACKS.md row 23. */
+  @AttackRow(23)
   @ParameterizedTest
   @CsvSource({
     "a.example.com, true",
@@ -92,6 +93,7 @@ final class PolicyTest {
     assertThat(decision instanceof Decision.Allowed).isEqualTo(allowed);
   }
 
+  @AttackRow(23)
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -127,7 +129,7 @@ final class PolicyTest {
         .hasMessageContaining("no ports");
   }
 
-  /** ATTACKS.md row 24. */
+  @AttackRow(24)
   @ParameterizedTest
   @CsvSource({
     "127.0.0.1, 127.0.0.1",
@@ -148,6 +150,7 @@ final class PolicyTest {
     assertThat(parsed(spelling)).isInstanceOf(Host.Literal.class).hasToString(address);
   }
 
+  @AttackRow(24)
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -170,7 +173,7 @@ final class PolicyTest {
     assertThat(Host.parse(text)).isEmpty();
   }
 
-  /** ATTACKS.md row 25. */
+  @AttackRow(25)
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -216,6 +219,7 @@ final class PolicyTest {
     assertThat(pinned.refuse((Host.Name) parsed("other.example.com"), address, 443)).isPresent();
   }
 
+  @AttackRow(25)
   @Test
   void aPinSaysNothingOfItsAddressAloneAndConsentNothingOfAName() throws Exception {
     java.net.InetAddress address = java.net.InetAddress.getByName("10.0.0.1");

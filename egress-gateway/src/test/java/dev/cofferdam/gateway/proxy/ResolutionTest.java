@@ -3,6 +3,7 @@ package dev.cofferdam.gateway.proxy;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cofferdam.gateway.AttackRow;
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.HostsFile;
@@ -125,6 +126,7 @@ final class ResolutionTest {
   }
 
   /** ATTACKS.md rows 26 and 27. */
+  @AttackRow(27)
   @Test
   void aRecordWithoutALifetimeWorksAndIsAskedForEachTime() throws Exception {
     assertThat(resolve(name)).containsExactly("8.8.8.8");
@@ -136,6 +138,7 @@ final class ResolutionTest {
   }
 
   /** ATTACKS.md rows 25 and 26. */
+  @AttackRow({25, 26})
   @Test
   void aNameThatIsRebornAsAPrivateAddressIsRefused() throws Exception {
     assertThat(resolve(name)).containsExactly("8.8.8.8");
@@ -159,6 +162,7 @@ final class ResolutionTest {
             e -> assertThat(e.reason()).isEqualTo(EgressReason.EGRESS_REASON_NAME_NOT_RESOLVED));
   }
 
+  @AttackRow(25)
   @Test
   void whatThisHostCallsLocalhostIsNotAskedOfItself() {
     assertThatThrownBy(() -> resolve(new Host.Name("localhost")))
@@ -166,6 +170,7 @@ final class ResolutionTest {
         .isInstanceOf(UpstreamException.class);
   }
 
+  @AttackRow(26)
   @Test
   void aPinnedNameIsNeverAskedFor() throws Exception {
     assertThat(resolve(new Host.Name("pinned.example.com"))).containsExactly("10.9.8.7");

@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.proxy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.gateway.AttackRow;
 import dev.cofferdam.gateway.policy.Host;
 import io.netty.channel.embedded.EmbeddedChannel;
 import io.netty.util.concurrent.MockTicker;
@@ -97,6 +98,50 @@ final class UpstreamPoolTest {
     assertThat(pool.take(http2.key, List.of(ADDRESS))).contains(http2);
     http2.streams = http2.maxStreams;
     assertThat(pool.take(http2.key, List.of(ADDRESS))).isEmpty();
+  }
+
+  /** DNS may have been told another address, by whomever. */
+  @AttackRow(26)
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void oneToAnAddressThatTheNameNoLongerHasIsNotUsed(boolean http2) throws Exception {
+    UpstreamConnection kept = kept("sb-1", "a.example.com", http2);
+    InetAddress another = InetAddress.getByName("203.0.113.1");
+
+    assertThat(pool.take(kept.key, List.of(another))).isEmpty();
+    assertThat(kept.channel.isOpen()).isEqualTo(http2);
+  }
+
+  @AttackRow(26)
+  @Test
+  void oneWhoseCertificateHasEndedIsNotUsed() {
+    UpstreamConnection ended =
+        new UpstreamConnection(
+            new UpstreamConnection.Key("default", "sb-1", new Host.Name("a.test"), 443, true),
+            ADDRESS,
+            new EmbeddedChannel(),
+            true,
+            Instant.EPOCH);
+    pool.share(ended);
+
+    assertThat(pool.take(ended.key, List.of(ADDRESS))).isEmpty();
+  }
+
+  @AttackRow(26)
+  @Test
+  void oneOfAnotherTenantSandboxHostOrPortIsNotUsed() {
+    UpstreamConnection kept = kept("sb-1", "a.test", true);
+    Host.Name host = kept.key.host();
+    for (UpstreamConnection.Key other :
+        List.of(
+            new UpstreamConnection.Key("other", "sb-1", host, 443, true),
+            new UpstreamConnection.Key("default", "sb-2", host, 443, true),
+            new UpstreamConnection.Key("default", "sb-1", new Host.Name("b.test"), 443, true),
+            new UpstreamConnection.Key("default", "sb-1", host, 444, true),
+            new UpstreamConnection.Key("default", "sb-1", host, 443, false))) {
+      assertThat(pool.take(other, List.of(ADDRESS))).isEmpty();
+    }
+    assertThat(pool.take(kept.key, List.of(ADDRESS))).contains(kept);
   }
 
   @Test

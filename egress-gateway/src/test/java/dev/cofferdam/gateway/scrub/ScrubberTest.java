@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.scrub;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.gateway.AttackRow;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.buffer.UnpooledByteBufAllocator;
@@ -96,6 +97,7 @@ final class ScrubberTest {
     return text.getBytes(StandardCharsets.UTF_8);
   }
 
+  @AttackRow({18, 19})
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
   void inEveryEncodingAndChunkingTheValueBecomesThePlaceholder(long seed) {
@@ -112,6 +114,7 @@ final class ScrubberTest {
     }
   }
 
+  @AttackRow(18)
   @ParameterizedTest
   @ValueSource(longs = {11, 12, 13, 14, 15, 16, 17, 18})
   void inBase64NothingOfTheValueRemainsWhateverStandsBesideIt(long seed) {
@@ -180,6 +183,7 @@ final class ScrubberTest {
     }
   }
 
+  @AttackRow(54)
   @Test
   void aWeakValueIsSeen() {
     try (SecretValue secret = secret("pin4");

@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.tls;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.gateway.AttackRow;
 import dev.cofferdam.gateway.ClientHellos;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -34,6 +35,7 @@ final class ClientHelloTest {
             new ClientHello.Peek.Hello(new ClientHello(Optional.of("api.example.com"), false)));
   }
 
+  @AttackRow(10)
   @Test
   void overManyRecordsItIsTheSame() throws Exception {
     byte[] hello = ClientHellos.of("api.example.com");
