@@ -27,6 +27,9 @@ public final class Http1ClientHandler extends ChannelDuplexHandler {
   private boolean requestEnded;
   private boolean broken;
 
+  /** The upstream has answered 101: what it sends from here on is no HTTP. */
+  private boolean switched;
+
   public Http1ClientHandler(int maxHeadBytes) {
     this.parser = Http1Parser.responses(maxHeadBytes);
   }
@@ -100,6 +103,11 @@ public final class Http1ClientHandler extends ChannelDuplexHandler {
         }
         switch (part) {
           case ResponseHead head -> {
+            if (head.status() == 101) {
+              switched = true;
+              awaiting = false;
+              reusable = false;
+            }
             // HTTP/1.0 closes unless both sides say otherwise, and we never do.
             if (!head.informational()
                 && (parser.oldVersion() || head.headers().lists("connection", "close"))) {
@@ -136,7 +144,13 @@ public final class Http1ClientHandler extends ChannelDuplexHandler {
 
   @Override
   public void handlerRemoved(ChannelHandlerContext ctx) {
-    received.release();
+    ByteBuf rest = received;
     received = Unpooled.EMPTY_BUFFER;
+    if (switched && rest.isReadable()) {
+      ctx.fireChannelRead(rest);
+      ctx.fireChannelReadComplete();
+    } else {
+      rest.release();
+    }
   }
 }

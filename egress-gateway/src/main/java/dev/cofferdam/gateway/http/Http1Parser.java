@@ -260,6 +260,9 @@ public final class Http1Parser {
       throw bad(hosts.size() + " Host headers, expected 1");
     }
     oldVersion = line[2].endsWith("0");
+    if (oldVersion && headers.has("upgrade")) {
+      throw bad("an upgrade in HTTP/1.0");
+    }
     RequestRules.check(line[0], line[1], headers);
     long length = requestLength(headers);
     state = length == 0 ? State.END : length < 0 ? State.CHUNK_SIZE : State.FIXED;

@@ -35,6 +35,10 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
   private boolean keepAlive = true;
   private boolean chunked;
   private boolean bodiless;
+
+  /** The guest was given a 101: what it sends from here on is no HTTP. */
+  private boolean switched;
+
   private String method = "";
 
   public Http1ServerHandler(int maxHeadBytes) {
@@ -116,6 +120,7 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
 
   private ByteBuf head(ChannelHandlerContext ctx, ResponseHead head) {
     if (head.informational()) {
+      switched = head.status() == 101;
       return Http1Writer.response(head, "", ctx.alloc());
     }
     bodiless = method.equals("HEAD") || head.status() == 204 || head.status() == 304;
@@ -181,7 +186,13 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
 
   @Override
   public void handlerRemoved(ChannelHandlerContext ctx) {
-    received.release();
+    ByteBuf rest = received;
     received = Unpooled.EMPTY_BUFFER;
+    if (switched && rest.isReadable()) {
+      ctx.fireChannelRead(rest);
+      ctx.fireChannelReadComplete();
+    } else {
+      rest.release();
+    }
   }
 }

@@ -81,6 +81,9 @@ public final class Http2ServerStreamHandler extends ChannelDuplexHandler {
     if (method == null || (path == null && !method.toString().equals("CONNECT"))) {
       throw bad("a pseudo-header is missing");
     }
+    if (headers.has("upgrade")) {
+      throw bad("an upgrade in HTTP/2");
+    }
     RequestRules.check(method.toString(), path == null ? "" : path.toString(), headers);
     List<String> lengths = headers.all("content-length");
     if (lengths.size() > 1 || !lengths.stream().allMatch(l -> l.matches("[0-9]{1,18}"))) {

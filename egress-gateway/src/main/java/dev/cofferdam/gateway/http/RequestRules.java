@@ -27,11 +27,11 @@ final class RequestRules {
     if (!target.chars().allMatch(c -> c > 0x20 && c < 0x7f && c != '#')) {
       throw bad("a character in the request target that has to be escaped");
     }
-    if (headers.has("upgrade")) {
+    if (headers.has("upgrade") && !WebSocketHandshake.asks(method, headers)) {
       throw new MalformedException(
           403,
           EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
-          "upgrades to other protocols are not allowed");
+          "an upgrade to another protocol, or none as a WebSocket begins");
     }
     for (Header header : headers.lines()) {
       if (!isToken(header.name())) {

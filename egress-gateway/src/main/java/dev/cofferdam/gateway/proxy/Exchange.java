@@ -6,6 +6,7 @@ import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.MalformedException;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.http.ResponseHead;
+import dev.cofferdam.gateway.http.WebSocketHandshake;
 import dev.cofferdam.gateway.placeholder.Candidates;
 import dev.cofferdam.gateway.placeholder.Judgement;
 import dev.cofferdam.gateway.placeholder.Use;
@@ -229,7 +230,14 @@ final class Exchange
     surroundings
         .upstreams()
         .of(guest.eventLoop())
-        .open(connection.slot(), name(), connection.port(), connection.tls(), retried)
+        .open(
+            connection.slot(),
+            name(),
+            connection.port(),
+            connection.tls(),
+            WebSocketHandshake.asked(head)
+                ? Upstreams.Kind.UPGRADE
+                : retried ? Upstreams.Kind.FRESH : Upstreams.Kind.ANY)
         .addListener((Future<UpstreamStream> opened) -> {
           if (!opened.isSuccess()) {
             refuse(opened.cause());
@@ -363,7 +371,7 @@ final class Exchange
     switch (part) {
       case ResponseHead answer -> {
         if (answer.status() == 101) {
-          refuse(EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED, "the upstream left HTTP");
+          switches(answer);
         } else if (!answer.informational()) {
           answerBegins(answer);
         }
@@ -388,6 +396,56 @@ final class Exchange
       }
       default -> throw new IllegalStateException("not an HTTP part: " + part);
     }
+  }
+
+  private void switches(ResponseHead answer) {
+    UpstreamStream stream = upstream;
+    Optional<String> wrong =
+        WebSocketHandshake.asked(head)
+            ? WebSocketHandshake.wrong(head, answer)
+            : Optional.of("it left HTTP unasked");
+    if (stream == null || wrong.isPresent()) {
+      refuse(
+          EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
+          "the upstream is not followed: " + wrong.orElse("it is gone"));
+      return;
+    }
+    finished = true;
+    deadline.cancel();
+    body.close();
+    upstream = null;
+    guest.writeAndFlush(WebSocketHandshake.answer(answer));
+    WebSocketRelay.join(
+        guest,
+        stream.leave(),
+        Optional.ofNullable(secrets),
+        found -> {
+          Judgement.Refuse refused =
+              attachment.judge().outside(found.placeholder(), "websocket-frame", name());
+          return new WebSocketRelay.Refusal(refused.reason(), refused.message(), refused.secret());
+        },
+        this::socketEnded);
+  }
+
+  private void socketEnded(WebSocketRelay.Outcome outcome) {
+    EgressReason reason =
+        outcome
+            .refusal()
+            .map(WebSocketRelay.Refusal::reason)
+            .orElse(EgressReason.EGRESS_REASON_UNSPECIFIED);
+    Verdict verdict =
+        outcome.refusal().isPresent() ? Verdict.VERDICT_DENIED : Verdict.VERDICT_ALLOWED;
+    String used = uses.isEmpty() ? "" : uses.getFirst().grant().secret();
+    record.tell(
+        record
+            .event(verdict, reason, Optional.ofNullable(host))
+            .setSecret(outcome.refusal().map(WebSocketRelay.Refusal::secret).orElse(used))
+            .setTarget(uses.isEmpty() ? "" : uses.getFirst().target().toString())
+            .setStatus(101)
+            .setBytesOut(outcome.out())
+            .setBytesIn(outcome.in())
+            .setMessage(outcome.refusal().map(WebSocketRelay.Refusal::message).orElse("")));
+    closeSecrets();
   }
 
   private void answerBegins(ResponseHead answer) {

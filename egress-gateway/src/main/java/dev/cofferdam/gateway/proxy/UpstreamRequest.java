@@ -3,6 +3,7 @@ package dev.cofferdam.gateway.proxy;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.OutgoingRequest;
 import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.gateway.http.WebSocketHandshake;
 import dev.cofferdam.gateway.policy.Host;
 import java.util.Map;
 import java.util.Optional;
@@ -26,6 +27,9 @@ final class UpstreamRequest {
     Headers headers = head.headers().endToEnd();
     if (http2 && head.headers().lists("te", "trailers")) {
       headers = headers.with("te", "trailers");
+    }
+    if (WebSocketHandshake.asked(head)) {
+      headers = WebSocketHandshake.request(headers);
     }
     if (secrets.isPresent()) {
       boolean gzip = headers.lists("accept-encoding", "gzip");

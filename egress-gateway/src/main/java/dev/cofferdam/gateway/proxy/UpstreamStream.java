@@ -70,6 +70,16 @@ final class UpstreamStream extends ChannelInboundHandlerAdapter {
     }
   }
 
+  /**
+   * The exchange goes on in another protocol, on a connection that serves nothing else any more.
+   */
+  Channel leave() {
+    listener = null;
+    connection.retired = true;
+    channel.pipeline().remove(this);
+    return channel;
+  }
+
   /** The exchange broke off. */
   void abort() {
     listener = null;

@@ -28,6 +28,14 @@ import javax.net.ssl.SSLPeerUnverifiedException;
 
 /** Connects to upstreams and keeps connections that may serve again. Bound to one event loop. */
 final class Upstreams {
+  /** What sort of connection is wanted. */
+  enum Kind {
+    ANY,
+    /** One that has not served before. */
+    FRESH,
+    /** One for this request alone, in HTTP/1.1, which it then leaves. */
+    UPGRADE
+  }
 
   private final EventLoop loop;
   private final UpstreamTls tls;
@@ -61,7 +69,7 @@ final class Upstreams {
    */
   Future<Boolean> protocol(Slot slot, Host.Name host, int port) {
     Promise<Boolean> promise = loop.newPromise();
-    connection(slot, key(slot, host, port, true), false)
+    connection(slot, key(slot, host, port, true), Kind.ANY)
         .addListener((Future<UpstreamConnection> done) -> {
           if (!done.isSuccess()) {
             promise.setFailure(done.cause());
@@ -76,12 +84,9 @@ final class Upstreams {
     return promise;
   }
 
-  /**
-   * @param fresh do not use a connection that served before
-   */
-  Future<UpstreamStream> open(Slot slot, Host.Name host, int port, boolean overTls, boolean fresh) {
+  Future<UpstreamStream> open(Slot slot, Host.Name host, int port, boolean overTls, Kind kind) {
     Promise<UpstreamStream> promise = loop.newPromise();
-    connection(slot, key(slot, host, port, overTls), fresh)
+    connection(slot, key(slot, host, port, overTls), kind)
         .addListener((Future<UpstreamConnection> done) -> {
           if (done.isSuccess()) {
             stream(done.getNow(), promise);
@@ -130,8 +135,7 @@ final class Upstreams {
     pool.giveBack(connection);
   }
 
-  private Future<UpstreamConnection> connection(
-      Slot slot, UpstreamConnection.Key key, boolean fresh) {
+  private Future<UpstreamConnection> connection(Slot slot, UpstreamConnection.Key key, Kind kind) {
     Promise<UpstreamConnection> promise = loop.newPromise();
     resolution
         .resolve(key.host(), key.port())
@@ -141,11 +145,12 @@ final class Upstreams {
             return;
           }
           List<InetAddress> addresses = resolved.getNow();
-          Optional<UpstreamConnection> known = fresh ? Optional.empty() : pool.take(key, addresses);
+          Optional<UpstreamConnection> known =
+              kind == Kind.ANY ? pool.take(key, addresses) : Optional.empty();
           if (known.isPresent()) {
             promise.setSuccess(known.get());
           } else {
-            connect(slot, key, addresses, promise);
+            connect(slot, key, kind, addresses, promise);
           }
         });
     return promise;
@@ -154,6 +159,7 @@ final class Upstreams {
   private void connect(
       Slot slot,
       UpstreamConnection.Key key,
+      Kind kind,
       List<InetAddress> addresses,
       Promise<UpstreamConnection> promise) {
     // A request may have waited since it was judged, or be tried anew.
@@ -178,7 +184,7 @@ final class Upstreams {
         .addListener((Future<Dialler.Dialled> dialled) -> {
           if (dialled.isSuccess()) {
             dialled.getNow().channel().closeFuture().addListener(_ -> connections.remove());
-            established(slot, key, dialled.getNow(), promise);
+            established(slot, key, kind, dialled.getNow(), promise);
           } else {
             connections.remove();
             promise.setFailure(dialled.cause());
@@ -189,6 +195,7 @@ final class Upstreams {
   private void established(
       Slot slot,
       UpstreamConnection.Key key,
+      Kind kind,
       Dialler.Dialled dialled,
       Promise<UpstreamConnection> promise) {
     InetAddress address = dialled.address();
@@ -198,7 +205,12 @@ final class Upstreams {
       return;
     }
     SslHandler handler =
-        tls.handler(allocator, key.host().value(), key.port(), limits.connectTimeout());
+        tls.handler(
+            allocator,
+            key.host().value(),
+            key.port(),
+            kind != Kind.UPGRADE,
+            limits.connectTimeout());
     channel.pipeline().addLast(handler, new ClosedByFailure());
     handler
         .handshakeFuture()

@@ -34,6 +34,9 @@ public final class UpstreamTls {
 
   private final SslContext context;
 
+  /** Offers HTTP/1.1 alone. */
+  private final SslContext oldContext;
+
   /**
    * @param extra a PEM bundle, trusted beside the system's
    * @throws IllegalArgumentException naming the file that cannot be used
@@ -42,27 +45,36 @@ public final class UpstreamTls {
     List<X509Certificate> trusted = new ArrayList<>(system());
     extra.ifPresent(file -> trusted.addAll(read(file)));
     try {
-      this.context =
-          SslContextBuilder.forClient()
-              .sslProvider(provider())
-              .trustManager(trusted)
-              .endpointIdentificationAlgorithm("HTTPS")
-              .protocols("TLSv1.3", "TLSv1.2")
-              .applicationProtocolConfig(SandboxCertificates.alpn(true))
-              .build();
+      this.context = context(trusted, true);
+      this.oldContext = context(trusted, false);
     } catch (SSLException e) {
       throw new IllegalArgumentException("cannot trust " + extra + ": " + e.getMessage(), e);
     }
+  }
+
+  private static SslContext context(List<X509Certificate> trusted, boolean http2)
+      throws SSLException {
+    return SslContextBuilder.forClient()
+        .sslProvider(provider())
+        .trustManager(trusted)
+        .endpointIdentificationAlgorithm("HTTPS")
+        .protocols("TLSv1.3", "TLSv1.2")
+        .applicationProtocolConfig(SandboxCertificates.alpn(http2))
+        .build();
   }
 
   static SslProvider provider() {
     return OpenSsl.isAvailable() ? SslProvider.OPENSSL : SslProvider.JDK;
   }
 
-  /** Sends the host as SNI and verifies the certificate for it. */
+  /**
+   * Sends the host as SNI and verifies the certificate for it.
+   *
+   * @param http2 whether it is offered beside HTTP/1.1
+   */
   public SslHandler handler(
-      ByteBufAllocator allocator, String host, int port, Duration handshakeTimeout) {
-    SslHandler handler = context.newHandler(allocator, host, port);
+      ByteBufAllocator allocator, String host, int port, boolean http2, Duration handshakeTimeout) {
+    SslHandler handler = (http2 ? context : oldContext).newHandler(allocator, host, port);
     handler.setHandshakeTimeoutMillis(handshakeTimeout.toMillis());
     // Each write is encrypted from its own buffer: gathering several into one would copy a secret
     // into memory that nobody wipes.
