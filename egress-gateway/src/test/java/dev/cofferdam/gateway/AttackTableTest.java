@@ -120,7 +120,7 @@ final class AttackTableTest {
         own.add(type);
         Matcher marks = MARKED.matcher(Files.readString(file));
         while (marks.find()) {
-          for (String row : marks.group(1).split(",")) {
+          for (String row : marks.group(1).split(",", -1)) {
             marked
                 .computeIfAbsent(Integer.parseInt(row.strip()), _ -> new TreeSet<>())
                 .add(type + "." + marks.group(2));
