@@ -43,6 +43,7 @@ record EventLine(Instant time, String text) implements Comparable<EventLine> {
     add(line, "count", event.getCount() > 1 ? Long.toString(event.getCount()) : "");
     add(line, "by", event.getReportedBy());
     add(line, "uninspected", event.getUninspected() ? "true" : "");
+    add(line, "downgraded", event.getDowngraded() ? "true" : "");
     add(line, "request", event.getRequest());
     add(line, "message", event.getMessage());
     return new EventLine(time, line.toString());

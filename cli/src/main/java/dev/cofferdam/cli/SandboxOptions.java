@@ -1,7 +1,6 @@
 package dev.cofferdam.cli;
 
 import dev.cofferdam.v1.CreateSandboxRequest;
-import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.SecretReference;
@@ -18,11 +17,7 @@ import picocli.CommandLine.Option;
 final class SandboxOptions {
   private static final Pattern CIDR = Pattern.compile("\\d+\\.\\d+\\.\\d+\\.\\d+/\\d+");
 
-  @Option(
-      names = "--allow-net",
-      paramLabel = "HOST[:PORT]",
-      description = "A host, *.host or IPv4 range that may be reached; repeatable. Else nothing.")
-  private List<String> hosts = new ArrayList<>();
+  @Mixin private PolicyOptions policy = new PolicyOptions();
 
   @Option(
       names = "--secret",
@@ -77,7 +72,7 @@ final class SandboxOptions {
             .setTimeoutAction(end.timeoutAction())
             .putAllEnv(environment)
             .putAllLabels(labels)
-            .setEgressPolicy(policy())
+            .setEgressPolicy(policy.policy())
             .setSize(SandboxSize.newBuilder().setVcpus(cpus).setMemoryMib(memory).setDiskMib(disk));
     for (String secret : secrets) {
       int equals = secret.indexOf('=');
@@ -104,14 +99,6 @@ final class SandboxOptions {
       throw new ClientException("--volume: two at '%s'".formatted(directory));
     }
     request.putVolumes(directory, volume.substring(0, colon));
-  }
-
-  private EgressPolicy policy() {
-    EgressPolicy.Builder policy = EgressPolicy.newBuilder();
-    for (String host : hosts) {
-      policy.addRules(rule(host));
-    }
-    return policy.build();
   }
 
   static EgressRule rule(String text) {

@@ -107,6 +107,8 @@ final class SecretCommands {
     @Option(names = "--replace", description = "Replace value and bindings of one that exists.")
     private boolean replace;
 
+    @Mixin private UseLimitOptions limits = new UseLimitOptions();
+
     @Mixin private ValueOption value = new ValueOption();
 
     Put(Context context) {
@@ -117,10 +119,12 @@ final class SecretCommands {
     public Integer call() throws StatusException, IOException {
       try (Connections connections = context.connections().get();
           SecretValue secret = value.read(context)) {
+        PutSecretRequest.Builder request = PutSecretRequest.newBuilder();
+        limits.limits().ifPresent(request::setLimits);
         Secret stored =
             stub(connections)
                 .putSecret(
-                    PutSecretRequest.newBuilder()
+                    request
                         .setName(name)
                         .setValue(wrap(secret))
                         .addBindings(

@@ -20,6 +20,7 @@ import dev.cofferdam.v1.SandboxEventType;
 import dev.cofferdam.v1.SecretReference;
 import dev.cofferdam.v1.TerminalSize;
 import dev.cofferdam.v1.TimeoutAction;
+import dev.cofferdam.v1.UseLimits;
 import dev.cofferdam.v1.Verdict;
 import io.grpc.Status;
 import java.io.ByteArrayInputStream;
@@ -97,6 +98,47 @@ final class ClientTest {
     assertThat(request.getLifetime().getSeconds()).isEqualTo(600);
     assertThat(request.getRequestId()).isNotEmpty();
     assertThat(mesh.deleted).containsExactly(FIRST);
+  }
+
+  @Test
+  void thePolicyOfAFileIsReplacedAndShown() throws Exception {
+    Path file = Files.writeString(directory.resolve("p.yaml"), "rules: [{host: a.example.com}]");
+    assertThat(
+            type(
+                "run",
+                "--keep",
+                "--policy",
+                file.toString(),
+                "--allow-net",
+                "b.example.com",
+                "--",
+                "exit",
+                "0"))
+        .isZero();
+    assertThat(the(mesh.sandboxes, FIRST).getEgressPolicy().getRulesList())
+        .extracting(EgressRule::getHost)
+        .containsExactly("a.example.com", "b.example.com");
+
+    Files.writeString(file, "rules: [{host: a.example.com, http: {methods: [GET]}}]");
+    assertThat(type("sandbox", "policy", FIRST, "--policy", file.toString())).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).endsWith("revision 2\n");
+    assertThat(the(mesh.sandboxes, FIRST).getEgressPolicy().getRules(0).getHttp().getMethodsList())
+        .containsExactly("GET");
+
+    assertThat(type("sandbox", "policy", FIRST)).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8))
+        .contains("\"host\": \"a.example.com\"", "\"methods\": [\"GET\"]");
+  }
+
+  @Test
+  void aPolicyThatIsNoneMakesNoSandbox() throws Exception {
+    Path file = Files.writeString(directory.resolve("p.yaml"), "rules: [{hots: a}]");
+
+    assertThat(type("run", "--policy", file.toString(), "--", "exit", "0")).isEqualTo(1);
+    assertThat(errorLine()).contains("p.yaml: rule 1: Cannot find field: hots");
+    assertThat(type("run", "--policy", directory.resolve("none.yaml").toString(), "--", "x"))
+        .isEqualTo(1);
+    assertThat(mesh.sandboxes).isEmpty();
   }
 
   @Test
@@ -436,6 +478,34 @@ final class ClientTest {
         .containsExactly("api.example.com", "b.example.com");
     assertThat(request.getBindings(0).getTargetsList()).containsExactly("header:x-key");
     assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("api-key version 1\n");
+  }
+
+  @Test
+  void aSecretIsPutWithLimits() {
+    stdin = "0123456789abcdef";
+    assertThat(
+            type(
+                "secret",
+                "put",
+                "a",
+                "--host",
+                "h.example.com",
+                "--max-uses",
+                "10",
+                "--rate",
+                "60/1m",
+                "--expires",
+                "2h"))
+        .isZero();
+    UseLimits limits = the(mesh.secrets, "a").getLimits();
+    assertThat(limits.getUses()).isEqualTo(10);
+    assertThat(limits.getRate().getCount()).isEqualTo(60);
+    assertThat(limits.getRate().getPer().getSeconds()).isEqualTo(60);
+    assertThat(limits.getExpireTime().getSeconds()).isPositive();
+
+    assertThat(type("secret", "put", "b", "--host", "h.example.com", "--rate", "often"))
+        .isEqualTo(1);
+    assertThat(errorLine()).contains("--rate 'often', expected as 60/1m");
   }
 
   @Test

@@ -22,6 +22,7 @@ import dev.cofferdam.v1.DeleteVolumeResponse;
 import dev.cofferdam.v1.DrainNodeRequest;
 import dev.cofferdam.v1.ForkSandboxRequest;
 import dev.cofferdam.v1.ForkSandboxResponse;
+import dev.cofferdam.v1.GetSandboxRequest;
 import dev.cofferdam.v1.GetTemplateRequest;
 import dev.cofferdam.v1.ListAuditEventsRequest;
 import dev.cofferdam.v1.ListAuditEventsResponse;
@@ -66,6 +67,7 @@ import dev.cofferdam.v1.TemplateState;
 import dev.cofferdam.v1.Token;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import dev.cofferdam.v1.UndrainNodeRequest;
+import dev.cofferdam.v1.UpdateSandboxPolicyRequest;
 import dev.cofferdam.v1.Volume;
 import dev.cofferdam.v1.VolumeServiceGrpc;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
@@ -215,6 +217,25 @@ final class FakeMesh implements Connections {
                       .setIsolation("emulated"))
               .setNextPageToken(at + 1 < ids.size() ? Integer.toString(at + 1) : "")
               .build());
+    }
+
+    @Override
+    public void getSandbox(GetSandboxRequest request, StreamObserver<Sandbox> answer) {
+      answer(answer, policy(request.getSandbox()).build());
+    }
+
+    @Override
+    public void updateSandboxPolicy(
+        UpdateSandboxPolicyRequest request, StreamObserver<Sandbox> answer) {
+      sandboxes.computeIfPresent(
+          request.getSandbox(),
+          (_, created) -> created.toBuilder().setEgressPolicy(request.getEgressPolicy()).build());
+      answer(answer, policy(request.getSandbox()).setPolicyRevision(2).build());
+    }
+
+    private Sandbox.Builder policy(String sandbox) {
+      CreateSandboxRequest created = Objects.requireNonNull(sandboxes.get(sandbox));
+      return Sandbox.newBuilder().setId(sandbox).setEgressPolicy(created.getEgressPolicy());
     }
 
     @Override

@@ -111,7 +111,7 @@ public final class GatewayApp implements AutoCloseable {
     Decisions decisions = new Decisions(spool, clock, meters);
     own(new Reporter(spool, decisions, new DecisionLine(broker)), Reporter::close);
 
-    SlotTable slots = new SlotTable(new SecureRandom());
+    SlotTable slots = new SlotTable(new SecureRandom(), clock);
     Gauge.builder("cofferdam.gateway.sandboxes", slots, SlotTable::size)
         .description("Sandboxes that are attached")
         .register(meters);

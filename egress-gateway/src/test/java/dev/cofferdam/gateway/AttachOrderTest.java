@@ -29,6 +29,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -46,7 +47,7 @@ import org.junit.jupiter.api.io.TempDir;
 @SuppressWarnings("try") // closing the parts may throw anything
 final class AttachOrderTest {
   private final List<AutoCloseable> parts = new ArrayList<>();
-  private final SlotTable slots = new SlotTable(() -> 0);
+  private final SlotTable slots = new SlotTable(() -> 0, InstantSource.system());
   private FakeBroker broker;
   private GatewayServiceGrpc.GatewayServiceFutureStub gateway;
 

@@ -7,6 +7,7 @@ import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.HostPattern;
 import dev.cofferdam.gateway.policy.Policy;
 import dev.cofferdam.gateway.policy.Rule;
+import dev.cofferdam.gateway.policy.Terms;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.gateway.tls.KeyReservoir;
 import dev.cofferdam.gateway.tls.SandboxCertificates;
@@ -77,7 +78,8 @@ final class SandboxCertificatesTest {
         new Rule.Match.Hosts(HostPattern.parse("api.example.test")),
         Set.of(443),
         /* allow= */ true,
-        passthrough);
+        passthrough,
+        Terms.NONE);
   }
 
   private static Attachment attachment(Policy policy) {

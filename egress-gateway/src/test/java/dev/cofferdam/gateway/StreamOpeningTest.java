@@ -15,6 +15,7 @@ import io.grpc.netty.NettyChannelBuilder;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.net.ServerSocket;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
@@ -56,7 +57,8 @@ final class StreamOpeningTest {
   void theAttachmentsCountAsCallsThatFailed() {
     PolicyLease lease = new PolicyLease(System::nanoTime);
     try (AttachmentSync _ =
-        new AttachmentSync(broker, new SlotTable(() -> 0), lease, _ -> {}, "test")) {
+        new AttachmentSync(
+            broker, new SlotTable(() -> 0, InstantSource.system()), lease, _ -> {}, "test")) {
       long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
       while (meters.get("resilience4j.circuitbreaker.calls").tag("kind", "failed").timer().count()
           == 0) {

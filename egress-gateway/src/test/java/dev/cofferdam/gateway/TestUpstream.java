@@ -287,6 +287,11 @@ final class TestUpstream implements AutoCloseable {
               head.setStatus(HttpResponseStatus.NO_CONTENT);
               yield bytes(one.toString());
             }
+            case "/cookie" -> {
+              head.headers().add("set-cookie", "a=b; Path=/");
+              head.headers().add("Set-Cookie", "c=d");
+              yield bytes("see header");
+            }
             case "/redirect" -> {
               head.setStatus(HttpResponseStatus.FOUND);
               head.headers().set("location", request.uri().replaceFirst("[^?]*\\??", ""));

@@ -1,32 +1,63 @@
 package dev.cofferdam.gateway.policy;
 
+import dev.cofferdam.kit.egress.AmbiguousException;
+import dev.cofferdam.kit.egress.Caps;
+import dev.cofferdam.kit.egress.RequestFacts;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
-/** An ordered list of rules: the first that matches decides, what none matches is denied. */
-public record Policy(List<Rule> rules) {
+/**
+ * An ordered list of rules: the first that matches decides, what none matches is denied.
+ *
+ * @param rules those that are there at present
+ * @param all those too whose time it is not
+ * @param caps of the whole sandbox
+ */
+public record Policy(List<Rule> rules, List<Rule> all, Caps caps) {
   private static final int MAX_RULES = 256;
 
   public Policy {
-    if (rules.size() > MAX_RULES) {
-      throw new IllegalArgumentException(rules.size() + " rules, expected at most " + MAX_RULES);
+    if (all.size() > MAX_RULES) {
+      throw new IllegalArgumentException(all.size() + " rules, expected at most " + MAX_RULES);
     }
     rules = List.copyOf(rules);
+    all = List.copyOf(all);
+  }
+
+  /** Of rules that are there at any time. */
+  public Policy(List<Rule> rules) {
+    this(rules, rules, Caps.NONE);
+  }
+
+  /** The same policy at another time. */
+  public Policy at(Instant now) {
+    List<Rule> present =
+        all.stream().filter(rule -> rule.terms().schedule().contains(now)).toList();
+    return present.equals(rules) ? this : new Policy(present, all, caps);
   }
 
   /**
+   * As it is at no time in particular: with all of its rules.
+   *
    * @throws IllegalArgumentException for a rule that makes no sense; nothing of such a policy is
    *     used, since a skipped DENY would widen it
    */
   public static Policy compile(EgressPolicy policy) {
-    return new Policy(policy.getRulesList().stream().map(Policy::rule).toList());
+    List<Rule> rules = new ArrayList<>();
+    for (EgressRule rule : policy.getRulesList()) {
+      rules.add(rule(rule, rules.size() + 1));
+    }
+    return new Policy(rules, rules, Caps.of(policy.getCaps()));
   }
 
-  private static Rule rule(EgressRule rule) {
+  private static Rule rule(EgressRule rule, int number) {
     if (rule.getHost().isEmpty() == rule.getCidr().isEmpty()) {
       throw new IllegalArgumentException(
           "a rule has host '%s' and cidr '%s', expected one of them"
@@ -35,7 +66,7 @@ public record Policy(List<Rule> rules) {
     Set<Integer> ports = new HashSet<>(rule.getPortsList());
     boolean allow =
         switch (rule.getAction()) {
-          case RULE_ACTION_UNSPECIFIED, RULE_ACTION_ALLOW -> true;
+          case RULE_ACTION_UNSPECIFIED, RULE_ACTION_ALLOW, RULE_ACTION_DOWNGRADE -> true;
           case RULE_ACTION_DENY -> false;
           case UNRECOGNIZED ->
               throw new IllegalArgumentException("action " + rule.getActionValue() + " is unknown");
@@ -45,27 +76,95 @@ public record Policy(List<Rule> rules) {
           new Rule.Match.Hosts(HostPattern.parse(rule.getHost())),
           ports.isEmpty() ? Rule.DEFAULT_PORTS : ports,
           allow,
-          rule.getPassthrough());
+          rule.getPassthrough(),
+          Terms.of(rule, number));
     }
-    return new Rule(new Rule.Match.Addresses(Cidr.parse(rule.getCidr())), ports, allow, true);
+    return new Rule(
+        new Rule.Match.Addresses(Cidr.parse(rule.getCidr())),
+        ports,
+        allow,
+        /* passthrough= */ true,
+        Terms.of(rule, number));
   }
 
-  /** Pure; the same answer for the same question. */
+  /**
+   * What may be connected to. Where a rule with conditions comes first a connection is let in to be
+   * looked into, and each of its requests is judged by {@link #judge}.
+   */
   public Decision decide(Host host, int port) {
     boolean otherPort = false;
+    boolean looksInside = false;
+    boolean someRequest = false;
     for (Rule rule : rules) {
-      if (rule.covers(host)) {
-        if (rule.ports().contains(port)) {
-          return rule.allow() ? new Decision.Allowed(rule.passthrough()) : denied(host);
+      if (rule.covers(host, port)) {
+        if (rule.request().isEmpty()) {
+          if (rule.allow()) {
+            return new Decision.Allowed(rule.passthrough() && !looksInside);
+          }
+          return someRequest ? new Decision.Allowed(false) : denied(host);
         }
-        otherPort |= rule.allow();
+        looksInside = true;
+        someRequest |= rule.allow();
       }
+      otherPort |= rule.allow() && rule.covers(host);
+    }
+    if (someRequest) {
+      return new Decision.Allowed(false);
     }
     return otherPort
         ? new Decision.Denied(
             EgressReason.EGRESS_REASON_PORT_NOT_ALLOWED,
             "port " + port + " of " + host + " is not allowed by the policy")
         : denied(host);
+  }
+
+  /** Whether one request may go out, by all but its body. */
+  public RequestVerdict judge(RequestFacts request, Host.Name host, int port) {
+    request.begin();
+    boolean conditions = false;
+    for (Rule rule : rules) {
+      if (!rule.covers(host, port)) {
+        continue;
+      }
+      conditions |= rule.request().isPresent();
+      try {
+        if (rule.request().isEmpty() || rule.request().get().matches(request, !rule.allow())) {
+          return rule.allow() ? new RequestVerdict.Let(rule) : denied(conditions, rule, host);
+        }
+      } catch (AmbiguousException e) {
+        return new RequestVerdict.Denied(
+            EgressReason.EGRESS_REASON_REQUEST_AMBIGUOUS,
+            "rule %d of the policy cannot be applied: %s"
+                .formatted(rule.terms().number(), e.getMessage()));
+      }
+    }
+    if (conditions) {
+      return new RequestVerdict.Denied(
+          EgressReason.EGRESS_REASON_REQUEST_NOT_ALLOWED,
+          "no rule of the policy for %s allows this request".formatted(host));
+    }
+    // Without conditions it is as with the connection.
+    return decide(host, port) instanceof Decision.Denied(EgressReason reason, String why)
+        ? new RequestVerdict.Denied(reason, why)
+        : new RequestVerdict.Denied(
+            EgressReason.EGRESS_REASON_REQUEST_NOT_ALLOWED, "no rule allows this request");
+  }
+
+  private static RequestVerdict denied(boolean conditions, Rule rule, Host.Name host) {
+    return conditions
+        ? new RequestVerdict.Denied(
+            EgressReason.EGRESS_REASON_REQUEST_NOT_ALLOWED,
+            "rule %d of the policy denies this request to %s"
+                .formatted(rule.terms().number(), host))
+        : new RequestVerdict.Denied(
+            EgressReason.EGRESS_REASON_HOST_NOT_ALLOWED, host + " is not allowed by the policy");
+  }
+
+  /** Under which rule a connection that is not looked into goes, where it may. */
+  public Optional<Rule> passing(Host host, int port) {
+    return decide(host, port) instanceof Decision.Allowed(boolean passthrough) && passthrough
+        ? rules.stream().filter(rule -> rule.covers(host, port)).findFirst()
+        : Optional.empty();
   }
 
   private static Decision denied(Host host) {

@@ -1,9 +1,13 @@
 package dev.cofferdam.gateway.policy;
 
+import dev.cofferdam.kit.egress.Caps;
+import dev.cofferdam.kit.egress.RequestMatch;
+import java.util.Optional;
 import java.util.Set;
 
 /** One line of a policy. */
-public record Rule(Match match, Set<Integer> ports, boolean allow, boolean passthrough) {
+public record Rule(
+    Match match, Set<Integer> ports, boolean allow, boolean passthrough, Terms terms) {
   /** Of a host rule that names no ports. */
   static final Set<Integer> DEFAULT_PORTS = Set.of(443, 80);
 
@@ -23,7 +27,31 @@ public record Rule(Match match, Set<Integer> ports, boolean allow, boolean passt
         throw new IllegalArgumentException("port " + port + ", expected 1 to 65535");
       }
     }
+    if (terms.request().isPresent() && passthrough) {
+      throw new IllegalArgumentException(
+          "rule for " + match + " passes through and has conditions on requests");
+    }
+    if (terms.downgrade() && passthrough) {
+      throw new IllegalArgumentException(
+          "rule for " + match + " passes through and takes credentials out");
+    }
+    long most = terms.maxRequestBytes();
+    if (most < 0 || (most > 0 && (!allow || passthrough))) {
+      throw new IllegalArgumentException(
+          "rule for " + match + " limits requests that it does not let through one by one");
+    }
+    if (!allow && !terms.caps().equals(Caps.NONE)) {
+      throw new IllegalArgumentException("rule for " + match + " denies and has caps");
+    }
     ports = Set.copyOf(ports);
+  }
+
+  Optional<RequestMatch> request() {
+    return terms.request();
+  }
+
+  boolean covers(Host host, int port) {
+    return ports.contains(port) && covers(host);
   }
 
   boolean covers(Host host) {

@@ -42,7 +42,7 @@ final class Answers {
 
   static int status(EgressReason reason) {
     return switch (reason) {
-      case EGRESS_REASON_MALFORMED_REQUEST -> 400;
+      case EGRESS_REASON_MALFORMED_REQUEST, EGRESS_REASON_REQUEST_AMBIGUOUS -> 400;
       case EGRESS_REASON_BODY_TOO_LARGE -> 413;
       case EGRESS_REASON_CONTENT_ENCODING -> 415;
       case EGRESS_REASON_HOST_MISMATCH -> 421;
@@ -80,6 +80,8 @@ final class Answers {
           EGRESS_REASON_RANGE_WITH_SECRET,
           EGRESS_REASON_PACKET_DROPPED,
           EGRESS_REASON_TLS_HANDSHAKE,
+          EGRESS_REASON_REQUEST_NOT_ALLOWED,
+          EGRESS_REASON_SECRET_EXPIRED,
           UNRECOGNIZED ->
           403;
     };

@@ -39,7 +39,7 @@ final class Exchange
   private final Surroundings surroundings;
   private final GuestConnection connection;
   private final Channel guest;
-  private final RequestHead head;
+  private RequestHead head;
   private final String id;
   private final Runnable over;
   private final Attachment attachment;
@@ -61,6 +61,12 @@ final class Exchange
   private @Nullable UpstreamStream upstream;
   private @Nullable Secrets secrets;
   private @Nullable Answering answering;
+  private @Nullable Admission admission;
+
+  /** Why a WebSocket that it became may not go on. */
+  private Optional<WebSocketRelay.Refusal> forbidden = Optional.empty();
+
+  private boolean switched;
 
   /**
    * @param over told once, after the last part of the answer was written
@@ -102,9 +108,17 @@ final class Exchange
     switch (decision) {
       case RequestDecision.Stop(var reason, var message, var secret, var target) ->
           refuse(reason, message, secret, target);
-      case RequestDecision.Go(Host.Name name, List<Use> needed) -> {
+      case RequestDecision.Go(var name, var needed, var left, var facts, var rule) -> {
         host = name;
+        head = left;
         uses = needed;
+        Admission admitted =
+            Admission.under(
+                rule, facts, attachment, connection, guest.eventLoop(), name, this::forbid);
+        admission = admitted;
+        if (!admitted.begins(head.bodyLength(), WebSocketHandshake.asked(head))) {
+          return;
+        }
         if (!needed.isEmpty() && surroundings.decisions().full()) {
           refuse(
               EgressReason.EGRESS_REASON_SPOOL_FULL,
@@ -170,6 +184,8 @@ final class Exchange
 
   void body(ByteBuf part) {
     if (finished) {
+      part.release();
+    } else if (admission != null && !admission.sends(part.readableBytes())) {
       part.release();
     } else {
       body.add(part);
@@ -381,7 +397,7 @@ final class Exchange
               EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE,
               "the upstream's answer is no HTTP: " + malformed.text());
       case ByteBuf data -> {
-        if (answering == null) {
+        if (answering == null || (admission != null && !admission.receives(data.readableBytes()))) {
           data.release();
         } else {
           answering.data(data);
@@ -411,6 +427,7 @@ final class Exchange
       return;
     }
     finished = true;
+    switched = true;
     deadline.cancel();
     body.close();
     upstream = null;
@@ -424,27 +441,41 @@ final class Exchange
               attachment.judge().outside(found.placeholder(), "websocket-frame", name());
           return new WebSocketRelay.Refusal(refused.reason(), refused.message(), refused.secret());
         },
+        bytes -> admission == null || admission.counted(bytes),
         this::socketEnded);
   }
 
+  /** The policy's word, at any time. */
+  private void forbid(EgressReason reason, String message) {
+    if (switched) {
+      forbidden = Optional.of(new WebSocketRelay.Refusal(reason, message, ""));
+      guest.close();
+    } else {
+      refuse(reason, message);
+    }
+  }
+
   private void socketEnded(WebSocketRelay.Outcome outcome) {
+    if (admission != null) {
+      admission.close();
+    }
+    Optional<WebSocketRelay.Refusal> refusal = outcome.refusal().or(() -> forbidden);
     EgressReason reason =
-        outcome
-            .refusal()
+        refusal
             .map(WebSocketRelay.Refusal::reason)
             .orElse(EgressReason.EGRESS_REASON_UNSPECIFIED);
     Verdict verdict =
-        outcome.refusal().isPresent() ? Verdict.VERDICT_DENIED : Verdict.VERDICT_ALLOWED;
+        refusal.isPresent() ? Verdict.VERDICT_DENIED : Verdict.VERDICT_ALLOWED;
     String used = uses.isEmpty() ? "" : uses.getFirst().grant().secret();
     record.tell(
         record
             .event(verdict, reason, Optional.ofNullable(host))
-            .setSecret(outcome.refusal().map(WebSocketRelay.Refusal::secret).orElse(used))
+            .setSecret(refusal.map(WebSocketRelay.Refusal::secret).orElse(used))
             .setTarget(uses.isEmpty() ? "" : uses.getFirst().target().toString())
             .setStatus(101)
             .setBytesOut(outcome.out())
             .setBytesIn(outcome.in())
-            .setMessage(outcome.refusal().map(WebSocketRelay.Refusal::message).orElse("")));
+            .setMessage(refusal.map(WebSocketRelay.Refusal::message).orElse("")));
     closeSecrets();
   }
 
@@ -453,9 +484,13 @@ final class Exchange
     if (stream != null && !finished) {
       Answering fresh = new Answering(this, guest, stream, head.method(), secrets);
       answering = fresh;
-      fresh.begin(answer);
+      fresh.begin(downgraded() ? Downgrade.of(answer) : answer);
       progress();
     }
+  }
+
+  private boolean downgraded() {
+    return admission != null && admission.downgrades();
   }
 
   void guestWritable() {
@@ -568,6 +603,9 @@ final class Exchange
       String target) {
     finished = true;
     deadline.cancel();
+    if (admission != null) {
+      admission.close();
+    }
     UpstreamStream stream = upstream;
     upstream = null;
     if (stream != null) {
@@ -581,6 +619,7 @@ final class Exchange
             .setStatus(status)
             .setBytesOut(body.bytes())
             .setBytesIn(answering == null ? 0 : answering.bytes())
+            .setDowngraded(downgraded())
             .setMessage(message));
     if (answering != null) {
       answering.close();

@@ -3,9 +3,11 @@ package dev.cofferdam.gateway.proxy;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Judgement;
 import dev.cofferdam.gateway.placeholder.Use;
-import dev.cofferdam.gateway.policy.Decision;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.policy.RequestVerdict;
+import dev.cofferdam.gateway.policy.Rule;
 import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.kit.egress.RequestFacts;
 import dev.cofferdam.v1.EgressReason;
 import java.util.List;
 import java.util.Optional;
@@ -16,7 +18,12 @@ sealed interface RequestDecision {
   /** RFC 9110 section 14, and what some servers take for it: Apache's httpd, Azure's storage. */
   Set<String> SLICES = Set.of("range", "if-range", "request-range", "x-ms-range");
 
-  record Go(Host.Name host, List<Use> uses) implements RequestDecision {}
+  /**
+   * @param head to send on
+   * @param facts by which it was judged, and may be again
+   */
+  record Go(Host.Name host, List<Use> uses, RequestHead head, RequestFacts facts, Rule rule)
+      implements RequestDecision {}
 
   record Stop(EgressReason reason, String message, String secret, String target)
       implements RequestDecision {}
@@ -59,10 +66,35 @@ sealed interface RequestDecision {
           EgressReason.EGRESS_REASON_HOST_MISMATCH,
           "Host names %s, the connection is to %s".formatted(name, expected.get()));
     }
-    if (attachment.policy().decide(name, port)
-        instanceof Decision.Denied(EgressReason reason, String why)) {
-      return stop(reason, why);
-    }
+    RequestFacts facts = facts(head, name);
+    return switch (attachment.policy().judge(facts, name, port)) {
+      case RequestVerdict.Denied(EgressReason reason, String why) -> stop(reason, why);
+      case RequestVerdict.Let(Rule rule) -> {
+        RequestHead left = rule.terms().downgrade() ? Downgrade.of(head) : head;
+        yield secrets(attachment, left, name, tls, facts, rule);
+      }
+    };
+  }
+
+  private static RequestFacts facts(RequestHead head, Host.Name host) {
+    return new RequestFacts(
+        head.method(),
+        host.value(),
+        head.target(),
+        () ->
+            head.headers().endToEnd().lines().stream()
+                .map(line -> new RequestFacts.Line(line.name(), line.value()))
+                .toList(),
+        head.bodyLength());
+  }
+
+  private static RequestDecision secrets(
+      Attachment attachment,
+      RequestHead head,
+      Host.Name name,
+      boolean tls,
+      RequestFacts facts,
+      Rule rule) {
     return switch (attachment.judge().judge(head, name, tls)) {
       case Judgement.Refuse refuse ->
           new Stop(refuse.reason(), refuse.message(), refuse.secret(), refuse.target().toString());
@@ -72,7 +104,7 @@ sealed interface RequestDecision {
               EgressReason.EGRESS_REASON_RANGE_WITH_SECRET,
               "slices of an answer cannot be searched for the secret");
         }
-        yield new Go(name, uses);
+        yield new Go(name, uses, head, facts, rule);
       }
     };
   }

@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.slot.Allowance;
 import dev.cofferdam.gateway.tls.ClientHello;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
@@ -32,12 +33,13 @@ final class TcpRelay {
     long out;
     long in;
     Optional<UpstreamException> denied = Optional.empty();
+    String deniedProtocol = "tls";
 
     AuditEvent.Builder event(GuestConnection connection, Host host) {
       return denied
           .map(why ->
               connection
-                  .event("tls", Verdict.VERDICT_DENIED, why.reason())
+                  .event(deniedProtocol, Verdict.VERDICT_DENIED, why.reason())
                   .setMessage(String.valueOf(why.getMessage())))
           .orElseGet(() ->
               connection
@@ -78,11 +80,33 @@ final class TcpRelay {
                 } else if (!ctx.channel().isActive()) {
                   dialled.getNow().channel().close();
                 } else {
-                  join(surroundings, connection, host, expected, dialled.getNow().channel());
-                  started.run();
+                  Channel upstream = dialled.getNow().channel();
+                  allowance(connection, host)
+                      .ifPresentOrElse(
+                          allowance -> {
+                            join(surroundings, connection, host, expected, upstream, allowance);
+                            started.run();
+                          },
+                          () -> {
+                            upstream.close();
+                            failed.accept(
+                                new UpstreamException(
+                                    EgressReason.EGRESS_REASON_CAP_EXCEEDED,
+                                    "a cap of the policy is reached"));
+                          });
                 }
               });
         });
+  }
+
+  /** Empty as well where the policy has changed meanwhile and lets nothing through any more. */
+  private static Optional<Allowance> allowance(GuestConnection connection, Host host) {
+    return connection
+        .slot()
+        .attachment()
+        .policy()
+        .passing(host, connection.port())
+        .flatMap(rule -> connection.slot().allow(rule, System.nanoTime()).allowance());
   }
 
   private static Future<List<InetAddress>> addresses(
@@ -106,16 +130,17 @@ final class TcpRelay {
       GuestConnection connection,
       Host host,
       Optional<Host.Name> expected,
-      Channel upstream) {
+      Channel upstream,
+      Allowance allowance) {
     Channel guest = connection.channel();
     Outcome outcome = new Outcome();
     guest.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, true);
     upstream.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, true);
-    guest.pipeline().addLast(new FromGuest(upstream, outcome, expected));
+    guest.pipeline().addLast(new FromGuest(upstream, outcome, expected, allowance));
     upstream
         .pipeline()
         .addLast(
-            new Pipe(guest) {
+            new Pipe(guest, outcome, allowance) {
               @Override
               void count(int bytes) {
                 outcome.in += bytes;
@@ -123,18 +148,24 @@ final class TcpRelay {
             });
     guest
         .closeFuture()
-        .addListener(_ ->
-            surroundings
-                .decisions()
-                .record(connection.slot().attachment().tenant(), outcome.event(connection, host)));
+        .addListener(_ -> {
+          allowance.close();
+          surroundings
+              .decisions()
+              .record(connection.slot().attachment().tenant(), outcome.event(connection, host));
+        });
   }
 
   /** One direction. */
   private abstract static class Pipe extends ChannelInboundHandlerAdapter {
     private final Channel to;
+    final Outcome outcome;
+    private final Allowance allowance;
 
-    Pipe(Channel to) {
+    Pipe(Channel to, Outcome outcome, Allowance allowance) {
       this.to = to;
+      this.outcome = outcome;
+      this.allowance = allowance;
     }
 
     abstract void count(int bytes);
@@ -145,6 +176,19 @@ final class TcpRelay {
     }
 
     void send(ChannelHandlerContext ctx, ByteBuf bytes) {
+      if (outcome.denied.isPresent() || !allowance.add(bytes.readableBytes())) {
+        bytes.release();
+        if (outcome.denied.isEmpty()) {
+          outcome.deniedProtocol = "tcp";
+          outcome.denied =
+              Optional.of(
+                  new UpstreamException(
+                      EgressReason.EGRESS_REASON_CAP_EXCEEDED, "a cap on bytes is reached"));
+        }
+        ctx.close();
+        to.close();
+        return;
+      }
       count(bytes.readableBytes());
       to.writeAndFlush(bytes)
           .addListener((ChannelFuture written) -> {
@@ -196,14 +240,12 @@ final class TcpRelay {
 
   /** The guest's direction, in which a ClientHello is read before it leaves. */
   private static final class FromGuest extends Pipe {
-    private final Outcome outcome;
     private final Optional<Host.Name> expected;
     private ByteBuf first = Unpooled.EMPTY_BUFFER;
     private boolean looked;
 
-    FromGuest(Channel to, Outcome outcome, Optional<Host.Name> expected) {
-      super(to);
-      this.outcome = outcome;
+    FromGuest(Channel to, Outcome outcome, Optional<Host.Name> expected, Allowance allowance) {
+      super(to, outcome, allowance);
       this.expected = expected;
       this.looked = expected.isEmpty();
     }

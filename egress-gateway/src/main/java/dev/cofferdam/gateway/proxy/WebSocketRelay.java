@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.IntPredicate;
 
 /**
  * A WebSocket from its 101 on (RFC 6455 section 5). Frames are read and written anew: the guest's
@@ -45,6 +46,7 @@ final class WebSocketRelay {
   private final Channel upstream;
   private final Optional<Secrets> secrets;
   private final Function<Candidates.Found, Refusal> judge;
+  private final IntPredicate counted;
   private Optional<Refusal> refusal = Optional.empty();
   private long out;
   private long in;
@@ -53,11 +55,13 @@ final class WebSocketRelay {
       Channel guest,
       Channel upstream,
       Optional<Secrets> secrets,
-      Function<Candidates.Found, Refusal> judge) {
+      Function<Candidates.Found, Refusal> judge,
+      IntPredicate counted) {
     this.guest = guest;
     this.upstream = upstream;
     this.secrets = secrets;
     this.judge = judge;
+    this.counted = counted;
   }
 
   /**
@@ -65,6 +69,7 @@ final class WebSocketRelay {
    *
    * @param secrets of the request, which stay the caller's to close when it is over
    * @param judge of what was found in a guest's frame
+   * @param counted whether so many bytes more may go, either way
    * @param over told once
    */
   static void join(
@@ -72,8 +77,9 @@ final class WebSocketRelay {
       Channel upstream,
       Optional<Secrets> secrets,
       Function<Candidates.Found, Refusal> judge,
+      IntPredicate counted,
       Consumer<Outcome> over) {
-    WebSocketRelay relay = new WebSocketRelay(guest, upstream, secrets, judge);
+    WebSocketRelay relay = new WebSocketRelay(guest, upstream, secrets, judge, counted);
     upstream
         .pipeline()
         .addLast(new WebSocket13FrameEncoder(true), new WebSocket13FrameDecoder(frames(false)));
@@ -137,6 +143,13 @@ final class WebSocketRelay {
       WebSocketFrame frame = (WebSocketFrame) message;
       if (refusal.isPresent()) {
         frame.release();
+        return;
+      }
+      if (!counted.test(frame.content().readableBytes())) {
+        frame.release();
+        refuse(
+            new Refusal(
+                EgressReason.EGRESS_REASON_CAP_EXCEEDED, "a cap on bytes is reached", ""));
         return;
       }
       frame(frame);

@@ -4,6 +4,7 @@ import dev.cofferdam.gateway.placeholder.Grant;
 import dev.cofferdam.gateway.placeholder.Judge;
 import dev.cofferdam.gateway.policy.Policy;
 import java.net.InetAddress;
+import java.time.Instant;
 import java.util.List;
 
 /**
@@ -31,6 +32,15 @@ public record Attachment(
               .formatted(sandbox, tenant, lineage));
     }
     grants = List.copyOf(grants);
+  }
+
+  /** The same at another time. */
+  Attachment at(Instant now) {
+    Policy then = policy.at(now);
+    return then.equals(policy)
+        ? this
+        : new Attachment(
+            sandbox, tenant, lineage, generation, epoch, node, slot, then, revision, grants, judge);
   }
 
   /** Whether this is the other's assignment to its slot, as it was or changed since. */

@@ -4,8 +4,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Ends what is open in the slots when the lease does. Connections and requests ask for the lease
- * when they begin; a relay that has begun would ask no more and outlive it for as long as it likes.
+ * Looks at the clock for what is open in the slots: rules of policies have their time, and all ends
+ * with the lease. Connections and requests ask for the lease when they begin; a relay that has
+ * begun would ask no more and outlive it for as long as it likes.
  */
 public final class LeaseWatch implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(LeaseWatch.class);
@@ -47,6 +48,7 @@ public final class LeaseWatch implements AutoCloseable {
 
   /** While it is expired at every look: something may have begun just before the end. */
   public synchronized void tick() {
+    slots.keepTime();
     boolean now = lease.expired();
     if (now) {
       slots.endTenants();

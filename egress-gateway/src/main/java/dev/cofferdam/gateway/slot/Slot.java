@@ -1,7 +1,11 @@
 package dev.cofferdam.gateway.slot;
 
+import com.google.protobuf.ByteString;
+import dev.cofferdam.gateway.policy.Rule;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 
 /** A sandbox's place in the network, while it is attached. Safe for use by several threads. */
 public final class Slot {
@@ -19,6 +23,8 @@ public final class Slot {
   private final Tally connections = new Tally();
   private final Tally upstreamConnections = new Tally();
   private final Tally materialisations = new Tally();
+  private final CapUse capUse = new CapUse();
+  private final Map<ByteString, CapUse> capUseByRule = new ConcurrentHashMap<>();
   private volatile Attachment attachment;
   private volatile boolean ended;
 
@@ -65,8 +71,25 @@ public final class Slot {
     return materialisations;
   }
 
+  /**
+   * A place under the caps, for a request under the rule.
+   *
+   * @param now of a clock that is not set, nanoseconds
+   */
+  public Allowance.Taken allow(Rule rule, long now) {
+    CapUse underRule = capUseByRule.computeIfAbsent(rule.terms().identity(), _ -> new CapUse());
+    return Allowance.take(this, capUse, underRule, rule, now);
+  }
+
   void update(Attachment newer) {
     attachment = newer;
+    // What a rule counted is forgotten with the rule, or updates without end would fill the memory.
+    capUseByRule
+        .keySet()
+        .retainAll(
+            newer.policy().all().stream()
+                .map(rule -> rule.terms().identity())
+                .collect(Collectors.toSet()));
     tenants.forEach(tenant -> tenant.reconsider(newer));
   }
 

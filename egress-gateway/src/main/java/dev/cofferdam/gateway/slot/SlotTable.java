@@ -2,6 +2,8 @@ package dev.cofferdam.gateway.slot;
 
 import java.net.InetAddress;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
@@ -21,6 +23,7 @@ import java.util.random.RandomGenerator;
  */
 public final class SlotTable {
   private final RandomGenerator random;
+  private final InstantSource clock;
   private final Map<InetAddress, Slot> byAddress = new ConcurrentHashMap<>();
   private final Map<String, Slot> bySandbox = new HashMap<>();
   private final Map<String, SyntheticNames> byLineage = new HashMap<>();
@@ -33,9 +36,23 @@ public final class SlotTable {
 
   /**
    * @param random where each lineage's synthetic addresses begin
+   * @param clock by which policies' rules have their time
    */
-  public SlotTable(RandomGenerator random) {
+  public SlotTable(RandomGenerator random, InstantSource clock) {
     this.random = random;
+    this.clock = clock;
+  }
+
+  /** Puts into force what the time has changed in policies, and out of force. */
+  synchronized void keepTime() {
+    Instant now = clock.instant();
+    for (Slot slot : bySandbox.values()) {
+      Attachment before = slot.attachment();
+      Attachment present = before.at(now);
+      if (!present.equals(before)) {
+        slot.update(present);
+      }
+    }
   }
 
   public Optional<Slot> at(InetAddress address) {
@@ -53,7 +70,8 @@ public final class SlotTable {
    *
    * @return whether it is in force
    */
-  public synchronized boolean put(Attachment attachment) {
+  public synchronized boolean put(Attachment told) {
+    Attachment attachment = told.at(clock.instant());
     seenSinceSync.add(attachment.sandbox());
     if (attachment.epoch() <= leaving.getOrDefault(attachment.sandbox(), -1L)) {
       return false;

@@ -6,6 +6,7 @@ import dev.cofferdam.gateway.placeholder.Judge;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.Policy;
 import java.net.InetAddress;
+import java.time.InstantSource;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
@@ -37,7 +38,7 @@ final class SyntheticNamesTest {
 
   @Test
   void aLineageWhoseLastSlotWentBeginsElsewhere() throws Exception {
-    SlotTable slots = new SlotTable(new Random(1));
+    SlotTable slots = new SlotTable(new Random(1), InstantSource.system());
     InetAddress slot = InetAddress.getByName("100.64.0.2");
     Attachment attachment =
         new Attachment(

@@ -3,6 +3,7 @@ package dev.cofferdam.broker.api;
 import com.google.protobuf.Timestamp;
 import dev.cofferdam.broker.audit.AuditTexts;
 import dev.cofferdam.broker.policy.Policies;
+import dev.cofferdam.broker.policy.UseLimits;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.ForkMode;
@@ -33,7 +34,11 @@ final class Answers {
   }
 
   static Secret message(dev.cofferdam.broker.catalog.Secret secret) {
-    return Secret.newBuilder()
+    Secret.Builder message = Secret.newBuilder();
+    if (!secret.limits().equals(UseLimits.NONE)) {
+      message.setLimits(Limits.message(secret.limits()));
+    }
+    return message
         .setName(secret.name())
         .addAllBindings(secret.bindings().stream().map(Policies::message).toList())
         .setVersion(secret.version())

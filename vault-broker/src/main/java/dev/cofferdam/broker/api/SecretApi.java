@@ -63,6 +63,7 @@ final class SecretApi extends SecretServiceGrpc.SecretServiceImplBase {
         new Secrets.Draft(
             put.getName(),
             bindings(put.getBindingsList()),
+            Limits.of(put.getLimits()),
             put.getWeak(),
             forkMode(put.getForkMode()).orElse(ForkMode.DROP),
             put.getReplace());
@@ -92,7 +93,11 @@ final class SecretApi extends SecretServiceGrpc.SecretServiceImplBase {
                 request.getName(),
                 request.getEtag(),
                 new Secrets.Narrowing(
-                    bindings(request.getBindingsList()), forkMode(request.getForkMode())),
+                    bindings(request.getBindingsList()),
+                    forkMode(request.getForkMode()),
+                    request.hasLimits()
+                        ? Optional.of(Limits.of(request.getLimits()))
+                        : Optional.empty()),
                 caller.tokenId())));
   }
 

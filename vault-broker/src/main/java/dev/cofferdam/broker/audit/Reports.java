@@ -205,6 +205,7 @@ public final class Reports {
         .setBytesOut(reported.getBytesOut())
         .setBytesIn(reported.getBytesIn())
         .setUninspected(reported.getUninspected())
+        .setDowngraded(reported.getDowngraded())
         .setCount(reported.getCount())
         .setMessage(AuditTexts.line(reported.getMessage(), 512))
         .build();

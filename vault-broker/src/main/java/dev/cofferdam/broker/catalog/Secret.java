@@ -1,6 +1,7 @@
 package dev.cofferdam.broker.catalog;
 
 import dev.cofferdam.broker.policy.Binding;
+import dev.cofferdam.broker.policy.UseLimits;
 import dev.cofferdam.broker.secret.SecretKey;
 import java.time.Instant;
 import java.util.List;
@@ -15,6 +16,7 @@ import java.util.UUID;
  * @param revision rises with every change of this record
  * @param weak its value may be shorter than 16 bytes
  * @param forkMode what becomes of its placeholders in copies of a sandbox
+ * @param limits of each sandbox that has it
  */
 public record Secret(
     UUID id,
@@ -26,6 +28,7 @@ public record Secret(
     boolean weak,
     ForkMode forkMode,
     List<Binding> bindings,
+    UseLimits limits,
     Instant createTime,
     Instant updateTime) {
   public Secret {

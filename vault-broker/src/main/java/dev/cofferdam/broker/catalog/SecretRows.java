@@ -24,7 +24,9 @@ public final class SecretRows {
    * statement, so a secret and its bindings are of one moment.
    */
   private static final String SELECT =
-      "select s.*, b.* from secret s cross join lateral (select"
+      "select s.*, l.uses as limit_uses, l.rate as limit_rate, l.per_ms as limit_per_ms,"
+          + " l.expire_time as limit_expire_time, b.* from secret s"
+          + " left join secret_limit l on l.secret = s.id cross join lateral (select"
           + " array_agg(array_to_string(hosts, ' ') order by ordinal) as hosts,"
           + " array_agg(array_to_string(targets, ' ') order by ordinal) as targets,"
           + " array_agg(occurrences order by ordinal) as occurrences,"
@@ -113,6 +115,7 @@ public final class SecretRows {
         secret.createTime(),
         secret.updateTime());
     insertBindings(tx, secret);
+    LimitRows.put(tx, secret.id(), secret.limits());
   }
 
   static void update(Tx tx, Secret secret) throws SQLException {
@@ -128,6 +131,7 @@ public final class SecretRows {
         secret.id());
     tx.update("delete from secret_binding where secret = ?", secret.id());
     insertBindings(tx, secret);
+    LimitRows.put(tx, secret.id(), secret.limits());
   }
 
   /** Notes a value for removal from the store. */
@@ -185,6 +189,7 @@ public final class SecretRows {
         row.getBoolean("weak"),
         ForkMode.of(row.getString("fork_mode")),
         bindings(row),
+        LimitRows.read(row),
         Tx.instant(row, "create_time"),
         Tx.instant(row, "update_time"));
   }

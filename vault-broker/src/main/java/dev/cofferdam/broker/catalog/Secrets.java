@@ -6,6 +6,7 @@ import dev.cofferdam.broker.audit.AuditTexts;
 import dev.cofferdam.broker.catalog.SecretRows.Lock;
 import dev.cofferdam.broker.policy.Binding;
 import dev.cofferdam.broker.policy.Bindings;
+import dev.cofferdam.broker.policy.UseLimits;
 import dev.cofferdam.broker.secret.SecretKey;
 import dev.cofferdam.broker.secret.SecretRules;
 import dev.cofferdam.broker.secret.SecretStore;
@@ -85,7 +86,12 @@ public final class Secrets {
 
   /** A secret as its owner wants it, without the value. */
   public record Draft(
-      String name, List<Binding> bindings, boolean weak, ForkMode forkMode, boolean replace) {
+      String name,
+      List<Binding> bindings,
+      UseLimits limits,
+      boolean weak,
+      ForkMode forkMode,
+      boolean replace) {
     public Draft {
       var _ = SecretRules.checkName(name);
       bindings = Binding.checked(bindings);
@@ -103,7 +109,8 @@ public final class Secrets {
     Instant now = clock.instant();
     Secret planned =
         present
-            .map(old -> nextValue(old, draft.bindings(), draft.weak(), draft.forkMode()))
+            .map(old ->
+                nextValue(old, draft.bindings(), draft.limits(), draft.weak(), draft.forkMode()))
             .orElseGet(() ->
                 new Secret(
                     UUID.randomUUID(),
@@ -115,6 +122,7 @@ public final class Secrets {
                     draft.weak(),
                     draft.forkMode(),
                     draft.bindings(),
+                    draft.limits(),
                     now,
                     now));
     return store(planned, present, value, present.isPresent() ? "replaced" : "stored", actor);
@@ -128,19 +136,26 @@ public final class Secrets {
             .orElseThrow(() -> notFound(name));
     checkEtag(present, etag);
     SecretRules.checkValue(value, present.weak());
-    Secret planned = nextValue(present, present.bindings(), present.weak(), present.forkMode());
+    Secret planned =
+        nextValue(
+            present, present.bindings(), present.limits(), present.weak(), present.forkMode());
     return store(planned, Optional.of(present), value, "rotated", actor);
   }
 
   /**
    * What is to be left of a secret's use.
    *
-   * @param bindings empty, where a fork mode is given: as they are
+   * @param bindings empty, where something else is given: as they are
    * @param forkMode empty: as it is
+   * @param limits empty: as they are
    */
-  public record Narrowing(List<Binding> bindings, Optional<ForkMode> forkMode) {
+  public record Narrowing(
+      List<Binding> bindings, Optional<ForkMode> forkMode, Optional<UseLimits> limits) {
     public Narrowing {
-      bindings = bindings.isEmpty() && forkMode.isPresent() ? List.of() : Binding.checked(bindings);
+      bindings =
+          bindings.isEmpty() && (forkMode.isPresent() || limits.isPresent())
+              ? List.of()
+              : Binding.checked(bindings);
     }
 
     private Secret of(Secret present, Instant now) {
@@ -153,7 +168,16 @@ public final class Secrets {
             "copies inherit no placeholder of the secret %s; widening needs the value again"
                 .formatted(present.name()));
       }
-      return next(present, present.value(), present.version(), left, present.weak(), mode, now);
+      limits.ifPresent(present.limits()::checkNarrower);
+      return next(
+          present,
+          present.value(),
+          present.version(),
+          left,
+          limits.orElse(present.limits()),
+          present.weak(),
+          mode,
+          now);
     }
   }
 
@@ -273,9 +297,17 @@ public final class Secrets {
     });
   }
 
-  private Secret nextValue(Secret old, List<Binding> bindings, boolean weak, ForkMode forkMode) {
+  private Secret nextValue(
+      Secret old, List<Binding> bindings, UseLimits limits, boolean weak, ForkMode forkMode) {
     return next(
-        old, UUID.randomUUID(), old.version() + 1, bindings, weak, forkMode, clock.instant());
+        old,
+        UUID.randomUUID(),
+        old.version() + 1,
+        bindings,
+        limits,
+        weak,
+        forkMode,
+        clock.instant());
   }
 
   private static Secret next(
@@ -283,6 +315,7 @@ public final class Secrets {
       UUID value,
       long version,
       List<Binding> bindings,
+      UseLimits limits,
       boolean weak,
       ForkMode forkMode,
       Instant now) {
@@ -296,6 +329,7 @@ public final class Secrets {
         weak,
         forkMode,
         bindings,
+        limits,
         old.createTime(),
         now);
   }

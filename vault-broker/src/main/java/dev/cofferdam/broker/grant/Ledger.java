@@ -10,14 +10,18 @@ import dev.cofferdam.broker.grant.Places.Held;
 import dev.cofferdam.broker.policy.Bindings;
 import dev.cofferdam.broker.policy.Target;
 import dev.cofferdam.broker.policy.Use;
+import dev.cofferdam.broker.policy.UseLimits;
 import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.v1.EgressReason;
 import java.sql.SQLException;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.stream.Collectors;
 
@@ -29,18 +33,42 @@ record Ledger(
     Map<String, Sandbox> sandboxes,
     Map<String, List<Grant>> grants,
     Map<String, List<Held>> places,
-    Map<UUID, Secret> secrets) {
-  static Ledger read(Tx tx, List<String> ids) throws SQLException {
+    Map<UUID, Secret> secrets,
+    Map<String, Used> used,
+    Instant now) {
+  static Ledger read(Tx tx, List<String> ids, Instant now) throws SQLException {
     Map<String, Sandbox> sandboxes =
         Sandbox.share(tx, ids).stream().collect(Collectors.toMap(Sandbox::id, s -> s));
     List<Grant> grants = Grant.share(tx, ids);
     List<Held> places = Places.share(tx, ids);
+    Map<UUID, Secret> secrets =
+        SecretRows.byId(
+            tx, grants.stream().map(Grant::secret).distinct().toList(), SecretRows.Lock.NONE);
+    List<String> counted =
+        grants.stream()
+            .filter(grant -> !grant.revoked() && secrets.containsKey(grant.secret()))
+            .filter(grant -> limits(secrets, grant).counted())
+            .map(Grant::id)
+            .toList();
     return new Ledger(
         sandboxes,
         grants.stream().collect(Collectors.groupingBy(Grant::sandbox)),
         places.stream().collect(Collectors.groupingBy(held -> held.place().sandbox())),
-        SecretRows.byId(
-            tx, grants.stream().map(Grant::secret).distinct().toList(), SecretRows.Lock.NONE));
+        secrets,
+        Used.hold(tx, counted, now),
+        now);
+  }
+
+  /** Writes down what was counted. */
+  void write(Tx tx) throws SQLException {
+    for (Used each : used.values()) {
+      each.write(tx);
+    }
+  }
+
+  private static UseLimits limits(Map<UUID, Secret> secrets, Grant grant) {
+    Secret secret = secrets.get(grant.secret());
+    return secret == null ? UseLimits.NONE : secret.limits();
   }
 
   Outcome decide(MaterialiseRequest request) {
@@ -57,6 +85,7 @@ record Ledger(
     }
     List<Release> releases = new ArrayList<>();
     List<Denial> denials = new ArrayList<>();
+    Set<Grant> grantsUsed = new LinkedHashSet<>();
     for (Found found : request.uses()) {
       Optional<Grant> grant = grant(sandbox, found.placeholderHash());
       Optional<EgressReason> reason = refuse(request, found, sandbox, place.get(), grant);
@@ -64,11 +93,33 @@ record Ledger(
         denials.add(new Denial(found, grant.map(Grant::secretName).orElse(""), reason.get()));
       } else {
         releases.add(release(found, grant.orElseThrow()));
+        grantsUsed.add(grant.orElseThrow());
       }
     }
-    return denials.isEmpty()
-        ? new Outcome.Released(sandbox.tenant(), releases)
-        : allOrNone(sandbox.tenant(), releases, denials);
+    if (!denials.isEmpty()) {
+      return allOrNone(sandbox.tenant(), releases, denials);
+    }
+    // However many of its placeholders stand in it, a request is one use of a grant.
+    grantsUsed.forEach(this::count);
+    return new Outcome.Released(sandbox.tenant(), releases);
+  }
+
+  private void count(Grant grant) {
+    Used counted = used.get(grant.id());
+    if (counted != null) {
+      counted.count(limits(secrets, grant), now);
+    }
+  }
+
+  private Optional<EgressReason> overLimit(Grant grant) {
+    UseLimits limits = limits(secrets, grant);
+    if (limits.expired(now)) {
+      return Optional.of(EgressReason.EGRESS_REASON_SECRET_EXPIRED);
+    }
+    Used counted = used.get(grant.id());
+    return counted == null || counted.allows(limits, now)
+        ? Optional.empty()
+        : Optional.of(EgressReason.EGRESS_REASON_CAP_EXCEEDED);
   }
 
   private Optional<Held> place(Sandbox sandbox, MaterialiseRequest request) {
@@ -100,12 +151,13 @@ record Ledger(
       return Optional.of(EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET);
     }
     return Bindings.refuse(
-        secret.get().bindings(),
-        new Use(
-            request.host(),
-            target.get(),
-            occurrences(request, grant.get(), target.get()),
-            request.tls()));
+            secret.get().bindings(),
+            new Use(
+                request.host(),
+                target.get(),
+                occurrences(request, grant.get(), target.get()),
+                request.tls()))
+        .or(() -> overLimit(grant.get()));
   }
 
   /** In one target, by whatever placeholders stand for the grant: the cap is the value's. */

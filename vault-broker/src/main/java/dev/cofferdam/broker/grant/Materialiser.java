@@ -74,8 +74,11 @@ public final class Materialiser implements AutoCloseable {
   private List<Outcome> decide(Tx tx, List<MaterialiseRequest> requests) throws SQLException {
     Ledger ledger =
         Ledger.read(
-            tx, requests.stream().map(MaterialiseRequest::sandbox).distinct().sorted().toList());
+            tx,
+            requests.stream().map(MaterialiseRequest::sandbox).distinct().sorted().toList(),
+            clock.instant());
     List<Outcome> outcomes = requests.stream().map(ledger::decide).toList();
+    ledger.write(tx);
     List<AuditRow> rows = new ArrayList<>();
     for (int i = 0; i < outcomes.size(); i++) {
       rows.addAll(rows(requests.get(i), outcomes.get(i), clock.instant()));
@@ -184,7 +187,9 @@ public final class Materialiser implements AutoCloseable {
           case EGRESS_REASON_GRANT_REVOKED -> ErrorReason.ERROR_REASON_GRANT_REVOKED;
           case EGRESS_REASON_GRANT_SUSPENDED -> ErrorReason.ERROR_REASON_GRANT_SUSPENDED;
           case EGRESS_REASON_UNKNOWN_SLOT -> ErrorReason.ERROR_REASON_ATTACHMENT_NOT_FOUND;
-          case EGRESS_REASON_PLACEHOLDER_TOO_OFTEN -> ErrorReason.ERROR_REASON_CAP_EXCEEDED;
+          case EGRESS_REASON_SECRET_EXPIRED -> ErrorReason.ERROR_REASON_SECRET_EXPIRED;
+          case EGRESS_REASON_PLACEHOLDER_TOO_OFTEN, EGRESS_REASON_CAP_EXCEEDED ->
+              ErrorReason.ERROR_REASON_CAP_EXCEEDED;
           default -> ErrorReason.ERROR_REASON_BINDING_INVALID;
         };
     return new Refusal(error, "no value for this request: " + name, Map.of(EGRESS_REASON, name));

@@ -5,14 +5,31 @@ import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SecretBinding;
+import java.util.ArrayList;
 import java.util.List;
 
 /** From the contract's messages to values that were checked, and back. */
 public final class Policies {
+  private static final int MAX_BYTES = 256 << 10;
+
   private Policies() {}
 
   public static Policy of(EgressPolicy policy) {
-    return new Policy(policy.getRulesList().stream().map(Policies::rule).toList());
+    int size = policy.getSerializedSize();
+    if (size > MAX_BYTES) {
+      throw invalid("the policy has %d bytes, expected at most %d".formatted(size, MAX_BYTES));
+    }
+    RequestConditions.checkCaps(policy);
+    List<Rule> rules = new ArrayList<>();
+    for (EgressRule rule : policy.getRulesList()) {
+      try {
+        rules.add(rule(rule));
+      } catch (Refusal e) {
+        throw new Refusal(
+            e.reason(), "rule %d: %s".formatted(rules.size() + 1, e.getMessage()), e.metadata());
+      }
+    }
+    return new Policy(rules);
   }
 
   public static Binding of(SecretBinding binding) {
@@ -41,15 +58,19 @@ public final class Policies {
     }
     boolean allow =
         switch (rule.getAction()) {
-          case RULE_ACTION_UNSPECIFIED, RULE_ACTION_ALLOW -> true;
+          case RULE_ACTION_UNSPECIFIED, RULE_ACTION_ALLOW, RULE_ACTION_DOWNGRADE -> true;
           case RULE_ACTION_DENY -> false;
           case UNRECOGNIZED ->
-              throw invalid("a rule has the action " + rule.getActionValue() + ", expected 0 to 2");
+              throw invalid("a rule has the action " + rule.getActionValue() + ", expected 0 to 3");
         };
+    RequestConditions.checkCapsAndTimes(rule, allow);
     List<Integer> ports = rule.getPortsList();
     if (!rule.getHost().isEmpty()) {
-      return new Rule.Host(HostPattern.parse(rule.getHost()), ports, allow, rule.getPassthrough());
+      RequestConditions.check(rule, allow);
+      return new Rule.Host(
+          HostPattern.parse(rule.getHost()), ports, allow, rule.getPassthrough(), rule.hasHttp());
     }
+    RequestConditions.checkNone(rule);
     try {
       return new Rule.Range(Cidr.parse(rule.getCidr()), ports, allow);
     } catch (IllegalArgumentException e) {

@@ -20,6 +20,22 @@ public record Policy(List<Rule> rules) {
       throw invalid(
           "the policy has %d rules, expected at most %d".formatted(rules.size(), MAX_RULES));
     }
+    for (Rule rule : rules) {
+      if (rule instanceof Rule.Host inspected && inspected.conditional()) {
+        checkInspected(inspected, rules);
+      }
+    }
+  }
+
+  /** A connection is either looked into or not. */
+  private static void checkInspected(Rule.Host inspected, List<Rule> rules) {
+    for (Rule rule : rules) {
+      if (rule instanceof Rule.Host passed && passed.passthrough() && passed.overlaps(inspected)) {
+        throw invalid(
+            "%s is passed through and a rule for %s has conditions on requests, expected one of both"
+                .formatted(passed.host(), inspected.host()));
+      }
+    }
   }
 
   /** Names that the gateway intercepts, each once, in order. */

@@ -15,14 +15,37 @@ public sealed interface Rule {
    * By name.
    *
    * @param passthrough relayed without a look inside; only of a rule that allows
+   * @param conditional only of requests that meet its conditions
    */
-  record Host(HostPattern host, List<Integer> ports, boolean allow, boolean passthrough)
+  record Host(
+      HostPattern host,
+      List<Integer> ports,
+      boolean allow,
+      boolean passthrough,
+      boolean conditional)
       implements Rule {
+    private static final List<Integer> DEFAULT_PORTS = List.of(443, 80);
+
     public Host {
       ports = checkedPorts(ports);
       if (passthrough && !allow) {
         throw invalid("the rule for " + host + " denies and passes through, expected one of both");
       }
+      if (passthrough && conditional) {
+        throw invalid(
+            "the rule for %s passes through and has conditions on requests, expected one of both"
+                .formatted(host));
+      }
+    }
+
+    /** Whether some connection meets both. */
+    boolean overlaps(Host other) {
+      return host.overlaps(other.host)
+          && effectivePorts().stream().anyMatch(other.effectivePorts()::contains);
+    }
+
+    private List<Integer> effectivePorts() {
+      return ports.isEmpty() ? DEFAULT_PORTS : ports;
     }
 
     /** Whether the gateway ends TLS for it and so needs a certificate. */

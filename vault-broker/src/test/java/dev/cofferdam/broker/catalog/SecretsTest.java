@@ -8,6 +8,7 @@ import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.audit.Cursor;
 import dev.cofferdam.broker.policy.Binding;
 import dev.cofferdam.broker.policy.HostPattern;
+import dev.cofferdam.broker.policy.UseLimits;
 import dev.cofferdam.broker.secret.MemoryStore;
 import dev.cofferdam.broker.secret.SecretKey;
 import dev.cofferdam.broker.secret.SecretValue;
@@ -75,7 +76,8 @@ class SecretsTest {
     try (SecretValue value = value(text)) {
       return secrets.put(
           "acme",
-          new Secrets.Draft("api-key", List.of(binding), false, ForkMode.DROP, replace),
+          new Secrets.Draft(
+              "api-key", List.of(binding), UseLimits.NONE, false, ForkMode.DROP, replace),
           value,
           "tk-1");
     }

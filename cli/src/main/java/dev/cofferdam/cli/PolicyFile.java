@@ -1,0 +1,92 @@
+package dev.cofferdam.cli;
+
+import com.google.gson.Gson;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Message;
+import com.google.protobuf.util.JsonFormat;
+import dev.cofferdam.v1.EgressPolicy;
+import dev.cofferdam.v1.EgressRule;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.snakeyaml.engine.v2.api.Load;
+import org.snakeyaml.engine.v2.api.LoadSettings;
+import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
+
+/**
+ * An egress policy as people write it: {@code cofferdam.v1.EgressPolicy} in YAML 1.2, of which JSON
+ * is a part, with the contract's field names. A rule may be a text as {@code --allow-net} takes it,
+ * and an action is written {@code deny}.
+ */
+final class PolicyFile {
+  private static final int MAX_CHARACTERS = 1 << 20;
+
+  private PolicyFile() {}
+
+  /**
+   * @param source for messages
+   */
+  static EgressPolicy parse(String text, String source) {
+    if (text.length() > MAX_CHARACTERS) {
+      throw new ClientException(
+          "%s: %d characters, expected at most %d"
+              .formatted(source, text.length(), MAX_CHARACTERS));
+    }
+    Map<Object, Object> fields = new LinkedHashMap<>(mapping(load(text, source), source));
+    Object rules = fields.remove("rules");
+    EgressPolicy.Builder policy = EgressPolicy.newBuilder();
+    merge(fields, policy, source);
+    if (rules instanceof List<?> list) {
+      for (Object rule : list) {
+        policy.addRules(rule(rule, "%s: rule %d".formatted(source, policy.getRulesCount() + 1)));
+      }
+    } else if (rules != null) {
+      throw new ClientException(source + ": rules is no list");
+    }
+    return policy.build();
+  }
+
+  private static @Nullable Object load(String text, String source) {
+    try {
+      return new Load(LoadSettings.builder().setLabel(source).setAllowDuplicateKeys(false).build())
+          .loadFromString(text);
+    } catch (YamlEngineException e) {
+      // Its message has the line and the column.
+      throw new ClientException(
+          "%s: %s".formatted(source, String.valueOf(e.getMessage()).replaceAll("\\s+", " ")));
+    }
+  }
+
+  private static Map<?, ?> mapping(@Nullable Object document, String source) {
+    if (document == null) {
+      return Map.of();
+    }
+    if (document instanceof Map<?, ?> map) {
+      return map;
+    }
+    throw new ClientException(source + ": expected fields such as rules");
+  }
+
+  private static EgressRule rule(@Nullable Object written, String place) {
+    if (written instanceof String text) {
+      return SandboxOptions.rule(text);
+    }
+    Map<Object, Object> fields = new LinkedHashMap<>(mapping(written, place));
+    if (fields.get("action") instanceof String action && !action.startsWith("RULE_ACTION_")) {
+      fields.put("action", "RULE_ACTION_" + action.toUpperCase(Locale.ROOT));
+    }
+    EgressRule.Builder rule = EgressRule.newBuilder();
+    merge(fields, rule, place);
+    return rule.build();
+  }
+
+  private static void merge(Map<?, ?> fields, Message.Builder into, String place) {
+    try {
+      JsonFormat.parser().merge(new Gson().toJson(fields), into);
+    } catch (InvalidProtocolBufferException e) {
+      throw new ClientException("%s: %s".formatted(place, e.getMessage()));
+    }
+  }
+}

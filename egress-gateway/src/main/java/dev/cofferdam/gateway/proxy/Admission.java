@@ -1,0 +1,133 @@
+package dev.cofferdam.gateway.proxy;
+
+import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.policy.Rule;
+import dev.cofferdam.gateway.policy.Terms;
+import dev.cofferdam.gateway.slot.Allowance;
+import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.kit.egress.RequestFacts;
+import dev.cofferdam.v1.EgressReason;
+import io.netty.channel.EventLoop;
+
+/**
+ * What the rule that let a request through holds it to while it is under way: the limit of its
+ * size, the caps, and the policy as it changes. Used on the event loop of the exchange.
+ */
+final class Admission implements AutoCloseable {
+  /** Who is told that the request may not go on. */
+  @FunctionalInterface
+  interface Refusing {
+    void refuse(EgressReason reason, String message);
+  }
+
+  private final Rule rule;
+  private final Host.Name host;
+  private final Allowance.Taken taken;
+  private final OpenRequest open;
+  private final Refusing exchange;
+  private long sent;
+
+  private Admission(
+      Rule rule, Host.Name host, Allowance.Taken taken, OpenRequest open, Refusing exchange) {
+    this.rule = rule;
+    this.host = host;
+    this.taken = taken;
+    this.open = open;
+    this.exchange = exchange;
+  }
+
+  /**
+   * @param judged by what it was let through
+   */
+  static Admission under(
+      Rule rule,
+      RequestFacts facts,
+      Attachment judged,
+      GuestConnection connection,
+      EventLoop loop,
+      Host.Name host,
+      Refusing exchange) {
+    return new Admission(
+        rule,
+        host,
+        connection.slot().allow(rule, System.nanoTime()),
+        OpenRequest.under(
+            judged,
+            connection.slot(),
+            loop,
+            facts,
+            host,
+            connection.port(),
+            denied -> exchange.refuse(denied.reason(), denied.message())),
+        exchange);
+  }
+
+  /** Whether it goes without credentials. */
+  boolean downgrades() {
+    return rule.terms().downgrade();
+  }
+
+  /**
+   * Whether it may begin; else it was refused.
+   *
+   * @param bodyLength negative where it is not known
+   * @param webSocket it asks for one, in which any number of messages would follow
+   */
+  boolean begins(long bodyLength, boolean webSocket) {
+    Terms terms = rule.terms();
+    if (webSocket
+        && (terms.request().isPresent() || terms.maxRequestBytes() > 0 || terms.downgrade())) {
+      exchange.refuse(
+          EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
+          "rule %d of the policy is on single requests, which those in a WebSocket are not"
+              .formatted(terms.number()));
+      return false;
+    }
+    if (taken.allowance().isEmpty()) {
+      exchange.refuse(EgressReason.EGRESS_REASON_CAP_EXCEEDED, taken.why());
+      return false;
+    }
+    return fits(bodyLength);
+  }
+
+  /** Whether so much more of its body may leave; else it was refused. */
+  boolean sends(int bytes) {
+    sent += bytes;
+    return fits(sent) && counts(bytes);
+  }
+
+  /** Whether so much more of its answer may come back; else it was refused. */
+  boolean receives(int bytes) {
+    return counts(bytes);
+  }
+
+  private boolean fits(long length) {
+    long most = rule.terms().maxRequestBytes();
+    if (most > 0 && length > most) {
+      exchange.refuse(
+          EgressReason.EGRESS_REASON_BODY_TOO_LARGE,
+          "the policy lets requests to %s have %d bytes".formatted(host, most));
+      return false;
+    }
+    return true;
+  }
+
+  /** Whether so many bytes more are within the caps; they are counted. */
+  boolean counted(int bytes) {
+    return taken.allowance().isEmpty() || taken.allowance().get().add(bytes);
+  }
+
+  private boolean counts(int bytes) {
+    if (!counted(bytes)) {
+      exchange.refuse(EgressReason.EGRESS_REASON_CAP_EXCEEDED, "a cap on bytes is reached");
+      return false;
+    }
+    return true;
+  }
+
+  @Override
+  public void close() {
+    open.close();
+    taken.allowance().ifPresent(Allowance::close);
+  }
+}

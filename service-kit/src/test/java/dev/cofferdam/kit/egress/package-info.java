@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.kit.egress;
+
+import org.jspecify.annotations.NullMarked;
