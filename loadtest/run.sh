@@ -4,15 +4,16 @@
 #   loadtest/run.sh create [--pool restored|vmm|none] [--creates 50] [--parallel 1] [--burst 20] [--json FILE]
 #   loadtest/run.sh attach [--cycles 500] [--parallel 1] [--json FILE]
 #   loadtest/run.sh https [--rates 200,500,1000] [--rounds 5] [--seconds 3] [--json FILE]
+#   loadtest/run.sh policy
 #
-# Needs root. See loadtest/README.md for what each number means.
+# Needs root, but for `policy`. See loadtest/README.md for what each number means.
 set -euo pipefail
 ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 export COFFERDAM_ROOT=$ROOT COFFERDAM_CACHE=${COFFERDAM_CACHE:-/var/cache/cofferdam}
 # shellcheck source=deploy/provision/lib.sh
 . "$ROOT/deploy/provision/lib.sh"
-[ $# -gt 0 ] || die "which workload? loadtest/run.sh create|attach|https [OPTIONS]"
-need_root "the load tests"
+[ $# -gt 0 ] || die "which workload? loadtest/run.sh create|attach|https|policy [OPTIONS]"
+[ "$1" = policy ] || need_root "the load tests"
 find_jdk
 find_maven
 
@@ -41,6 +42,7 @@ build() {
 }
 
 step "load tests (Maven)" loadtest build
-COFFERDAM_MESH=${COFFERDAM_MESH:-load} exec "$ROOT/testkit/run.sh" --with "$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED \
-  --sun-misc-unsafe-memory-access=allow -Xmx256m -cp "$ROOT/loadtest/target/loadtest-0.1.0-SNAPSHOT.jar:$ROOT/loadtest/target/lib/*" \
-  dev.cofferdam.loadtest.Main "$@"
+program=("$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow -Xmx256m
+  -cp "$ROOT/loadtest/target/loadtest-0.1.0-SNAPSHOT.jar:$ROOT/loadtest/target/lib/*" dev.cofferdam.loadtest.Main)
+[ "$1" != policy ] || exec "${program[@]}" "$@"
+COFFERDAM_MESH=${COFFERDAM_MESH:-load} exec "$ROOT/testkit/run.sh" --with "${program[@]}" "$@"

@@ -3,11 +3,20 @@ package dev.cofferdam.loadtest;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** One program, three workloads; {@code loadtest/run.sh} starts it beside a mesh of its own. */
+/**
+ * One program, some workloads; {@code loadtest/run.sh} starts it, where that needs one beside a
+ * mesh of its own.
+ */
 @Command(
     name = "loadtest",
     mixinStandardHelpOptions = true,
-    subcommands = {AttachCommand.class, CreateCommand.class, HttpsCommand.class, LoadClient.class},
+    subcommands = {
+      AttachCommand.class,
+      CreateCommand.class,
+      HttpsCommand.class,
+      LoadClient.class,
+      PolicyCommand.class
+    },
     description = "Measures a running mesh, which the variables of `cofferdam env` describe.")
 public final class Main {
   private Main() {}
