@@ -27,13 +27,8 @@ STAGE=$ROOT/deploy/stage/stage
 # the secrets' values went.
 SHARES=(
   "nine_checks test_10_nine_checks.py test_50_uniqueness.py test_70_metrics.py test_80_kill.py test_81_survive.py test_90_canary.py"
-<<<<<<< HEAD
   "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py test_35_builds.py test_40_substitution.py test_41_trust.py \
-test_51_lifecycle.py test_52_sleep.py test_53_snapshots_api.py test_60_cli.py test_90_canary.py"
-=======
-  "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py test_40_substitution.py test_41_trust.py \
-test_51_lifecycle.py test_52_sleep.py test_53_snapshots_api.py test_54_sizes.py test_60_cli.py test_90_canary.py"
->>>>>>> ab5eaa3 (Node: further sizes of the operator's templates are prepared too (prepared.sizes), each with its own snapshot and share of the pool; tests of sizes, and of what each start says of its way)
+test_43_policy.py test_51_lifecycle.py test_52_sleep.py test_53_snapshots_api.py test_54_sizes.py test_60_cli.py test_90_canary.py"
 )
 keep=""
 
