@@ -461,11 +461,8 @@ final class Exchange
     }
     Optional<WebSocketRelay.Refusal> refusal = outcome.refusal().or(() -> forbidden);
     EgressReason reason =
-        refusal
-            .map(WebSocketRelay.Refusal::reason)
-            .orElse(EgressReason.EGRESS_REASON_UNSPECIFIED);
-    Verdict verdict =
-        refusal.isPresent() ? Verdict.VERDICT_DENIED : Verdict.VERDICT_ALLOWED;
+        refusal.map(WebSocketRelay.Refusal::reason).orElse(EgressReason.EGRESS_REASON_UNSPECIFIED);
+    Verdict verdict = refusal.isPresent() ? Verdict.VERDICT_DENIED : Verdict.VERDICT_ALLOWED;
     String used = uses.isEmpty() ? "" : uses.getFirst().grant().secret();
     record.tell(
         record

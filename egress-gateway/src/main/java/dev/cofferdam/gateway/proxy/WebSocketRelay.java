@@ -148,8 +148,7 @@ final class WebSocketRelay {
       if (!counted.test(frame.content().readableBytes())) {
         frame.release();
         refuse(
-            new Refusal(
-                EgressReason.EGRESS_REASON_CAP_EXCEEDED, "a cap on bytes is reached", ""));
+            new Refusal(EgressReason.EGRESS_REASON_CAP_EXCEEDED, "a cap on bytes is reached", ""));
         return;
       }
       frame(frame);
