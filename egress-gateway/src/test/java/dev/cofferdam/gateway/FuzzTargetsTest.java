@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -70,7 +71,7 @@ final class FuzzTargetsTest {
         "DnsQuery"
       })
   void nothingThatIsThrownAtItBreaksIt(String name) throws Exception {
-    Consumer<byte[]> target = TARGETS.get(name);
+    Consumer<byte[]> target = Objects.requireNonNull(TARGETS.get(name));
     List<byte[]> seeds = seeds(name);
     assertThat(seeds).isNotEmpty();
     seeds.forEach(target);

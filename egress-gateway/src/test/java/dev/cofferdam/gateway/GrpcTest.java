@@ -41,6 +41,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -351,7 +352,8 @@ final class GrpcTest {
 
     assertThat(thrown.getStatus().getCode()).isEqualTo(Status.Code.DATA_LOSS);
     assertThat(thrown.getStatus().getDescription()).isEqualTo("lost");
-    assertThat(thrown.getTrailers().get(ECHO)).isEqualTo("Bearer " + Harness.PLACEHOLDER);
+    assertThat(Objects.requireNonNull(thrown.getTrailers()).get(ECHO))
+        .isEqualTo("Bearer " + Harness.PLACEHOLDER);
     assertThat(credentials).containsExactly("Bearer " + Harness.VALUE);
   }
 

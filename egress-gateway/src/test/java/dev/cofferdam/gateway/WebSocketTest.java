@@ -17,6 +17,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -62,7 +63,7 @@ final class WebSocketTest extends AttackSuite {
     private final StringBuilder text = new StringBuilder();
 
     @Override
-    public CompletionStage<?> onText(WebSocket socket, CharSequence data, boolean last) {
+    public @Nullable CompletionStage<?> onText(WebSocket socket, CharSequence data, boolean last) {
       text.append(data);
       if (last) {
         all.add(text.toString());
@@ -73,21 +74,21 @@ final class WebSocketTest extends AttackSuite {
     }
 
     @Override
-    public CompletionStage<?> onBinary(WebSocket socket, ByteBuffer data, boolean last) {
+    public @Nullable CompletionStage<?> onBinary(WebSocket socket, ByteBuffer data, boolean last) {
       all.add("binary " + StandardCharsets.ISO_8859_1.decode(data));
       socket.request(1);
       return null;
     }
 
     @Override
-    public CompletionStage<?> onPong(WebSocket socket, ByteBuffer data) {
+    public @Nullable CompletionStage<?> onPong(WebSocket socket, ByteBuffer data) {
       all.add("pong " + StandardCharsets.ISO_8859_1.decode(data));
       socket.request(1);
       return null;
     }
 
     @Override
-    public CompletionStage<?> onClose(WebSocket socket, int code, String reason) {
+    public @Nullable CompletionStage<?> onClose(WebSocket socket, int code, String reason) {
       all.add("close " + code + " " + reason);
       return null;
     }
