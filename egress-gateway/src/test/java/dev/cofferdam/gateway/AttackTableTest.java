@@ -46,7 +46,7 @@ final class AttackTableTest {
         rows.add(
             new Row(
                 Integer.parseInt(cells[1].strip()),
-                Arrays.stream(cells[2].split(";")).map(String::strip).distinct().toList(),
+                Arrays.stream(cells[2].split(";", -1)).map(String::strip).distinct().toList(),
                 tests,
                 cells[4].strip()));
       }
