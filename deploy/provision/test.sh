@@ -92,7 +92,10 @@ run_java() {
   find . -path '*/target/surefire-reports/TEST-*.xml' -delete
   # A real OpenBao for the Vault store's tests, which fail when the one that is named is missing.
   export COFFERDAM_BAO=$COFFERDAM_CACHE/tools/bin/bao
-  mvn -B -ntp -T 2 -fae verify
+  local status=0
+  mvn -B -ntp -T 2 -fae verify || status=1
+  if [ -n "${COFFERDAM_TEST_LONG:-}" ]; then testkit/fuzz.sh 200000 || status=1; fi
+  return $status
 }
 count_java() {
   find "$COFFERDAM_ROOT" -path '*/target/surefire-reports/TEST-*.xml' -print0 | xargs -0 -r grep -ho '<testsuite [^>]*' \
