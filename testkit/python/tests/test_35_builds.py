@@ -115,7 +115,7 @@ def test_packages_and_steps_run_in_what_is_made_of_it(tenant, stage, repository,
     assert template.digest.startswith("sha256:")
     # It was gone before anybody was told.
     assert builders(tenant) == []
-    assert not list((mesh.state / "node" / "builds").iterdir())
+    assert not list((mesh.state / "node" / "data" / "builds").iterdir())
 
     # Without a way out: what holds for the build holds for nothing else.
     one, two = (new_sandbox(template=template.name) for _ in range(2))
