@@ -71,7 +71,7 @@ def ended(tenant, name: str) -> template_pb2.Template:
         try:
             template = get(tenant, name, wait=True)
         except grpc.RpcError as error:
-            assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+            assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED), error
             return None
         return template if template.state != template_pb2.TEMPLATE_STATE_MAKING else None
 

@@ -79,6 +79,8 @@ public final class GuestBuilds {
           "tar",
           "--create",
           "--file=-",
+          // As much at a time as a message has room for.
+          "--blocking-factor=128",
           "--directory=/",
           "--one-file-system",
           "--format=posix",

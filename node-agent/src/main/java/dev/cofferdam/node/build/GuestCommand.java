@@ -9,13 +9,15 @@ import dev.cofferdam.v1.ProcessSpec;
 import dev.cofferdam.v1.StartProcessRequest;
 import io.grpc.Metadata;
 import io.grpc.Status;
-import io.grpc.StatusException;
-import io.grpc.stub.BlockingClientCall;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
 import io.grpc.stub.MetadataUtils;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -28,6 +30,11 @@ final class GuestCommand {
 
   /** While the link is being made again. */
   private static final Duration PATIENCE = Duration.ofSeconds(10);
+
+  private static final Duration GRACE = Duration.ofSeconds(10);
+
+  /** Messages of at most 64 KiB. */
+  private static final int AHEAD = 16;
 
   private final String what;
   private final ProcessSpec spec;
@@ -56,42 +63,91 @@ final class GuestCommand {
   int run(Relay relay, Duration longest, OutputStream out, OutputStream err) throws IOException {
     Metadata headers = new Metadata();
     headers.put(AUTHORIZATION, "Bearer " + relay.token());
-    BlockingClientCall<StartProcessRequest, ProcessEvent> call =
-        ProcessServiceGrpc.newBlockingV2Stub(relay.guest().connected(PATIENCE))
-            .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers))
-            .withDeadlineAfter(longest.toNanos(), TimeUnit.NANOSECONDS)
-            .startProcess();
+    Answers answers = new Answers();
+    ClientCallStreamObserver<StartProcessRequest> requests =
+        (ClientCallStreamObserver<StartProcessRequest>)
+            ProcessServiceGrpc.newStub(relay.guest().connected(PATIENCE))
+                .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers))
+                .withDeadlineAfter(longest.toNanos(), TimeUnit.NANOSECONDS)
+                .startProcess(answers);
     try {
-      // A call that has ended takes nothing more, and has said all the same how it ended.
-      var _ = call.write(StartProcessRequest.newBuilder().setSpec(spec).build());
-      var _ =
-          call.write(
-              StartProcessRequest.newBuilder()
-                  .setCloseStdin(CloseStdin.getDefaultInstance())
-                  .build());
-      for (ProcessEvent event = call.read(); event != null; event = call.read()) {
-        switch (event.getEventCase()) {
-          case STDOUT -> event.getStdout().getData().writeTo(out);
-          case STDERR -> event.getStderr().getData().writeTo(err);
-          case EXITED -> {
-            return code(event.getExited());
+      requests.onNext(StartProcessRequest.newBuilder().setSpec(spec).build());
+      requests.onNext(
+          StartProcessRequest.newBuilder().setCloseStdin(CloseStdin.getDefaultInstance()).build());
+      while (true) {
+        switch (answers.next(longest.plus(GRACE))) {
+          case Answer.Event(ProcessEvent event) -> {
+            switch (event.getEventCase()) {
+              case STDOUT -> event.getStdout().getData().writeTo(out);
+              case STDERR -> event.getStderr().getData().writeTo(err);
+              case EXITED -> {
+                return code(event.getExited());
+              }
+              case STARTED, EVENT_NOT_SET -> {}
+            }
+            requests.request(1);
           }
-          case STARTED, EVENT_NOT_SET -> {}
+          case Answer.End(Status status) -> throw ended(status, longest);
         }
       }
-      throw new IOException(what + ": its output ended before it did");
-    } catch (StatusException e) {
-      if (e.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED) {
-        throw new IOException(
-            "%s did not end within %d min".formatted(what, longest.toMinutes()), e);
-      }
-      throw new IOException(
-          "%s: %s, %s".formatted(what, e.getStatus().getCode(), e.getStatus().getDescription()), e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException(what + ": interrupted", e);
     } finally {
-      call.cancel("done", null);
+      requests.cancel("it is not waited for any more", null);
+    }
+  }
+
+  private IOException ended(Status status, Duration longest) {
+    return switch (status.getCode()) {
+      case OK -> new IOException(what + ": its output ended before it did");
+      case DEADLINE_EXCEEDED ->
+          new IOException(
+              "%s did not end within %d min".formatted(what, longest.toMinutes()),
+              status.asException());
+      default ->
+          new IOException(
+              "%s: %s, %s".formatted(what, status.getCode(), status.getDescription()),
+              status.asException());
+    };
+  }
+
+  /** What the guest says next. */
+  private sealed interface Answer {
+    record Event(ProcessEvent event) implements Answer {}
+
+    record End(Status status) implements Answer {}
+  }
+
+  /** Holds no more than was asked for: the guest waits until that is taken. */
+  private static final class Answers
+      implements ClientResponseObserver<StartProcessRequest, ProcessEvent> {
+    private final BlockingQueue<Answer> queue = new LinkedBlockingQueue<>();
+
+    @Override
+    public void beforeStart(ClientCallStreamObserver<StartProcessRequest> requests) {
+      requests.disableAutoRequestWithInitial(AHEAD);
+    }
+
+    @Override
+    public void onNext(ProcessEvent event) {
+      queue.add(new Answer.Event(event));
+    }
+
+    @Override
+    public void onError(Throwable thrown) {
+      queue.add(new Answer.End(Status.fromThrowable(thrown)));
+    }
+
+    @Override
+    public void onCompleted() {
+      queue.add(new Answer.End(Status.OK));
+    }
+
+    /** The call's own deadline comes first; this is for a channel that is lost with its answer. */
+    Answer next(Duration patience) throws InterruptedException {
+      Answer next = queue.poll(patience.toNanos(), TimeUnit.NANOSECONDS);
+      return next == null ? new Answer.End(Status.DEADLINE_EXCEEDED) : next;
     }
   }
 
