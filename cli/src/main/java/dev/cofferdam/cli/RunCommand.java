@@ -33,6 +33,11 @@ final class RunCommand implements Callable<Integer> {
   @Option(names = "--keep", description = "Keep the sandbox; its id goes to stderr.")
   private boolean keep;
 
+  @Option(
+      names = "--verbose",
+      description = "Say on stderr which way the sandbox was started and what that cost.")
+  private boolean verbose;
+
   @Parameters(paramLabel = "CMD", arity = "1..*", description = "The command, after --.")
   private List<String> command = new ArrayList<>();
 
@@ -57,6 +62,9 @@ final class RunCommand implements Callable<Integer> {
                   sandboxes
                       .withDeadlineAfter(ExecOptions.deadlineSeconds() * 2, TimeUnit.SECONDS)
                       .createSandbox(request));
+      if (verbose) {
+        context.err().println(sandbox.getId() + ": " + SandboxCommands.start(sandbox));
+      }
       int code;
       boolean settled = true;
       try {

@@ -169,7 +169,7 @@ final class SandboxCommands {
   }
 
   /** Which way it was started and what that cost: {@code pooled 21 ms}. */
-  private static String start(Sandbox sandbox) {
+  static String start(Sandbox sandbox) {
     if (!sandbox.hasStart()) {
       return "";
     }

@@ -149,6 +149,12 @@ final class ClientTest {
   }
 
   @Test
+  void runSaysHowItsSandboxWasStartedWhenAsked() {
+    assertThat(type("run", "--verbose", "--", "exit", "0")).isZero();
+    assertThat(err.toString(StandardCharsets.UTF_8).strip()).isEqualTo(FIRST + ": booted 312 ms");
+  }
+
+  @Test
   void theCommandsCodeIsTheClients() {
     assertThat(type("run", "--", "exit", "42")).isEqualTo(42);
     assertThat(type("run", "--", "die", "9")).isEqualTo(137);

@@ -170,6 +170,12 @@ final class FakeMesh implements Connections {
             .build());
   }
 
+  private static StartReport.Builder started(StartWay way, int nanos) {
+    return StartReport.newBuilder()
+        .setWay(way)
+        .setDuration(com.google.protobuf.Duration.newBuilder().setNanos(nanos));
+  }
+
   private static <T> void answer(StreamObserver<T> to, T message) {
     to.onNext(message);
     to.onCompleted();
@@ -194,7 +200,12 @@ final class FakeMesh implements Connections {
         answer.onError(Status.UNAVAILABLE.withDescription("connection reset").asException());
         return;
       }
-      answer(answer, Sandbox.newBuilder().setId(id).build());
+      answer(
+          answer,
+          Sandbox.newBuilder()
+              .setId(id)
+              .setStart(started(StartWay.START_WAY_BOOTED, 312_400_000))
+              .build());
     }
 
     @Override
@@ -209,11 +220,7 @@ final class FakeMesh implements Connections {
                   Sandbox.newBuilder()
                       .setId(ids.get(at))
                       .setState(SandboxState.SANDBOX_STATE_SUSPENDED)
-                      .setStart(
-                          StartReport.newBuilder()
-                              .setWay(StartWay.START_WAY_POOLED)
-                              .setDuration(
-                                  com.google.protobuf.Duration.newBuilder().setNanos(21_900_000)))
+                      .setStart(started(StartWay.START_WAY_POOLED, 21_900_000))
                       .setIsolation("emulated"))
               .setNextPageToken(at + 1 < ids.size() ? Integer.toString(at + 1) : "")
               .build());

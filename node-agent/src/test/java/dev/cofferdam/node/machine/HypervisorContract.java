@@ -177,6 +177,40 @@ public abstract class HypervisorContract {
   }
 
   @Test
+  void aSnapshotOfAnotherSizeIsKeptAndRestoredBesideTheFirst() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    publish(kept(hypervisor, A, 1), KEPT);
+    Machine source = hypervisor.boot(large(spec(hypervisor, B, 2)), steps);
+    source.resume();
+    source.pause();
+    source.snapshot(target("large"));
+    source.stop();
+    publish(work.resolve("large"), AGAIN);
+
+    Machine small = hypervisor.restore(spec(hypervisor, A, 1), KEPT, steps);
+    Machine large = hypervisor.restore(large(spec(hypervisor, B, 2)), AGAIN, steps);
+    small.resume();
+    large.resume();
+    // It sleeps and wakes in that size too.
+    large.pause();
+    large.snapshot(hypervisor.directory(B));
+    large.stop();
+    assertRuns(hypervisor.wake(large(spec(hypervisor, B, 2)), steps));
+    small.pause();
+    assertRuns(small);
+  }
+
+  /** Of more processors and more memory. */
+  private static MachineSpec large(MachineSpec spec) {
+    return new MachineSpec(
+        spec.sandbox(),
+        spec.slot(),
+        spec.image(),
+        new MachineSize(2 * SIZE.vcpus(), 2 * SIZE.memoryMib(), SIZE.diskMib()),
+        spec.kernelArguments());
+  }
+
+  @Test
   void aMachineSleepsInItsOwnDirectoryAndWakesAsOftenAsItLikes() throws IOException {
     Hypervisor hypervisor = hypervisor();
     MachineSpec spec = spec(hypervisor, A, 1);
