@@ -161,6 +161,30 @@ final class FramingAttackTest extends AttackSuite {
     assertThat(harness.upstream.received).hasSize(1);
   }
 
+  /** The gateway says it, since it wants to see the body before the upstream sees anything. */
+  @Test
+  void whoWaitsToBeToldToContinueIsTold() throws Exception {
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      guest.send(
+          "POST / HTTP/1.1\r\n" + HOST + "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+      assertThat(guest.until("\r\n\r\n")).isEqualTo("HTTP/1.1 100 Continue\r\n\r\n");
+      assertThat(guest.send("hello").answer().status()).isEqualTo(200);
+    }
+    assertThat(harness.upstream.received.getFirst().body()).isEqualTo("hello");
+    assertThat(harness.upstream.received.getFirst().header("expect")).isEmpty();
+  }
+
+  @AttackRow(10)
+  @Test
+  void aBodyBehindA100IsSearchedLikeAnother() throws Exception {
+    String body = Harness.PLACEHOLDER;
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      guest.send(post("Expect: 100-continue\r\n", body).replace(body, ""));
+      guest.until("\r\n\r\n");
+      refused(guest.send(body).answer(), 403, "placeholder_outside_target");
+    }
+  }
+
   @ParameterizedTest
   @CsvSource({"GET, 0", "HEAD, 0", "POST, 5"})
   void ordinaryRequestsOfEveryKindPass(String method, int length) throws Exception {
