@@ -77,8 +77,9 @@ final class SecretCommands {
         names = "--target",
         paramLabel = "TARGET",
         description =
-            "header:NAME, basic:username or basic:password; repeatable. Default:"
-                + " header:authorization, header:x-api-key, basic:password.")
+            "header:NAME, basic:username, basic:password, query:NAME, path, json:POINTER,"
+                + " form:FIELD or multipart:FIELD; repeatable. Default: header:authorization,"
+                + " header:x-api-key, basic:password.")
     private List<String> targets = new ArrayList<>();
 
     @Option(names = "--occurrences", paramLabel = "N", description = "In one target. Default: 1.")
@@ -86,6 +87,11 @@ final class SecretCommands {
 
     @Option(names = "--cleartext", description = "Also in requests without TLS.")
     private boolean cleartext;
+
+    @Option(
+        names = "--require",
+        description = "Refuse requests that hold a key of the guest's own in one of the targets.")
+    private boolean require;
 
     @Option(names = "--weak", description = "Accept a value under 16 bytes.")
     private boolean weak;
@@ -132,7 +138,8 @@ final class SecretCommands {
                                 .addAllHosts(hosts)
                                 .addAllTargets(targets)
                                 .setOccurrences(occurrences)
-                                .setCleartext(cleartext))
+                                .setCleartext(cleartext)
+                                .setRequire(require))
                         .setWeak(weak)
                         .setForkMode(
                             switch (fork) {

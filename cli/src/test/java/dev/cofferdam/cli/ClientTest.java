@@ -476,13 +476,18 @@ final class ClientTest {
             "--host",
             "b.example.com",
             "--target",
-            "header:x-key");
+            "header:x-key",
+            "--target",
+            "json:/auth/Key",
+            "--require");
     assertThat(code).isZero();
     PutSecretRequest request = the(mesh.secrets, "api-key");
     assertThat(request.getValue()).isEqualTo(ByteString.copyFromUtf8("sk-0123456789abcdef"));
     assertThat(request.getBindings(0).getHostsList())
         .containsExactly("api.example.com", "b.example.com");
-    assertThat(request.getBindings(0).getTargetsList()).containsExactly("header:x-key");
+    assertThat(request.getBindings(0).getTargetsList())
+        .containsExactly("header:x-key", "json:/auth/Key");
+    assertThat(request.getBindings(0).getRequire()).isTrue();
     assertThat(out.toString(StandardCharsets.UTF_8)).isEqualTo("api-key version 1\n");
   }
 

@@ -265,6 +265,10 @@ final class TestUpstream implements AutoCloseable {
       byte[] body =
           switch (path) {
             case "/base64" -> Base64.getEncoder().encode(bytes("{\"a\":\"" + credential + "\"}"));
+            case "/body" -> one.body().getBytes(StandardCharsets.ISO_8859_1);
+            case "/body-base64" ->
+                Base64.getEncoder()
+                    .encode(("x" + one.body()).getBytes(StandardCharsets.ISO_8859_1));
             case "/hex" -> bytes(HexFormat.of().formatHex(bytes(credential)));
             case "/percent" -> bytes(URLEncoder.encode(credential, StandardCharsets.UTF_8));
             case "/header" -> {

@@ -58,6 +58,7 @@ final class Attachments {
             .flatMap(Optional::stream)
             .collect(Collectors.toUnmodifiableSet()),
         Math.max(1, from.getOccurrences()),
-        from.getCleartext());
+        from.getCleartext(),
+        from.getRequire());
   }
 }

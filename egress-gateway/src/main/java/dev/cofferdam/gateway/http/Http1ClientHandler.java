@@ -1,7 +1,6 @@
 package dev.cofferdam.gateway.http;
 
 import dev.cofferdam.gateway.scrub.Scrubber;
-import dev.cofferdam.gateway.scrub.SecretValue;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelDuplexHandler;
@@ -44,7 +43,7 @@ public final class Http1ClientHandler extends ChannelDuplexHandler {
     switch (message) {
       case OutgoingRequest request -> {
         ByteBuf bytes = Http1Writer.request(request, ctx.alloc());
-        request.sealed().values().forEach(SecretValue::close);
+        request.wipe();
         chunked = request.head().bodyLength() < 0;
         awaiting = true;
         requestEnded = false;

@@ -14,7 +14,13 @@ final class Http1Writer {
   static ByteBuf request(OutgoingRequest request, ByteBufAllocator allocator) {
     RequestHead head = request.head();
     ByteBuf out = allocator.directBuffer(1024);
-    text(out, head.method() + " " + head.target() + " HTTP/1.1\r\nHost: " + head.authority());
+    text(out, head.method() + " ");
+    if (request.target().isPresent()) {
+      request.target().get().writeTo(out);
+    } else {
+      text(out, head.target());
+    }
+    text(out, " HTTP/1.1\r\nHost: " + head.authority());
     text(out, "\r\n");
     List<Header> lines = head.headers().lines();
     for (int i = 0; i < lines.size(); i++) {

@@ -1,7 +1,6 @@
 package dev.cofferdam.gateway.http;
 
 import dev.cofferdam.gateway.scrub.Scrubber;
-import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.ChannelDuplexHandler;
@@ -45,12 +44,12 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
             .method(head.method())
             .scheme(request.tls() ? "https" : "http")
             .authority(head.authority())
-            .path(head.target());
+            .path(request.target().<CharSequence>map(SecretCharacters::new).orElse(head.target()));
         if (head.bodyLength() > 0) {
           headers.set("content-length", String.valueOf(head.bodyLength()));
         }
         // The frame may wait in the codec for a free stream.
-        promise.addListener(_ -> request.sealed().values().forEach(SecretValue::close));
+        promise.addListener(_ -> request.wipe());
         ctx.write(new DefaultHttp2HeadersFrame(headers, false), promise);
       }
       case ByteBuf data -> {

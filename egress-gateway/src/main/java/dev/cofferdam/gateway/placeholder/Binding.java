@@ -10,9 +10,14 @@ import java.util.Set;
  *
  * @param occurrences how often in one target, 1 to 16
  * @param cleartext also in requests that leave without TLS
+ * @param require nothing else than a placeholder may stand in one of the targets
  */
 public record Binding(
-    List<HostPattern> hosts, Set<Target> targets, int occurrences, boolean cleartext) {
+    List<HostPattern> hosts,
+    Set<Target> targets,
+    int occurrences,
+    boolean cleartext,
+    boolean require) {
   public Binding {
     if (occurrences < 1 || occurrences > 16) {
       throw new IllegalArgumentException(occurrences + " occurrences, expected 1 to 16");

@@ -95,6 +95,20 @@ public final class Candidates {
         && (end >= in.writerIndex() || !isBase62(in.getUnsignedByte(end)));
   }
 
+  /**
+   * Whether a placeholder stands as itself in a text and no letter or digit follows, wherever it
+   * does. In a path one may stand before it, as in {@code /bot<token>/}.
+   */
+  static boolean endsAlone(String text, String placeholder) {
+    int at = text.indexOf(placeholder);
+    boolean alone = at >= 0;
+    for (; at >= 0; at = text.indexOf(placeholder, at + 1)) {
+      int end = at + placeholder.length();
+      alone &= end == text.length() || !isBase62(text.charAt(end));
+    }
+    return alone;
+  }
+
   private static String ascii(byte[] bytes) {
     return new String(bytes, StandardCharsets.ISO_8859_1);
   }

@@ -1,12 +1,13 @@
 package dev.cofferdam.gateway.placeholder;
 
+import static dev.cofferdam.v1.EgressReason.EGRESS_REASON_MALFORMED_REQUEST;
+import static dev.cofferdam.v1.EgressReason.EGRESS_REASON_OWN_CREDENTIAL;
 import static dev.cofferdam.v1.EgressReason.EGRESS_REASON_PLACEHOLDER_CLEARTEXT;
 import static dev.cofferdam.v1.EgressReason.EGRESS_REASON_PLACEHOLDER_FOREIGN;
 import static dev.cofferdam.v1.EgressReason.EGRESS_REASON_PLACEHOLDER_HOST_NOT_BOUND;
 import static dev.cofferdam.v1.EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET;
 import static dev.cofferdam.v1.EgressReason.EGRESS_REASON_PLACEHOLDER_TOO_OFTEN;
 
-import dev.cofferdam.gateway.http.Header;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.policy.Host;
 import java.util.ArrayList;
@@ -15,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * Judges every placeholder of a request by the grants of its sandbox: one that stands anywhere but
@@ -25,22 +27,122 @@ public final class Judge {
   private static final int MAX_USES = 16;
 
   private final Map<PlaceholderHash, Grant> grants;
+  private final List<Grant> all;
+  private final boolean requires;
 
   public Judge(List<Grant> grants) {
     Map<PlaceholderHash, Grant> byHash = new HashMap<>();
     grants.forEach(grant -> grant.inherited().forEach(hash -> byHash.put(hash, grant)));
     grants.forEach(grant -> byHash.put(grant.placeholder(), grant));
     this.grants = Map.copyOf(byHash);
+    this.all = List.copyOf(grants);
+    this.requires =
+        grants.stream().flatMap(grant -> grant.bindings().stream()).anyMatch(Binding::require);
   }
 
-  private record Place(String placeholder, boolean plain, Target target) {}
+  /**
+   * @param fault why nothing may be put in there; empty for none
+   */
+  private record Place(String placeholder, Target target, String fault) {}
 
   /** What a cap on occurrences is for, by whatever placeholders stand for the grant. */
   private record Capped(Grant grant, Target target) {}
 
   /** Judges all of a request but its body. */
   public Judgement judge(RequestHead head, Host.Name host, boolean tls) {
-    List<Place> places = places(head);
+    Judgement judged = judge(places(HeadParts.of(head)), host, tls, 0);
+    if (requires && judged instanceof Judgement.Proceed) {
+      for (HeadParts.Credential credential : HeadParts.credentials(head)) {
+        Optional<Judgement.Refuse> refusal =
+            ownCredential(credential.targets(), credential.found(), host);
+        if (refusal.isPresent()) {
+          return refusal.get();
+        }
+      }
+    }
+    return judged;
+  }
+
+  /** Whether a body of this format has targets at this host, and so has to be read as a whole. */
+  public boolean concerns(BodyFormat format, Host.Name host) {
+    return bindings(host).anyMatch(b -> b.targets().stream().anyMatch(format::has));
+  }
+
+  /** Whether a body has to be parsed even where it holds no placeholder. */
+  private boolean requires(BodyFormat format, Host.Name host) {
+    return bindings(host)
+        .filter(Binding::require)
+        .anyMatch(b -> b.targets().stream().anyMatch(format::has));
+  }
+
+  private Stream<Binding> bindings(Host.Name host) {
+    return all.stream().flatMap(grant -> grant.bindings().stream()).filter(b -> b.covers(host));
+  }
+
+  /** A body as the judge saw it. */
+  public sealed interface OfBody {
+    /** It leaves as it came. */
+    record Untouched() implements OfBody {}
+
+    /** It is written anew with values of these uses. */
+    record Filled(List<Use> uses, Template template) implements OfBody {}
+
+    record Refused(Judgement.Refuse why) implements OfBody {}
+  }
+
+  /**
+   * Judges a body that was read as a whole.
+   *
+   * @param found the placeholders that the bytes of the body hold in whatever form, so that none is
+   *     missed where the format puts it out of sight
+   * @param uses of the request's head
+   * @param own the boundary that a multipart body is written with
+   */
+  public OfBody judge(
+      BodyFormat format,
+      byte[] body,
+      List<Candidates.Found> found,
+      Host.Name host,
+      boolean tls,
+      int uses,
+      String own) {
+    if (found.isEmpty() && !requires(format, host)) {
+      return new OfBody.Untouched();
+    }
+    Parsed parsed;
+    try {
+      parsed = format.parse(body, own);
+    } catch (MalformedBodyException e) {
+      return new OfBody.Refused(
+          new Judgement.Refuse(
+              EGRESS_REASON_MALFORMED_REQUEST,
+              String.valueOf(e.getMessage()),
+              "",
+              new Target.Elsewhere("body")));
+    }
+    List<Place> places = places(parsed.parts());
+    if (places.size() < found.size()) {
+      found.forEach(one ->
+          places.add(new Place(one.placeholder(), new Target.Elsewhere("body"), ", altered")));
+    }
+    return switch (judge(places, host, tls, uses)) {
+      case Judgement.Refuse refuse -> new OfBody.Refused(refuse);
+      case Judgement.Proceed(List<Use> needed) -> proceed(parsed, needed, host);
+    };
+  }
+
+  private OfBody proceed(Parsed parsed, List<Use> needed, Host.Name host) {
+    for (Part part : parsed.parts()) {
+      Optional<Judgement.Refuse> refusal =
+          ownCredential(List.of(part.target()), !part.found().isEmpty(), host);
+      if (refusal.isPresent() && !part.text().isEmpty()) {
+        return new OfBody.Refused(refusal.get());
+      }
+    }
+    return needed.isEmpty() ? new OfBody.Untouched() : new OfBody.Filled(needed, parsed.template());
+  }
+
+  private Judgement judge(List<Place> places, Host.Name host, boolean tls, int others) {
     Map<Use, Integer> counts = new LinkedHashMap<>();
     Map<Capped, Integer> sums = new HashMap<>();
     for (Place place : places) {
@@ -64,7 +166,7 @@ public final class Judge {
               .max()
               .orElse(0);
       int stands = sums.getOrDefault(new Capped(use.grant(), use.target()), 0);
-      if (stands > most || counts.size() > MAX_USES) {
+      if (stands > most || counts.size() + others > MAX_USES) {
         return new Judgement.Refuse(
             EGRESS_REASON_PLACEHOLDER_TOO_OFTEN,
             "the placeholder of '%s' stands %d times in %s, allowed are %d"
@@ -77,9 +179,9 @@ public final class Judge {
     return new Judgement.Proceed(uses);
   }
 
-  /** For what was found where no target can be: in a body, or in trailers. */
+  /** For what was found where no target can be: in trailers, or in a body that has none. */
   public Judgement.Refuse outside(String placeholder, String part, Host.Name host) {
-    Place place = new Place(placeholder, false, new Target.Elsewhere(part));
+    Place place = new Place(placeholder, new Target.Elsewhere(part), "");
     return refuse(place, granted(placeholder), host, true)
         .orElseThrow(() -> new IllegalStateException("no binding can name " + part));
   }
@@ -88,16 +190,43 @@ public final class Judge {
     return Optional.ofNullable(grants.get(PlaceholderHash.of(placeholder)));
   }
 
+  /** A credential that is not ours, where its owner wants none but ours. */
+  private Optional<Judgement.Refuse> ownCredential(
+      List<Target> places, boolean placeholder, Host.Name host) {
+    if (placeholder) {
+      return Optional.empty();
+    }
+    for (Grant grant : all) {
+      for (Binding binding : grant.bindings()) {
+        if (binding.require() && binding.covers(host)) {
+          Optional<Target> place = places.stream().filter(binding::permits).findFirst();
+          if (place.isPresent()) {
+            return Optional.of(
+                new Judgement.Refuse(
+                    EGRESS_REASON_OWN_CREDENTIAL,
+                    "%s holds something else than the placeholder of '%s', which is required there"
+                        .formatted(place.get(), grant.secret()),
+                    grant.secret(),
+                    place.get()));
+          }
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
   private static Optional<Judgement.Refuse> refuse(
       Place place, Optional<Grant> grant, Host.Name host, boolean tls) {
+    // A name that no binding has is the guest's own text: it is not told on.
+    Target shown = place.target().kind();
     if (grant.isEmpty()) {
       return Optional.of(
           new Judgement.Refuse(
               EGRESS_REASON_PLACEHOLDER_FOREIGN,
               "what looks like a placeholder in %s was not granted to this sandbox"
-                  .formatted(place.target()),
+                  .formatted(shown),
               "",
-              place.target()));
+              shown));
     }
     String secret = grant.get().secret();
     List<Binding> here = grant.get().bindings().stream().filter(b -> b.covers(host)).toList();
@@ -107,17 +236,17 @@ public final class Judge {
               EGRESS_REASON_PLACEHOLDER_HOST_NOT_BOUND,
               "secret '%s' is not bound to %s".formatted(secret, host),
               secret,
-              place.target()));
+              shown));
     }
     List<Binding> fitting = here.stream().filter(b -> b.permits(place.target())).toList();
-    if (fitting.isEmpty() || !place.plain()) {
+    if (fitting.isEmpty() || !place.fault().isEmpty()) {
       return Optional.of(
           new Judgement.Refuse(
               EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET,
               "the placeholder of '%s' stands in %s%s, where it may not be used"
-                  .formatted(secret, place.target(), place.plain() ? "" : ", altered"),
+                  .formatted(secret, shown, place.fault()),
               secret,
-              place.target()));
+              shown));
     }
     if (!tls && fitting.stream().noneMatch(Binding::cleartext)) {
       return Optional.of(
@@ -130,29 +259,18 @@ public final class Judge {
     return Optional.empty();
   }
 
-  private static List<Place> places(RequestHead head) {
+  private static List<Place> places(List<Part> parts) {
     List<Place> places = new ArrayList<>();
-    add(places, head.method(), new Target.Elsewhere("method"));
-    add(places, head.authority(), new Target.Elsewhere("host"));
-    add(places, head.path(), new Target.Elsewhere("path"));
-    // Looked at as a whole too: a placeholder may reach over '?' or '&' in another spelling.
-    add(places, head.target(), new Target.Elsewhere("path"));
-    for (Header header : head.headers().lines()) {
-      Target target = new Target.Header(header.name());
-      add(places, header.name(), new Target.Elsewhere("header name"));
-      Optional<Basic> basic = Basic.of(header);
-      if (basic.isPresent()) {
-        add(places, basic.get().username(), new Target.BasicUsername());
-        add(places, basic.get().password(), new Target.BasicPassword());
-      } else {
-        add(places, header.value(), target);
+    for (Part part : parts) {
+      for (Candidates.Found found : part.found()) {
+        boolean itself =
+            found.plain()
+                || (part.target() instanceof Target.Path
+                    && Candidates.endsAlone(part.text(), found.placeholder()));
+        String fault = !itself ? ", altered" : part.fault().isEmpty() ? "" : ", " + part.fault();
+        places.add(new Place(found.placeholder(), part.target(), fault));
       }
     }
     return places;
-  }
-
-  private static void add(List<Place> places, String text, Target target) {
-    Candidates.in(text)
-        .forEach(found -> places.add(new Place(found.placeholder(), found.plain(), target)));
   }
 }

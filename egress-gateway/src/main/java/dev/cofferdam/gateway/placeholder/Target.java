@@ -41,7 +41,47 @@ public sealed interface Target {
     }
   }
 
-  /** A part that no binding can name yet. */
+  /** A segment of the path. */
+  record Path() implements Target {
+    @Override
+    public String toString() {
+      return "path";
+    }
+  }
+
+  /** The value of a parameter of the query, by its decoded name. */
+  record Query(String name) implements Target {
+    @Override
+    public String toString() {
+      return "query:" + name;
+    }
+  }
+
+  /** A string in a body of JSON, by its pointer (RFC 6901). */
+  record Json(String pointer) implements Target {
+    @Override
+    public String toString() {
+      return "json:" + pointer;
+    }
+  }
+
+  /** A field of {@code application/x-www-form-urlencoded}, by its decoded name. */
+  record Form(String name) implements Target {
+    @Override
+    public String toString() {
+      return "form:" + name;
+    }
+  }
+
+  /** A field of {@code multipart/form-data}. */
+  record Multipart(String name) implements Target {
+    @Override
+    public String toString() {
+      return "multipart:" + name;
+    }
+  }
+
+  /** A part that no binding can name. */
   record Elsewhere(String part) implements Target {
     @Override
     public String toString() {
@@ -51,14 +91,44 @@ public sealed interface Target {
 
   /** Empty for a target of a newer contract: nothing is ever put into it here. */
   static Optional<Target> parse(String text) {
-    return switch (text) {
-      case "header:*" -> Optional.of(new AnyHeader());
-      case "basic:username" -> Optional.of(new BasicUsername());
-      case "basic:password" -> Optional.of(new BasicPassword());
-      default ->
-          text.startsWith("header:") && text.length() > "header:".length()
-              ? Optional.of(new Header(text.substring("header:".length())))
-              : Optional.empty();
+    String kind = text.substring(0, text.indexOf(':') + 1);
+    String name = text.substring(kind.length());
+    if (name.isEmpty()) {
+      return Optional.empty();
+    }
+    return switch (kind) {
+      case "header:" -> Optional.of(name.equals("*") ? new AnyHeader() : new Header(name));
+      case "basic:" ->
+          switch (name) {
+            case "username" -> Optional.of(new BasicUsername());
+            case "password" -> Optional.of(new BasicPassword());
+            default -> Optional.empty();
+          };
+      case "query:" -> Optional.of(new Query(name));
+      case "json:" -> Optional.of(new Json(name));
+      case "form:" -> Optional.of(new Form(name));
+      case "multipart:" -> Optional.of(new Multipart(name));
+      default -> name.equals("path") ? Optional.of(new Path()) : Optional.empty();
+    };
+  }
+
+  /** Without a name that a guest chose. */
+  default Target kind() {
+    return switch (this) {
+      case Query _ -> new Elsewhere("query");
+      case Json _, Form _, Multipart _ -> new Elsewhere("body");
+      case Header _, AnyHeader _, BasicUsername _, BasicPassword _, Path _, Elsewhere _ -> this;
+    };
+  }
+
+  /** How a value is written there. */
+  default Escape escape() {
+    return switch (this) {
+      case Path _ -> Escape.SEGMENT;
+      case Query _, Form _ -> Escape.PERCENT;
+      case Json _ -> Escape.JSON;
+      case Header _, AnyHeader _, BasicUsername _, BasicPassword _, Multipart _, Elsewhere _ ->
+          Escape.NONE;
     };
   }
 

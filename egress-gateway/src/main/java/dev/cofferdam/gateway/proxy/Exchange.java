@@ -4,11 +4,15 @@ import dev.cofferdam.gateway.broker.Question;
 import dev.cofferdam.gateway.http.End;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.MalformedException;
+import dev.cofferdam.gateway.http.OutgoingRequest;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.http.ResponseHead;
 import dev.cofferdam.gateway.http.WebSocketHandshake;
 import dev.cofferdam.gateway.placeholder.Candidates;
+import dev.cofferdam.gateway.placeholder.Judge;
 import dev.cofferdam.gateway.placeholder.Judgement;
+import dev.cofferdam.gateway.placeholder.RequestTarget;
+import dev.cofferdam.gateway.placeholder.Template;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.scrub.SecretValue;
@@ -22,6 +26,7 @@ import io.netty.util.concurrent.Future;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,6 +54,7 @@ final class Exchange
 
   private Host.@Nullable Name host;
   private List<Use> uses = List.of();
+  private Optional<TargetedBody> targeted = Optional.empty();
   private boolean opening;
 
   /** The broker was asked, which it is once for an exchange, however often that is tried. */
@@ -128,17 +134,32 @@ final class Exchange
               EgressReason.EGRESS_REASON_CONTENT_ENCODING,
               "a body in this Content-Encoding cannot be searched for placeholders");
         } else {
-          await();
+          keepBody(name);
         }
       }
     }
+  }
+
+  private void keepBody(Host.Name name) {
+    targeted = TargetedBody.of(attachment, head, name, connection.tls(), surroundings.random());
+    if (targeted.isPresent()) {
+      body.keep(TargetedBody.MAX_BYTES);
+      if (head.bodyLength() > TargetedBody.MAX_BYTES) {
+        refuse(
+            EgressReason.EGRESS_REASON_BODY_TOO_LARGE,
+            "a body in which a secret may stand has at most %d bytes"
+                .formatted(TargetedBody.MAX_BYTES));
+        return;
+      }
+    }
+    await();
   }
 
   private void await() {
     if (head.expectsContinue() && head.bodyLength() != 0) {
       guest.writeAndFlush(new ResponseHead(100, Headers.none(), 0));
     }
-    if (Grpc.is(head.headers())) {
+    if (Grpc.is(head.headers()) && targeted.isEmpty()) {
       // Either side may wait for the other's next message, the server before the guest's first.
       open();
     }
@@ -207,6 +228,8 @@ final class Exchange
   public void searched() {
     if (sent) {
       pass();
+    } else if (targeted.isPresent()) {
+      judgeBody(targeted.get());
     } else if (body.ended() || body.waitingBytes() > surroundings.limits().bodyScanBytes()) {
       open();
     }
@@ -228,6 +251,32 @@ final class Exchange
             ? EgressReason.EGRESS_REASON_BODY_TOO_LARGE
             : EgressReason.EGRESS_REASON_CONTENT_ENCODING,
         String.valueOf(why.getMessage()));
+  }
+
+  private void judgeBody(TargetedBody kept) {
+    if (!body.ended() || opening) {
+      return;
+    }
+    ByteBuf whole = body.whole();
+    Judge.OfBody judged = kept.judge(whole, body.found(), uses.size());
+    whole.release();
+    switch (judged) {
+      case Judge.OfBody.Refused(Judgement.Refuse why) -> refuse(why);
+      case Judge.OfBody.Untouched() -> open();
+      case Judge.OfBody.Filled(List<Use> more, _) -> {
+        Optional<RequestDecision.Stop> sliced = RequestDecision.sliced(head, more);
+        if (sliced.isPresent()) {
+          refuse(sliced.get().reason(), sliced.get().message());
+        } else if (surroundings.decisions().full()) {
+          refuse(
+              EgressReason.EGRESS_REASON_SPOOL_FULL,
+              "decisions are being lost, so no secret may be used");
+        } else {
+          uses = Stream.concat(uses.stream(), more.stream()).toList();
+          open();
+        }
+      }
+    }
   }
 
   private Host.Name name() {
@@ -296,7 +345,7 @@ final class Exchange
             name().value(),
             connection.port(),
             head.method(),
-            head.path(),
+            RequestTarget.shownPath(head.path()),
             connection.tls(),
             uses);
     if (!Materialisation.begin(
@@ -334,16 +383,21 @@ final class Exchange
     if (stream == null) {
       return;
     }
+    OutgoingRequest request;
+    try {
+      request = outgoing(stream);
+    } catch (Template.UnrepresentableException e) {
+      Use first = uses.getFirst();
+      refuse(
+          EgressReason.EGRESS_REASON_VALUE_NOT_REPRESENTABLE,
+          String.valueOf(e.getMessage()),
+          first.grant().secret(),
+          first.target().toString());
+      return;
+    }
     stream
         .channel
-        .write(
-            UpstreamRequest.of(
-                head,
-                name(),
-                body.ended() ? body.bytes() : head.bodyLength(),
-                connection.tls(),
-                stream.connection.http2,
-                Optional.ofNullable(secrets)))
+        .write(request)
         .addListener(written -> {
           if (!written.isSuccess()) {
             stream.channel.close();
@@ -351,6 +405,22 @@ final class Exchange
         });
     sent = true;
     pass();
+  }
+
+  private OutgoingRequest outgoing(UpstreamStream stream) throws Template.UnrepresentableException {
+    RequestHead written = head;
+    Optional<Template> template = targeted.flatMap(TargetedBody::template);
+    if (template.isPresent() && secrets != null) {
+      body.replace(secrets.fill(template.get(), stream.connection.channel.alloc()));
+      written = targeted.get().written(head);
+    }
+    return UpstreamRequest.of(
+        written,
+        name(),
+        body.ended() ? body.bytes() : head.bodyLength(),
+        connection.tls(),
+        stream.connection.http2,
+        Optional.ofNullable(secrets));
   }
 
   /** Writes what may leave, as far as the upstream takes it. */

@@ -7,6 +7,7 @@ import dev.cofferdam.gateway.placeholder.Candidates;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
@@ -36,6 +37,7 @@ final class IncomingBody implements AutoCloseable {
   private boolean ended;
   private boolean turnDue;
   private boolean closed;
+  private boolean keeps;
 
   /**
    * @param most bytes that wait for the upstream before the guest is no longer read
@@ -45,6 +47,27 @@ final class IncomingBody implements AutoCloseable {
     this.body = new RequestBody(headers, guest.alloc());
     this.most = most;
     this.listener = listener;
+  }
+
+  /** Before its first part: placeholders in it are not told but judged with the whole. */
+  void keep(long limit) {
+    keeps = true;
+    body.keep(limit);
+  }
+
+  /** See {@link RequestBody#whole}. */
+  ByteBuf whole() {
+    return body.whole();
+  }
+
+  /** In all of it so far. */
+  List<Candidates.Found> found() {
+    return body.found();
+  }
+
+  /** See {@link RequestBody#replace}. */
+  void replace(ByteBuf other) {
+    body.replace(other);
   }
 
   /** Takes the part over. */
@@ -76,9 +99,9 @@ final class IncomingBody implements AutoCloseable {
       listener.unreadable(e);
       return;
     }
-    Optional<Candidates.Found> found = body.found();
-    if (found.isPresent()) {
-      listener.found(found.get(), "body");
+    List<Candidates.Found> found = body.found();
+    if (!found.isEmpty() && !keeps) {
+      listener.found(found.getFirst(), "body");
     } else if (all) {
       ended = ending;
       listener.searched();
@@ -105,7 +128,8 @@ final class IncomingBody implements AutoCloseable {
 
   /** Whether as much of it waits as may. */
   boolean full() {
-    return body.waitingBytes() > most;
+    // One that is kept has a limit of its own.
+    return !keeps && body.waitingBytes() > most;
   }
 
   /** Whether all of it was there, and searched. */

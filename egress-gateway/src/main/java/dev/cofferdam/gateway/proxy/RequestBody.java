@@ -8,7 +8,9 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -48,6 +50,12 @@ final class RequestBody implements AutoCloseable {
   private long unpackedBytes;
   private boolean ended;
 
+  /** What it may be as a whole, packed or not; 0: it leaves piece by piece. */
+  private long most;
+
+  /** What was unpacked of one that is kept. */
+  private final List<ByteBuf> kept = new ArrayList<>();
+
   /** There is more to unpack: what waits may not leave. */
   private boolean behind;
 
@@ -74,6 +82,31 @@ final class RequestBody implements AutoCloseable {
             || (headers.all("content-encoding").size() == 1 && packed(headers)));
   }
 
+  /**
+   * Before its first part: nothing leaves before all of it is there.
+   *
+   * @param limit in bytes, packed or not
+   */
+  void keep(long limit) {
+    most = limit;
+  }
+
+  /** Once it has ended: all of it, unpacked, for the caller to release. */
+  ByteBuf whole() {
+    List<ByteBuf> parts = unpacker.isPresent() ? kept : List.copyOf(waiting);
+    return Unpooled.wrappedBuffer(
+        parts.stream().map(ByteBuf::retainedDuplicate).toArray(ByteBuf[]::new));
+  }
+
+  /** Puts another in the place of one that was kept; takes it over. */
+  void replace(ByteBuf other) {
+    waiting.forEach(ByteBuf::release);
+    waiting.clear();
+    waiting.add(other);
+    waitingBytes = other.readableBytes();
+    bytes = waitingBytes;
+  }
+
   /** Takes a part over; {@link #poll} gives out what may leave once it was searched. */
   void add(ByteBuf part, boolean last) {
     bytes += part.readableBytes();
@@ -91,6 +124,9 @@ final class RequestBody implements AutoCloseable {
    * @return whether all that was added has been searched
    */
   boolean search() throws UnreadableException {
+    if (most > 0 && waitingBytes > most) {
+      throw tooLarge(most);
+    }
     if (!behind) {
       return true;
     }
@@ -100,7 +136,7 @@ final class RequestBody implements AutoCloseable {
       throw new UnreadableException("the body is not what its Content-Encoding says", false);
     }
     if (!behind && ended) {
-      unpacked.feed(Unpooled.EMPTY_BUFFER, true).release();
+      take(unpacked.feed(Unpooled.EMPTY_BUFFER, true));
     }
     return !behind;
   }
@@ -114,18 +150,35 @@ final class RequestBody implements AutoCloseable {
         return true;
       }
       unpackedBytes += piece.get().readableBytes();
-      if (unpackedBytes > MAX_UNPACKED) {
+      long limit = most > 0 ? most : MAX_UNPACKED;
+      if (unpackedBytes > limit) {
         piece.get().release();
-        throw new UnreadableException("the body unpacks to more than " + MAX_UNPACKED, true);
+        throw tooLarge(limit);
       }
-      unpacked.feed(piece.get(), false).release();
+      take(unpacked.feed(piece.get(), false));
     }
     return false;
   }
 
-  /** The first placeholder found so far. */
-  Optional<Candidates.Found> found() {
-    return plain.found().stream().findFirst().or(() -> unpacked.found().stream().findFirst());
+  private void take(ByteBuf clean) {
+    if (most > 0) {
+      kept.add(clean);
+    } else {
+      clean.release();
+    }
+  }
+
+  private static UnreadableException tooLarge(long most) {
+    return new UnreadableException(
+        "the body, packed or not, has more than the %d bytes that are looked into".formatted(most),
+        true);
+  }
+
+  /** The placeholders found so far. */
+  List<Candidates.Found> found() {
+    List<Candidates.Found> found = new ArrayList<>(plain.found());
+    found.addAll(unpacked.found());
+    return found;
   }
 
   long waitingBytes() {
@@ -152,5 +205,7 @@ final class RequestBody implements AutoCloseable {
     unpacker.ifPresent(GzipReader::close);
     waiting.forEach(ByteBuf::release);
     waiting.clear();
+    kept.forEach(ByteBuf::release);
+    kept.clear();
   }
 }

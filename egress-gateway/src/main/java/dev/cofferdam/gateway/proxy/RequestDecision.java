@@ -98,15 +98,21 @@ sealed interface RequestDecision {
     return switch (attachment.judge().judge(head, name, tls)) {
       case Judgement.Refuse refuse ->
           new Stop(refuse.reason(), refuse.message(), refuse.secret(), refuse.target().toString());
-      case Judgement.Proceed(List<Use> uses) -> {
-        if (!uses.isEmpty() && SLICES.stream().anyMatch(head.headers()::has)) {
-          yield stop(
-              EgressReason.EGRESS_REASON_RANGE_WITH_SECRET,
-              "slices of an answer cannot be searched for the secret");
-        }
-        yield new Go(name, uses, head, facts, rule);
-      }
+      case Judgement.Proceed(List<Use> uses) ->
+          sliced(head, uses)
+              .<RequestDecision>map(stop -> stop)
+              .orElseGet(() -> new Go(name, uses, head, facts, rule));
     };
+  }
+
+  /** What a request with values in it must not ask for. */
+  static Optional<Stop> sliced(RequestHead head, List<Use> uses) {
+    return !uses.isEmpty() && SLICES.stream().anyMatch(head.headers()::has)
+        ? Optional.of(
+            stop(
+                EgressReason.EGRESS_REASON_RANGE_WITH_SECRET,
+                "slices of an answer cannot be searched for the secret"))
+        : Optional.empty();
   }
 
   private static Stop stop(EgressReason reason, String message) {

@@ -1,13 +1,19 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.http.Header;
+import dev.cofferdam.gateway.placeholder.RequestTarget;
+import dev.cofferdam.gateway.placeholder.Target;
+import dev.cofferdam.gateway.placeholder.Template;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.scrub.Scrubber;
 import dev.cofferdam.gateway.scrub.SecretValue;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** The values of one request, from the broker's answer to the end of the upstream's. */
 final class Secrets implements AutoCloseable {
@@ -15,20 +21,32 @@ final class Secrets implements AutoCloseable {
   private final Map<String, SecretValue> byPlaceholder = new HashMap<>();
   private final Scrubber scrubber;
   private final boolean weak;
+  private final boolean inTarget;
 
   /**
    * @param values in the order of the uses; taken over
    */
   Secrets(List<Use> uses, List<SecretValue> values) {
-    this.values = values;
+    this.values = new ArrayList<>(values);
     List<Scrubber.Secret> secrets = new ArrayList<>();
     for (int i = 0; i < uses.size(); i++) {
       Use use = uses.get(i);
-      if (byPlaceholder.putIfAbsent(use.placeholder(), values.get(i)) == null) {
-        secrets.add(new Scrubber.Secret(values.get(i), use.placeholder(), use.grant().weak()));
+      SecretValue value = values.get(i);
+      if (byPlaceholder.putIfAbsent(use.placeholder(), value) == null) {
+        secrets.add(new Scrubber.Secret(value, use.placeholder(), use.grant().weak()));
+      }
+      SecretValue written = use.target().escape().of(value);
+      this.values.add(written);
+      if (written.length() != value.length()) {
+        // As it stands in the request: a server may say that back in base64 or hexadecimal.
+        secrets.add(new Scrubber.Secret(written, use.placeholder(), use.grant().weak()));
       }
     }
     this.scrubber = new Scrubber(secrets);
+    this.inTarget =
+        uses.stream()
+            .map(Use::target)
+            .anyMatch(target -> target instanceof Target.Path || target instanceof Target.Query);
     this.weak = uses.stream().anyMatch(use -> use.grant().weak());
   }
 
@@ -52,6 +70,23 @@ final class Secrets implements AutoCloseable {
       }
     }
     return sealed;
+  }
+
+  /** The path and query with values in them; empty where they have no place for one. */
+  Optional<SecretValue> seal(String target) throws Template.UnrepresentableException {
+    return inTarget
+        ? Optional.of(RequestTarget.parse(target).template().render(byPlaceholder))
+        : Optional.empty();
+  }
+
+  /** A body with values in it, for the caller to release. */
+  ByteBuf fill(Template template, ByteBufAllocator allocator)
+      throws Template.UnrepresentableException {
+    try (SecretValue body = template.render(byPlaceholder)) {
+      ByteBuf filled = allocator.directBuffer(body.length());
+      body.writeTo(filled);
+      return filled;
+    }
   }
 
   @Override

@@ -4,7 +4,9 @@ import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.OutgoingRequest;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.http.WebSocketHandshake;
+import dev.cofferdam.gateway.placeholder.Template;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.scrub.SecretValue;
 import java.util.Map;
 import java.util.Optional;
 
@@ -23,7 +25,8 @@ final class UpstreamRequest {
       long length,
       boolean tls,
       boolean http2,
-      Optional<Secrets> secrets) {
+      Optional<Secrets> secrets)
+      throws Template.UnrepresentableException {
     Headers headers = head.headers().endToEnd();
     if (http2 && head.headers().lists("te", "trailers")) {
       headers = headers.with("te", "trailers");
@@ -40,9 +43,12 @@ final class UpstreamRequest {
               .with("accept-encoding", gzip ? "gzip, identity" : "identity");
     }
     Headers sent = headers;
+    Optional<SecretValue> target =
+        secrets.isPresent() ? secrets.get().seal(head.target()) : Optional.empty();
     return new OutgoingRequest(
         head.with(sent).withBodyLength(length).withAuthority(authority(head, name)),
         tls,
+        target,
         secrets.map(values -> values.seal(sent.lines())).orElse(Map.of()),
         secrets.map(Secrets::scrubber));
   }

@@ -28,6 +28,7 @@ final class Http1ClientHandlerTest {
         new OutgoingRequest(
             new RequestHead("GET", "api.example.test", "/", Headers.none(), 0, true, false),
             true,
+            Optional.empty(),
             Map.of(),
             Optional.empty()),
         End.plain());

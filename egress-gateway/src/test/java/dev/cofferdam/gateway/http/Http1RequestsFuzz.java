@@ -34,7 +34,7 @@ public final class Http1RequestsFuzz {
     RequestHead leaving = head.with(head.headers().endToEnd());
     ByteBuf bytes =
         Http1Writer.request(
-            new OutgoingRequest(leaving, true, Map.of(), Optional.empty()),
+            new OutgoingRequest(leaving, true, Optional.empty(), Map.of(), Optional.empty()),
             ByteBufAllocator.DEFAULT);
     String text = bytes.toString(StandardCharsets.ISO_8859_1);
     try {

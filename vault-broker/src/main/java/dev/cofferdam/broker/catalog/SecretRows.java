@@ -30,7 +30,8 @@ public final class SecretRows {
           + " array_agg(array_to_string(hosts, ' ') order by ordinal) as hosts,"
           + " array_agg(array_to_string(targets, ' ') order by ordinal) as targets,"
           + " array_agg(occurrences order by ordinal) as occurrences,"
-          + " array_agg(cleartext order by ordinal) as cleartext"
+          + " array_agg(cleartext order by ordinal) as cleartext,"
+          + " array_agg(required order by ordinal) as required"
           + " from secret_binding where secret = s.id) b";
 
   private static final String COLUMNS =
@@ -167,14 +168,15 @@ public final class SecretRows {
     for (int i = 0; i < secret.bindings().size(); i++) {
       Binding binding = secret.bindings().get(i);
       tx.update(
-          "insert into secret_binding (secret, ordinal, hosts, targets, occurrences, cleartext)"
-              + " values (?, ?, ?, ?, ?, ?)",
+          "insert into secret_binding (secret, ordinal, hosts, targets, occurrences, cleartext,"
+              + " required) values (?, ?, ?, ?, ?, ?, ?)",
           secret.id(),
           i,
           binding.hosts().stream().map(HostPattern::toString).toList(),
           binding.targets().stream().map(Target::text).toList(),
           binding.occurrences(),
-          binding.cleartext());
+          binding.cleartext(),
+          binding.require());
     }
   }
 
@@ -199,6 +201,7 @@ public final class SecretRows {
     List<String> targets = Tx.texts(row, "targets");
     Short[] occurrences = (Short[]) row.getArray("occurrences").getArray();
     Boolean[] cleartext = (Boolean[]) row.getArray("cleartext").getArray();
+    Boolean[] required = (Boolean[]) row.getArray("required").getArray();
     List<Binding> bindings = new ArrayList<>();
     for (int i = 0; i < occurrences.length; i++) {
       bindings.add(
@@ -206,7 +209,8 @@ public final class SecretRows {
               Stream.of(hosts.get(i).split(" ")).map(HostPattern::parse).toList(),
               Stream.of(targets.get(i).split(" ")).map(Target::parse).toList(),
               occurrences[i],
-              cleartext[i]));
+              cleartext[i],
+              required[i]));
     }
     return bindings;
   }

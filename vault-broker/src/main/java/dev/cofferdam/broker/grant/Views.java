@@ -106,6 +106,7 @@ final class Views {
         .addAllTargets(binding.targets().stream().map(Target::text).toList())
         .setOccurrences(binding.occurrences())
         .setCleartext(binding.cleartext())
+        .setRequire(binding.require())
         .build();
   }
 }

@@ -12,9 +12,14 @@ import java.util.List;
  * @param occurrences how often the placeholder may stand in one target, 1 to {@value
  *     #MAX_OCCURRENCES}
  * @param cleartext also in requests that leave without TLS
+ * @param require nothing else than a placeholder may stand in one of the targets
  */
 public record Binding(
-    List<HostPattern> hosts, List<Target> targets, int occurrences, boolean cleartext) {
+    List<HostPattern> hosts,
+    List<Target> targets,
+    int occurrences,
+    boolean cleartext,
+    boolean require) {
   public static final int MAX_HOSTS = 64;
   public static final int MAX_TARGETS = 64;
   public static final int MAX_OCCURRENCES = 16;
@@ -43,16 +48,24 @@ public record Binding(
           "a binding has %s occurrences, expected 1 to %d"
               .formatted(Integer.toUnsignedString(occurrences), MAX_OCCURRENCES));
     }
+    if (require && targets.stream().anyMatch(Target.AnyHeader.class::isInstance)) {
+      throw invalid("a binding requires a placeholder in header:*, expected named headers");
+    }
   }
 
   /** A binding as its owner writes it: no targets are the usual ones, 0 occurrences are 1. */
   public static Binding of(
-      List<HostPattern> hosts, List<Target> targets, int occurrences, boolean cleartext) {
+      List<HostPattern> hosts,
+      List<Target> targets,
+      int occurrences,
+      boolean cleartext,
+      boolean require) {
     return new Binding(
         hosts,
         targets.isEmpty() ? DEFAULT_TARGETS : targets.stream().distinct().toList(),
         occurrences == 0 ? 1 : occurrences,
-        cleartext);
+        cleartext,
+        require);
   }
 
   /** Refuses a secret that is bound to nothing, or to more than can be looked through. */

@@ -34,7 +34,7 @@ public final class Bindings {
 
   /**
    * Refuses bindings that allow any use which the present ones do not. Fewer hosts, fewer targets
-   * and lower caps pass, in any arrangement.
+   * and lower caps pass, in any arrangement; what is required stays so for what is left.
    */
   public static void checkNarrower(List<Binding> present, List<Binding> wanted) {
     for (Binding binding : wanted) {
@@ -43,12 +43,13 @@ public final class Bindings {
           if (present.stream().noneMatch(own -> allows(own, binding, host, target))) {
             throw new Refusal(
                 ErrorReason.ERROR_REASON_BINDING_WIDENED,
-                "%s with %s, %d times%s is more than the secret is bound to; widening needs the value again"
+                "%s with %s, %d times%s%s is more than the secret is bound to; widening needs the value again"
                     .formatted(
                         host,
                         target.text(),
                         binding.occurrences(),
-                        binding.cleartext() ? ", without TLS too," : ""));
+                        binding.cleartext() ? ", without TLS too," : "",
+                        binding.require() ? "" : ", beside keys of the guest's own,"));
           }
         }
       }
@@ -59,7 +60,8 @@ public final class Bindings {
     return own.hosts().stream().anyMatch(pattern -> pattern.contains(host))
         && own.covers(target)
         && wanted.occurrences() <= own.occurrences()
-        && (own.cleartext() || !wanted.cleartext());
+        && (own.cleartext() || !wanted.cleartext())
+        && (wanted.require() || !own.require());
   }
 
   private static int passed(Binding binding, Use use) {

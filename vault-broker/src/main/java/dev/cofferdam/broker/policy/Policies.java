@@ -37,7 +37,8 @@ public final class Policies {
         binding.getHostsList().stream().map(HostPattern::parse).toList(),
         binding.getTargetsList().stream().map(Target::parse).toList(),
         binding.getOccurrences(),
-        binding.getCleartext());
+        binding.getCleartext(),
+        binding.getRequire());
   }
 
   public static SecretBinding message(Binding binding) {
@@ -46,6 +47,7 @@ public final class Policies {
         .addAllTargets(binding.targets().stream().map(Target::text).toList())
         .setOccurrences(binding.occurrences())
         .setCleartext(binding.cleartext())
+        .setRequire(binding.require())
         .build();
   }
 

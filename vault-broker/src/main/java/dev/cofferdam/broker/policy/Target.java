@@ -88,20 +88,112 @@ public sealed interface Target {
     }
   }
 
-  /** Header names are taken in any case, for they have none (RFC 9110, section 5.1). */
+  /** A segment of the path, or a part of one (RFC 3986, section 3.3). */
+  record Path() implements Target {
+    @Override
+    public String text() {
+      return "path";
+    }
+  }
+
+  /**
+   * The value of what has a name: a parameter of the query, a field of a form.
+   *
+   * @param name as it is once decoded, 1 to {@value #MAX_NAME} visible characters of ASCII
+   */
+  record Named(Kind kind, String name) implements Target {
+    /** Where the name stands. */
+    public enum Kind {
+      QUERY,
+      FORM,
+      MULTIPART
+    }
+
+    public Named {
+      if (!visible(name, MAX_NAME)) {
+        throw invalid(
+            prefix(kind) + name, "expected a name of 1 to 256 visible characters of ASCII");
+      }
+    }
+
+    private static String prefix(Kind kind) {
+      return kind.name().toLowerCase(Locale.ROOT) + ":";
+    }
+
+    @Override
+    public String text() {
+      return prefix(kind) + name;
+    }
+  }
+
+  /**
+   * A string in a JSON body.
+   *
+   * @param pointer RFC 6901; at most {@value #MAX_POINTER} visible characters of ASCII
+   */
+  record Json(String pointer) implements Target {
+    private static final Pattern POINTER = Pattern.compile("(/([^/~]|~[01])*)+");
+
+    public Json {
+      if (!visible(pointer, MAX_POINTER) || !POINTER.matcher(pointer).matches()) {
+        throw invalid(
+            "json:" + pointer, "expected a JSON pointer (RFC 6901) of visible characters of ASCII");
+      }
+    }
+
+    @Override
+    public String text() {
+      return "json:" + pointer;
+    }
+  }
+
+  /** Of a name. */
+  int MAX_NAME = 256;
+
+  /** Of a pointer. */
+  int MAX_POINTER = 512;
+
+  /**
+   * Header names are taken in any case, for they have none (RFC 9110, section 5.1); all other names
+   * as they are.
+   */
   static Target parse(String text) {
-    String lower = text.toLowerCase(Locale.ROOT);
-    return switch (lower) {
-      case "header:*" -> new AnyHeader();
-      case "basic:username" -> new Basic(Basic.Part.USERNAME);
-      case "basic:password" -> new Basic(Basic.Part.PASSWORD);
+    String kind = text.substring(0, text.indexOf(':') + 1).toLowerCase(Locale.ROOT);
+    String name = text.substring(kind.length());
+    return switch (kind) {
+      case "header:" ->
+          name.equals("*") ? new AnyHeader() : new Header(name.toLowerCase(Locale.ROOT));
+      case "basic:" -> basic(text, name.toLowerCase(Locale.ROOT));
+      case "query:" -> new Named(Named.Kind.QUERY, name);
+      case "form:" -> new Named(Named.Kind.FORM, name);
+      case "multipart:" -> new Named(Named.Kind.MULTIPART, name);
+      case "json:" -> new Json(name);
       default -> {
-        if (!lower.startsWith("header:")) {
-          throw invalid(text, "expected header:<name>, header:*, basic:username or basic:password");
+        if (!text.equalsIgnoreCase("path")) {
+          throw invalid(text, EXPECTED);
         }
-        yield new Header(lower.substring("header:".length()));
+        yield new Path();
       }
     };
+  }
+
+  /** What a target may be. */
+  String EXPECTED =
+      "expected header:<name>, header:*, basic:username, basic:password, query:<name>, path,"
+          + " json:<pointer>, form:<field> or multipart:<field>";
+
+  private static Target basic(String text, String half) {
+    return switch (half) {
+      case "username" -> new Basic(Basic.Part.USERNAME);
+      case "password" -> new Basic(Basic.Part.PASSWORD);
+      default -> throw invalid(text, EXPECTED);
+    };
+  }
+
+  private static boolean visible(String text, int most) {
+    return !text.isEmpty()
+        && text.length() <= most
+        && text.chars().allMatch(c -> c > 0x20 && c < 0x7f);
   }
 
   private static Refusal invalid(String text, String expected) {

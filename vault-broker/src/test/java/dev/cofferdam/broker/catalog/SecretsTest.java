@@ -72,7 +72,7 @@ class SecretsTest {
 
   private Secret put(String text, boolean replace) {
     Binding binding =
-        Binding.of(List.of(HostPattern.parse("api.example.com")), List.of(), 1, false);
+        Binding.of(List.of(HostPattern.parse("api.example.com")), List.of(), 1, false, false);
     try (SecretValue value = value(text)) {
       return secrets.put(
           "acme",

@@ -1,6 +1,7 @@
 package dev.cofferdam.broker.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.EgressReason;
@@ -26,7 +27,11 @@ class BindingsTest {
 
   private static Binding binding(String host, String target, int occurrences, boolean cleartext) {
     return new Binding(
-        List.of(HostPattern.parse(host)), List.of(Target.parse(target)), occurrences, cleartext);
+        List.of(HostPattern.parse(host)),
+        List.of(Target.parse(target)),
+        occurrences,
+        cleartext,
+        false);
   }
 
   private static Use use(String host, String target, int occurrences, boolean tls) {
@@ -110,6 +115,23 @@ class BindingsTest {
     }
   }
 
+  @Test
+  void whatIsRequiredStaysSo() {
+    HostPattern host = HostPattern.parse("a.example.com");
+    Target target = Target.parse("json:/key");
+    Binding required = new Binding(List.of(host), List.of(target), 1, false, true);
+    Binding optional = new Binding(List.of(host), List.of(target), 1, false, false);
+    Bindings.checkNarrower(List.of(optional), List.of(required));
+    Bindings.checkNarrower(List.of(required), List.of(required));
+    assertThatThrownBy(() -> Bindings.checkNarrower(List.of(required), List.of(optional)))
+        .isInstanceOf(Refusal.class)
+        .hasMessageContaining("beside keys of the guest's own");
+    assertThatThrownBy(
+            () -> new Binding(List.of(host), List.of(Target.parse("header:*")), 1, false, true))
+        .isInstanceOf(Refusal.class)
+        .hasMessageContaining("header:*");
+  }
+
   private static List<Binding> random(Random random) {
     List<Binding> bindings = new ArrayList<>();
     for (int i = 0; i <= random.nextInt(3); i++) {
@@ -118,7 +140,8 @@ class BindingsTest {
               some(PATTERNS, random).stream().map(HostPattern::parse).toList(),
               some(TARGETS, random).stream().map(Target::parse).toList(),
               1 + random.nextInt(2),
-              random.nextBoolean()));
+              random.nextBoolean(),
+              false));
     }
     return bindings;
   }

@@ -179,14 +179,41 @@ class PoliciesTest {
         "header:a\r\nb",
         "header:**",
         "basic:both",
-        "query:key",
-        "path",
-        "json:/key",
+        "query:",
+        "query:a b",
+        "query:a\u00e4",
+        "form:",
+        "multipart:a\r\nb",
+        "path:",
+        "path:x",
+        "json:",
+        "json:key",
+        "json:/a~2",
+        "json:/a~",
+        "json:/a b",
+        "websocket",
         "",
         "authorization"
       })
   void targetsThatFrameOrRouteOrAreUnknownAreRefused(String target) {
     assertRefused(() -> Target.parse(target), ErrorReason.ERROR_REASON_BINDING_INVALID);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "query:Key",
+        "path",
+        "json:/a~1b/0/~0/",
+        "json:/",
+        "form:api[key]",
+        "multipart:a:b",
+        "query:a=b"
+      })
+  void targetsBesideHeadersKeepTheirCase(String target) {
+    assertThat(Target.parse(target).text()).isEqualTo(target);
+    assertThat(Target.parse(target).covers(Target.parse(target))).isTrue();
+    assertThat(Target.parse("header:*").covers(Target.parse(target))).isFalse();
   }
 
   @Test
