@@ -1,5 +1,6 @@
 """Secrets in queries, paths and bodies: put in where the owner said, escaped for the place, and found again in answers."""
 
+import base64
 import gzip
 import hashlib
 import json
@@ -95,8 +96,8 @@ def test_a_field_of_multipart(granted, canary, upstream):
 
 def test_a_packed_body_is_looked_into(granted, upstream):
     sandbox, value, placeholder = granted
-    packed = gzip.compress(json.dumps({"auth": {"key": placeholder}}).encode())
-    sandbox.sh(f"printf '{''.join(f'\\{byte:03o}' for byte in packed)}' >/tmp/packed")
+    packed = base64.b64encode(gzip.compress(json.dumps({"auth": {"key": placeholder}}).encode())).decode()
+    assert sandbox.sh(f"echo {packed} | base64 -d >/tmp/packed").exit_code == 0
     upstream.mark()
     options = (*JSON, "-H", "Content-Encoding: gzip", "--data-binary", "@/tmp/packed")
     assert curl(sandbox, f"https://{BOUND}/headers", *options).status == 200
@@ -114,7 +115,7 @@ def test_a_packed_body_is_looked_into(granted, upstream):
         (("-F", "key=$API_KEY", "-F", "key=1"), 403, "placeholder_outside_target"),
         (("-H", "Content-Type: text/plain", "-d", "key=$API_KEY"), 403, "placeholder_outside_target"),
         (("-d", "key=$API_KEY$API_KEY"), 403, "placeholder_outside_target"),
-        (("-d", "key=$API_KEY $API_KEY"), 403, "placeholder_too_often"),
+        (("-d", "key=$API_KEY.$API_KEY"), 403, "placeholder_too_often"),
         (("-H", "Authorization: $API_KEY"), 403, "placeholder_outside_target"),
     ],
     ids=["another key", "key twice", "field twice", "part twice", "another type", "run together", "twice", "header"],

@@ -4,19 +4,26 @@ import static dev.cofferdam.gateway.Harness.PLACEHOLDER;
 import static dev.cofferdam.gateway.Harness.VALUE;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.github.luben.zstd.Zstd;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.internal.v1.GrantedSecret;
 import dev.cofferdam.internal.v1.MaterializeRequest;
 import dev.cofferdam.internal.v1.PlaceholderUse;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.Verdict;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.net.URLEncoder;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Base64;
 import java.util.List;
+import java.util.function.Function;
 import java.util.stream.Stream;
+import java.util.zip.Deflater;
+import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -311,23 +318,102 @@ final class TargetsTest {
                 + "--\r\n");
   }
 
+  /** Packed without being compressed, it holds its bytes as they are. */
+  private static final class Stored extends GZIPOutputStream {
+    Stored(OutputStream out) throws IOException {
+      super(out);
+      def.setLevel(Deflater.NO_COMPRESSION);
+    }
+
+    static byte[] of(String text) throws IOException {
+      ByteArrayOutputStream packed = new ByteArrayOutputStream();
+      try (Stored stored = new Stored(packed)) {
+        stored.write(text.getBytes(StandardCharsets.ISO_8859_1));
+      }
+      return packed.toByteArray();
+    }
+  }
+
   @Test
   void row13_aPackedBodyIsUnpackedAndSentUnpacked() throws Exception {
-    byte[] packed =
-        TestUpstream.gzip(
-            ("{\"auth\":{\"key\":\"" + PLACEHOLDER + "\"}}").getBytes(StandardCharsets.US_ASCII));
-    try (RawGuest guest = harness.guest().tls("api.example.test")) {
-      Answer answer =
-          guest
-              .send(
-                  "POST / HTTP/1.1\r\n%sContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
-                      .formatted(HOST, packed.length))
-              .send(packed)
-              .answer();
-      TestUpstream.Received one = only(answer);
+    String body = "{\"auth\":{\"key\":\"" + PLACEHOLDER + "\"}}";
+    for (byte[] packed :
+        List.of(TestUpstream.gzip(body.getBytes(StandardCharsets.US_ASCII)), Stored.of(body))) {
+      TestUpstream.Received one = only(packed("gzip", packed));
       assertThat(one.header("content-encoding")).isEmpty();
       assertThat(one.body()).isEqualTo("{\"auth\":{\"key\":\"" + VALUE + "\"}}");
+      forget();
     }
+  }
+
+  /** RFC 1952 section 2.3.1: a comment, which no reader of the body sees. */
+  @Test
+  void row13_aPlaceholderBesideWhatIsPackedIsRefused() throws Exception {
+    byte[] plain = TestUpstream.gzip("{}".getBytes(StandardCharsets.US_ASCII));
+    ByteArrayOutputStream commented = new ByteArrayOutputStream();
+    commented.write(plain, 0, 3);
+    commented.write(16);
+    commented.write(plain, 4, 6);
+    commented.writeBytes((PLACEHOLDER + "\0").getBytes(StandardCharsets.US_ASCII));
+    commented.write(plain, 10, plain.length - 10);
+    refused(packed("gzip", commented.toByteArray()), 403, "placeholder_outside_target");
+  }
+
+  /** One block that is not compressed, and the last one, RFC 7932 section 9.2; to 64 KiB. */
+  private static byte[] brotli(String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.ISO_8859_1);
+    int head = (bytes.length - 1) << 4 | 1 << 20;
+    ByteBuffer packed = ByteBuffer.allocate(bytes.length + 4);
+    packed.put((byte) head).put((byte) (head >> 8)).put((byte) (head >> 16)).put(bytes);
+    return packed.put((byte) 3).array();
+  }
+
+  private static Answer packed(String coding, byte[] packed) throws IOException {
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      guest.send(
+          "POST / HTTP/1.1\r\n%sContent-Type: application/json\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n"
+              .formatted(HOST, coding, packed.length));
+      return guest.send(packed).answer();
+    }
+  }
+
+  @Test
+  void row13_brotliAndZstdAreUnpackedWhereABodyIsKept() throws Exception {
+    String body = "{\"auth\":{\"key\":\"" + PLACEHOLDER + "\"}}";
+    String elsewhere = "{\"key\":\"" + PLACEHOLDER + "\"}";
+    for (String coding : List.of("br", "zstd")) {
+      Function<String, byte[]> pack =
+          text ->
+              coding.equals("br")
+                  ? brotli(text)
+                  : Zstd.compress(text.getBytes(StandardCharsets.ISO_8859_1));
+      TestUpstream.Received one = only(packed(coding, pack.apply(body)));
+      assertThat(one.header("content-encoding")).isEmpty();
+      assertThat(one.body()).isEqualTo("{\"auth\":{\"key\":\"" + VALUE + "\"}}");
+      forget();
+      refused(packed(coding, pack.apply(elsewhere)), 403, "placeholder_outside_target");
+      refused(
+          packed(coding, elsewhere.getBytes(StandardCharsets.US_ASCII)), 415, "content_encoding");
+      byte[] without = pack.apply("{ }");
+      one = only(packed(coding, without));
+      assertThat(one.header("content-encoding")).isEqualTo(coding);
+      assertThat(one.body()).isEqualTo(new String(without, StandardCharsets.ISO_8859_1));
+      forget();
+    }
+    // On top of another, or of a type that nothing is bound to: not looked into.
+    refused(packed("gzip, br", brotli(body)), 415, "content_encoding");
+    refused(
+        ask("POST / HTTP/1.1\r\n" + HOST + "Content-Encoding: zstd\r\nContent-Length: 1\r\n\r\nx"),
+        415,
+        "content_encoding");
+  }
+
+  @Test
+  void row14_aBombOfZstdIsTooLarge() throws Exception {
+    refused(packed("zstd", Zstd.compress(new byte[64 << 20])), 413, "body_too_large");
+    // A window of 128 MiB is memory for the asking.
+    byte[] wide = new byte[] {0x28, (byte) 0xb5, 0x2f, (byte) 0xfd, 0x00, (byte) 0x88, 1, 0, 0};
+    refused(packed("zstd", wide), 415, "content_encoding");
   }
 
   @Test

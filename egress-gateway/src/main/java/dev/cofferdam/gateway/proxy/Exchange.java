@@ -129,20 +129,33 @@ final class Exchange
           refuse(
               EgressReason.EGRESS_REASON_SPOOL_FULL,
               "decisions are being lost, so no secret may be used");
-        } else if (!attachment.grants().isEmpty() && !RequestBody.readable(head.headers())) {
-          refuse(
-              EgressReason.EGRESS_REASON_CONTENT_ENCODING,
-              "a body in this Content-Encoding cannot be searched for placeholders");
         } else {
-          keepBody(name);
+          lookAtBody(name);
         }
       }
     }
   }
 
-  private void keepBody(Host.Name name) {
-    targeted = TargetedBody.of(attachment, head, name, connection.tls(), surroundings.random());
-    if (targeted.isPresent()) {
+  private void lookAtBody(Host.Name name) {
+    Optional<TargetedBody> wanted =
+        TargetedBody.of(attachment, head, name, connection.tls(), surroundings.random());
+    boolean readable =
+        RequestBody.readable(head.headers()) || wanted.map(TargetedBody::readable).orElse(false);
+    if (!attachment.grants().isEmpty() && !readable) {
+      refuse(
+          EgressReason.EGRESS_REASON_CONTENT_ENCODING,
+          "a body in this Content-Encoding cannot be searched for placeholders");
+      return;
+    }
+    if (wanted.isPresent()) {
+      if (!connection.slot().keptBodies().tryAdd(TargetedBody.MAX_AT_ONCE)) {
+        refuse(
+            EgressReason.EGRESS_REASON_TOO_MANY_AT_ONCE,
+            "too many bodies of this sandbox are kept until they have ended");
+        return;
+      }
+      // From here on it is counted, and in the end no longer.
+      targeted = wanted;
       body.keep(TargetedBody.MAX_BYTES);
       if (head.bodyLength() > TargetedBody.MAX_BYTES) {
         refuse(
@@ -257,9 +270,16 @@ final class Exchange
     if (!body.ended() || opening) {
       return;
     }
+    Judge.OfBody judged;
     ByteBuf whole = body.whole();
-    Judge.OfBody judged = kept.judge(whole, body.found(), uses.size());
-    whole.release();
+    try {
+      judged = kept.judge(whole, body.found(), uses.size());
+    } catch (RequestBody.UnreadableException e) {
+      unreadable(e);
+      return;
+    } finally {
+      whole.release();
+    }
     switch (judged) {
       case Judge.OfBody.Refused(Judgement.Refuse why) -> refuse(why);
       case Judge.OfBody.Untouched() -> open();
@@ -692,6 +712,7 @@ final class Exchange
       answering.close();
     }
     body.close();
+    targeted.ifPresent(_ -> connection.slot().keptBodies().remove());
     closeSecrets();
   }
 

@@ -168,16 +168,21 @@ final class RequestBody implements AutoCloseable {
     }
   }
 
-  private static UnreadableException tooLarge(long most) {
+  static UnreadableException tooLarge(long most) {
     return new UnreadableException(
         "the body, packed or not, has more than the %d bytes that are looked into".formatted(most),
         true);
   }
 
-  /** The placeholders found so far. */
+  /**
+   * The placeholders found so far. Of one that is kept and packed those inside, for it is their
+   * bytes that count; where there are none, those beside them, such as in a comment of gzip.
+   */
   List<Candidates.Found> found() {
-    List<Candidates.Found> found = new ArrayList<>(plain.found());
-    found.addAll(unpacked.found());
+    List<Candidates.Found> found = new ArrayList<>(unpacked.found());
+    if (most == 0 || found.isEmpty()) {
+      found.addAll(plain.found());
+    }
     return found;
   }
 

@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.BodyFormat;
+import dev.cofferdam.gateway.placeholder.BodyScanner;
 import dev.cofferdam.gateway.placeholder.Candidates;
 import dev.cofferdam.gateway.placeholder.Judge;
 import dev.cofferdam.gateway.placeholder.Template;
@@ -9,6 +10,7 @@ import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.slot.Attachment;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
+import io.netty.buffer.Unpooled;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
@@ -23,19 +25,29 @@ final class TargetedBody {
   /** Of the body, packed or not. */
   static final int MAX_BYTES = 1 << 20;
 
+  /** Of one sandbox: what it may hold of the gateway's memory by them. */
+  static final int MAX_AT_ONCE = 32;
+
   private static final int BOUNDARY_BYTES = 16;
 
   private final Judge judge;
   private final BodyFormat format;
+  private final Optional<WholeCoding> coding;
   private final Host.Name host;
   private final boolean tls;
   private final String boundary;
   private @Nullable Template template;
 
   private TargetedBody(
-      Judge judge, BodyFormat format, Host.Name host, boolean tls, String boundary) {
+      Judge judge,
+      BodyFormat format,
+      Optional<WholeCoding> coding,
+      Host.Name host,
+      boolean tls,
+      String boundary) {
     this.judge = judge;
     this.format = format;
+    this.coding = coding;
     this.host = host;
     this.tls = tls;
     this.boundary = boundary;
@@ -57,18 +69,34 @@ final class TargetedBody {
           byte[] unguessable = new byte[BOUNDARY_BYTES];
           random.nextBytes(unguessable);
           String boundary = "cofferdam-" + HexFormat.of().formatHex(unguessable);
-          return new TargetedBody(attachment.judge(), format, host, tls, boundary);
+          return new TargetedBody(
+              attachment.judge(), format, WholeCoding.of(head.headers()), host, tls, boundary);
         });
   }
 
+  /** Whether it can be looked into, though not piece by piece. */
+  boolean readable() {
+    return coding.isPresent();
+  }
+
   /**
-   * @param whole stays the caller's
+   * @param whole stays the caller's; unpacked, but for a coding that is unpacked as a whole
    * @param found in it, in whatever form
    * @param uses of the request's head
    */
-  Judge.OfBody judge(ByteBuf whole, List<Candidates.Found> found, int uses) {
-    Judge.OfBody judged =
-        judge.judge(format, ByteBufUtil.getBytes(whole), found, host, tls, uses, boundary);
+  Judge.OfBody judge(ByteBuf whole, List<Candidates.Found> found, int uses)
+      throws RequestBody.UnreadableException {
+    byte[] plain = ByteBufUtil.getBytes(whole);
+    List<Candidates.Found> all = found;
+    if (coding.isPresent()) {
+      plain = coding.get().unpack(plain, MAX_BYTES);
+      try (BodyScanner scanner = new BodyScanner()) {
+        scanner.feed(Unpooled.wrappedBuffer(plain), true).release();
+        // What is packed may stand there as it is, and is one placeholder all the same.
+        all = scanner.found().isEmpty() ? found : List.copyOf(scanner.found());
+      }
+    }
+    Judge.OfBody judged = judge.judge(format, plain, all, host, tls, uses, boundary);
     if (judged instanceof Judge.OfBody.Filled filled) {
       template = filled.template();
     }

@@ -25,6 +25,7 @@ public final class Slot {
   private final Tally materialisations = new Tally();
   private final CapUse capUse = new CapUse();
   private final Map<ByteString, CapUse> capUseByRule = new ConcurrentHashMap<>();
+  private final Tally keptBodies = new Tally();
   private volatile Attachment attachment;
   private volatile boolean ended;
 
@@ -79,6 +80,11 @@ public final class Slot {
   public Allowance.Taken allow(Rule rule, long now) {
     CapUse underRule = capUseByRule.computeIfAbsent(rule.terms().identity(), _ -> new CapUse());
     return Allowance.take(this, capUse, underRule, rule, now);
+  }
+
+  /** Requests whose bodies are kept until they were read as a whole. */
+  public Tally keptBodies() {
+    return keptBodies;
   }
 
   void update(Attachment newer) {
