@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.policy.RequestVerdict;
 import dev.cofferdam.gateway.policy.Rule;
 import dev.cofferdam.gateway.policy.Terms;
 import dev.cofferdam.gateway.slot.Allowance;
@@ -8,6 +9,7 @@ import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.kit.egress.RequestFacts;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.channel.EventLoop;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What the rule that let a request through holds it to while it is under way: the limit of its
@@ -23,16 +25,15 @@ final class Admission implements AutoCloseable {
   private final Rule rule;
   private final Host.Name host;
   private final Allowance.Taken taken;
-  private final OpenRequest open;
   private final Refusing exchange;
+  private @Nullable OpenRequest open;
+  private boolean webSocket;
   private long sent;
 
-  private Admission(
-      Rule rule, Host.Name host, Allowance.Taken taken, OpenRequest open, Refusing exchange) {
+  private Admission(Rule rule, Host.Name host, Allowance.Taken taken, Refusing exchange) {
     this.rule = rule;
     this.host = host;
     this.taken = taken;
-    this.open = open;
     this.exchange = exchange;
   }
 
@@ -47,19 +48,33 @@ final class Admission implements AutoCloseable {
       EventLoop loop,
       Host.Name host,
       Refusing exchange) {
-    return new Admission(
-        rule,
-        host,
-        connection.slot().allow(rule, System.nanoTime()),
+    Allowance.Taken taken = connection.slot().allow(rule, System.nanoTime());
+    Admission admission = new Admission(rule, host, taken, exchange);
+    admission.open =
         OpenRequest.under(
-            judged,
-            connection.slot(),
-            loop,
-            facts,
-            host,
-            connection.port(),
-            denied -> exchange.refuse(denied.reason(), denied.message())),
-        exchange);
+            judged, connection.slot(), loop, facts, host, connection.port(), admission::judgedAnew);
+    return admission;
+  }
+
+  private void judgedAnew(RequestVerdict verdict) {
+    switch (verdict) {
+      case RequestVerdict.Denied(EgressReason reason, String why) -> exchange.refuse(reason, why);
+      case RequestVerdict.Let(Rule present) -> checkSocket(present);
+    }
+  }
+
+  /** A WebSocket is one request in which any number of messages follow. */
+  private boolean checkSocket(Rule present) {
+    Terms terms = present.terms();
+    if (webSocket
+        && (terms.request().isPresent() || terms.maxRequestBytes() > 0 || terms.downgrade())) {
+      exchange.refuse(
+          EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
+          "rule %d of the policy is on single requests, which those in a WebSocket are not"
+              .formatted(terms.number()));
+      return false;
+    }
+    return true;
   }
 
   /** Whether it goes without credentials. */
@@ -71,16 +86,11 @@ final class Admission implements AutoCloseable {
    * Whether it may begin; else it was refused.
    *
    * @param bodyLength negative where it is not known
-   * @param webSocket it asks for one, in which any number of messages would follow
+   * @param asksForSocket it asks to become a WebSocket
    */
-  boolean begins(long bodyLength, boolean webSocket) {
-    Terms terms = rule.terms();
-    if (webSocket
-        && (terms.request().isPresent() || terms.maxRequestBytes() > 0 || terms.downgrade())) {
-      exchange.refuse(
-          EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
-          "rule %d of the policy is on single requests, which those in a WebSocket are not"
-              .formatted(terms.number()));
+  boolean begins(long bodyLength, boolean asksForSocket) {
+    webSocket = asksForSocket;
+    if (!checkSocket(rule)) {
       return false;
     }
     if (taken.allowance().isEmpty()) {
@@ -127,7 +137,9 @@ final class Admission implements AutoCloseable {
 
   @Override
   public void close() {
-    open.close();
+    if (open != null) {
+      open.close();
+    }
     taken.allowance().ifPresent(Allowance::close);
   }
 }

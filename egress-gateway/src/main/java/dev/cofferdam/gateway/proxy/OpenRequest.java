@@ -17,7 +17,7 @@ final class OpenRequest implements Slot.Tenant, AutoCloseable {
   private final RequestFacts facts;
   private final Host.Name host;
   private final int port;
-  private final Consumer<RequestVerdict.Denied> forbidden;
+  private final Consumer<RequestVerdict> verdict;
 
   private OpenRequest(
       Slot slot,
@@ -25,18 +25,18 @@ final class OpenRequest implements Slot.Tenant, AutoCloseable {
       RequestFacts facts,
       Host.Name host,
       int port,
-      Consumer<RequestVerdict.Denied> forbidden) {
+      Consumer<RequestVerdict> verdict) {
     this.slot = slot;
     this.loop = loop;
     this.facts = facts;
     this.host = host;
     this.port = port;
-    this.forbidden = forbidden;
+    this.verdict = verdict;
   }
 
   /**
    * @param judged by what it was let through
-   * @param forbidden told on the loop, at any time, once it no longer is
+   * @param verdict told on the loop, at any time, of each policy that comes into force meanwhile
    */
   static OpenRequest under(
       Attachment judged,
@@ -45,8 +45,8 @@ final class OpenRequest implements Slot.Tenant, AutoCloseable {
       RequestFacts facts,
       Host.Name host,
       int port,
-      Consumer<RequestVerdict.Denied> forbidden) {
-    OpenRequest open = new OpenRequest(slot, loop, facts, host, port, forbidden);
+      Consumer<RequestVerdict> verdict) {
+    OpenRequest open = new OpenRequest(slot, loop, facts, host, port, verdict);
     // A slot that has ended ends its connections.
     if (slot.add(open) && !slot.attachment().equals(judged)) {
       // It changed before this could be told.
@@ -57,11 +57,7 @@ final class OpenRequest implements Slot.Tenant, AutoCloseable {
 
   @Override
   public void reconsider(Attachment attachment) {
-    loop.execute(() -> {
-      if (attachment.policy().judge(facts, host, port) instanceof RequestVerdict.Denied denied) {
-        forbidden.accept(denied);
-      }
-    });
+    loop.execute(() -> verdict.accept(attachment.policy().judge(facts, host, port)));
   }
 
   /** Its connection is ended with it. */
