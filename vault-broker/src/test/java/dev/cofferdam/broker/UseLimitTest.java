@@ -22,10 +22,14 @@ import dev.cofferdam.v1.UseLimits;
 import dev.cofferdam.v1.Verdict;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 
 /** Caps on the use of a secret, and its end. */
@@ -75,7 +79,10 @@ class UseLimitTest extends BrokerTest {
     use(other.request());
   }
 
-  /** Forty at once, over two brokers: whichever comes first. */
+  /**
+   * Forty at once, over two brokers, and neither can commit before both have counted: the audit,
+   * which is written last, is held up until they wait for it or for one another.
+   */
   @Test
   void noTwoBrokersCountPastACapTogether() throws Exception {
     Attached attached = attached("raced", UseLimits.newBuilder().setUses(11));
@@ -87,7 +94,11 @@ class UseLimitTest extends BrokerTest {
             broker.gateway("g1"),
             AttachmentServiceGrpc.newBlockingStub(broker.peer("egress-gateway", "g1", otherPort)));
     List<Future<Boolean>> asked = new ArrayList<>();
-    try (var threads = Executors.newVirtualThreadPerTaskExecutor()) {
+    try (var threads = Executors.newVirtualThreadPerTaskExecutor();
+        Connection holder = broker.database.connect();
+        Statement statement = holder.createStatement()) {
+      holder.setAutoCommit(false);
+      statement.execute("select * from audit_head where tenant = 'acme' for update");
       for (int i = 0; i < 40; i++) {
         var at = brokers.get(i % 2);
         asked.add(
@@ -100,12 +111,33 @@ class UseLimitTest extends BrokerTest {
               }
             }));
       }
+      awaitTwoThatWait(statement);
+      holder.commit();
     }
     int given = 0;
     for (Future<Boolean> each : asked) {
       given += each.get() ? 1 : 0;
     }
     assertThat(given).isEqualTo(10);
+  }
+
+  private static void awaitTwoThatWait(Statement statement) throws Exception {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (true) {
+      try (var rows =
+          statement.executeQuery(
+              "select count(distinct l.pid) from pg_locks l join pg_stat_activity a using (pid)"
+                  + " where not l.granted and a.datname = current_database()")) {
+        rows.next();
+        if (rows.getInt(1) >= 2) {
+          return;
+        }
+      }
+      if (System.nanoTime() > end) {
+        throw new AssertionError("the brokers never waited");
+      }
+      LockSupport.parkNanos(1_000_000);
+    }
   }
 
   @Test
