@@ -3,6 +3,7 @@ package dev.cofferdam.gateway;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.HttpMatch;
@@ -217,6 +218,41 @@ final class RequestRulesTest {
     assertThat(harness.upstream.received.getLast().headers())
         .containsEntry("cookie", "a=b")
         .containsEntry("authorization", "Bearer " + Harness.VALUE);
+  }
+
+  /** Where a binding has a target outside of headers too. */
+  @Test
+  void aDowngradedRequestUsesNoSecretInItsQueryOrBody() throws Exception {
+    harness = new Harness(directory, /* http2= */ false);
+    var attachment =
+        Harness.attachment(harness.port)
+            .setPolicyRevision(2)
+            .setPolicy(
+                EgressPolicy.newBuilder()
+                    .addRules(
+                        EgressRule.newBuilder()
+                            .setHost("api.example.test")
+                            .addPorts(harness.port)
+                            .setAction(RuleAction.RULE_ACTION_DOWNGRADE)));
+    attachment
+        .getSecretsBuilder(0)
+        .getBindingsBuilder(0)
+        .addTargets("query:k")
+        .addTargets("form:k");
+    harness.apply(attachment.build());
+
+    String field = "k=" + Harness.PLACEHOLDER;
+    assertThat(ask(request("GET /?" + field)).reason()).isEqualTo("placeholder_outside_target");
+    assertThat(
+            ask(request(
+                        "POST /",
+                        "Content-Type: application/x-www-form-urlencoded",
+                        "Content-Length: " + field.length())
+                    + field)
+                .reason())
+        .isEqualTo("placeholder_outside_target");
+    assertThat(harness.broker.materialised).isEmpty();
+    assertThat(harness.upstream.received).isEmpty();
   }
 
   /** An answer may go on for hours; an update that refuses its request ends it. */

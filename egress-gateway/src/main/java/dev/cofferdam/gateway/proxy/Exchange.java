@@ -358,6 +358,16 @@ final class Exchange
 
   /** Not before there is a connection to use the values on. */
   private void materialise() {
+    if (downgraded()) {
+      // In a header it would have been taken out; elsewhere it may be a target, but not here.
+      Use first = uses.getFirst();
+      refuse(
+          EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET,
+          "the policy lets this request go without credentials",
+          first.grant().secret(),
+          first.target().toString());
+      return;
+    }
     Question question =
         new Question(
             attachment,
