@@ -53,7 +53,16 @@ def new_build(tenant):
         name = f"b-{random.token_hex(6)}"
         source = template_pb2.DebianSource(egress_policy=egress, **debian)
         request = template_pb2.CreateTemplateRequest(name=name, source=template_pb2.TemplateSource(debian=source))
-        tenant.templates.CreateTemplate(request, timeout=2 * CALL_SECONDS)
+
+        def begun():
+            # Another test may just have killed what is asked: UNAVAILABLE means try again, and that nothing was made.
+            try:
+                return tenant.templates.CreateTemplate(request, timeout=2 * CALL_SECONDS)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+                return None
+
+        eventually(begun, "a build begins")
         made.append(name)
         return ended(tenant, name) if wait else get(tenant, name)
 
@@ -144,7 +153,7 @@ def test_what_no_policy_allows_is_not_there_for_a_build_either(tenant, stage, re
     # Neither for packages: without a policy nothing is reached.
     message = failed(new_build(sources=[SOURCE], packages=["greet"]))
     assert message.startswith("installing the packages ended with 100") and REPOSITORY in message
-    probe = f"curl -sS -m 5 http://{DENIED}/ || echo denied; curl -sS -m 5 http://203.0.113.66/ || echo unreached; exit 5"
+    probe = f"curl -fsS -m 5 http://{DENIED}/ || echo denied; curl -fsS -m 5 http://203.0.113.66/ || echo unreached; exit 5"
     message = failed(new_build(egress=policy(REPOSITORY), steps=[probe]))
     assert message.startswith("step 1 ended with 5") and "denied" in message and "unreached" in message
     assert stage.unexpected() == before, stage.describe()
