@@ -9,6 +9,7 @@ set -euo pipefail
 
 ROOT=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 export COFFERDAM_ROOT=$ROOT
+export COFFERDAM_CACHE=${COFFERDAM_CACHE:-/var/cache/cofferdam}
 # shellcheck source=deploy/provision/lib.sh
 . "$ROOT/deploy/provision/lib.sh"
 VERSION=0.30.0
