@@ -46,6 +46,9 @@ func (h *Helper) vmmStart(a *startArgs) (any, error) {
 	if err := h.fill(jail, a, &opened); err != nil {
 		return nil, err
 	}
+	if jail.Limits.SharedBytes, err = missingPages(jail.RAM); err != nil {
+		return nil, err
+	}
 	if len(a.Volumes) > 0 {
 		// Until the jail shows it: of two starts with one volume the second has to find the first.
 		h.volumesMu.Lock()
@@ -60,6 +63,18 @@ func (h *Helper) vmmStart(a *startArgs) (any, error) {
 	}
 	h.running[a.Slot] = &running{output, p.Ended}
 	return started{p.PID, p.StartTime}, nil
+}
+
+// missingPages is how much of a file in memory is not there yet.
+func missingPages(file *os.File) (int64, error) {
+	if file == nil {
+		return 0, nil
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
+		return 0, err
+	}
+	return max(stat.Size-stat.Blocks*512, 0), nil
 }
 
 // jail is what the driver decides of it.

@@ -17,6 +17,9 @@ import (
 type Limits struct {
 	MemoryMiB int
 	VCPUs     int
+	// What the memory that it shares with other clones has no pages for yet. Whoever touches such a page first is charged for it, and for its own copy
+	// of it besides once it writes.
+	SharedBytes int64
 	// "major:minor" of the disk whose use is limited, or empty.
 	Disk string
 }
@@ -80,7 +83,7 @@ func (c *Cgroups) meshDir(hierarchy string) string {
 
 func (c *Cgroups) groups(slot int, l Limits) []group {
 	name := "s" + strconv.Itoa(slot)
-	bytes := strconv.FormatInt(int64(l.MemoryMiB+memoryOverheadMiB)<<20, 10)
+	bytes := strconv.FormatInt(int64(l.MemoryMiB+memoryOverheadMiB)<<20+l.SharedBytes, 10)
 	// Half a CPU more than the guest has, for QEMU's own threads.
 	quota := strconv.Itoa(l.VCPUs*cpuPeriodUs + cpuPeriodUs/2)
 	tasks := strconv.Itoa(l.VCPUs + extraTasks)

@@ -28,9 +28,9 @@ func TestUnifiedHierarchyIsPreferred(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(slot, f), nil, 0o644))
 	}
 	c := &Cgroups{root, "cfd"}
-	must(t, c.Place(3, 4711, Limits{MemoryMiB: 512, VCPUs: 2, Disk: "254:0"}))
+	must(t, c.Place(3, 4711, Limits{MemoryMiB: 512, VCPUs: 2, SharedBytes: 64 << 20, Disk: "254:0"}))
 	for f, want := range map[string]string{
-		"memory.max": "805306368", "memory.swap.max": "0", "cpu.max": "250000 100000", "pids.max": "98", "cgroup.procs": "4711",
+		"memory.max": "872415232", "memory.swap.max": "0", "cpu.max": "250000 100000", "pids.max": "98", "cgroup.procs": "4711",
 		"io.max": "254:0 rbps=268435456 wbps=268435456 riops=8192 wiops=8192",
 	} {
 		if got := read(t, slot, f); got != want {

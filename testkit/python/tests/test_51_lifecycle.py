@@ -57,6 +57,16 @@ def test_a_disk_larger_than_the_templates_is_there_and_holds_what_is_written(new
     assert large.record.start.way == sandbox_pb2.START_WAY_RESIZED
 
 
+def test_a_guest_that_uses_all_its_memory_goes_on(new_sandbox):
+    sandbox = new_sandbox()
+
+    # Its page cache first, then memory of a process: each page that no clone had touched before counts twice on the host.
+    sandbox.output("dd if=/dev/zero of=/root/large bs=1M count=400 && cat /root/large > /dev/null && rm /root/large")
+    assert sandbox.output("python3 -c 'print(len(b\"x\" * (350 << 20)))'") == str(350 << 20)
+
+    assert sandbox.lives()
+
+
 def test_the_end_is_moved_removed_and_met(new_sandbox):
     sandbox = new_sandbox()
     assert not sandbox.record.HasField("expire_time")
