@@ -266,7 +266,8 @@ final class TargetsTest {
     "application/json, '{\"a/b\":\"PH\"}'",
     "application/x-www-form-urlencoded, key=PH",
   })
-  void row18_whatIsEscapedIsFoundInAnswers(String type, String form) throws Exception {
+  @AttackRow(18)
+  void whatIsEscapedIsFoundInAnswers(String type, String form) throws Exception {
     String body = form.replace("PH", TRICKY_PLACEHOLDER);
     assertThat(post("/body", type, body).body()).isEqualTo(body);
 
@@ -335,7 +336,8 @@ final class TargetsTest {
   }
 
   @Test
-  void row13_aPackedBodyIsUnpackedAndSentUnpacked() throws Exception {
+  @AttackRow(13)
+  void aPackedBodyIsUnpackedAndSentUnpacked() throws Exception {
     String body = "{\"auth\":{\"key\":\"" + PLACEHOLDER + "\"}}";
     for (byte[] packed :
         List.of(TestUpstream.gzip(body.getBytes(StandardCharsets.US_ASCII)), Stored.of(body))) {
@@ -348,7 +350,8 @@ final class TargetsTest {
 
   /** RFC 1952 section 2.3.1: a comment, which no reader of the body sees. */
   @Test
-  void row13_aPlaceholderBesideWhatIsPackedIsRefused() throws Exception {
+  @AttackRow(13)
+  void aPlaceholderBesideWhatIsPackedIsRefused() throws Exception {
     byte[] plain = TestUpstream.gzip("{}".getBytes(StandardCharsets.US_ASCII));
     ByteArrayOutputStream commented = new ByteArrayOutputStream();
     commented.write(plain, 0, 3);
@@ -378,7 +381,8 @@ final class TargetsTest {
   }
 
   @Test
-  void row13_brotliAndZstdAreUnpackedWhereABodyIsKept() throws Exception {
+  @AttackRow(13)
+  void brotliAndZstdAreUnpackedWhereABodyIsKept() throws Exception {
     String body = "{\"auth\":{\"key\":\"" + PLACEHOLDER + "\"}}";
     String elsewhere = "{\"key\":\"" + PLACEHOLDER + "\"}";
     for (String coding : List.of("br", "zstd")) {
@@ -409,7 +413,8 @@ final class TargetsTest {
   }
 
   @Test
-  void row14_aBombOfZstdIsTooLarge() throws Exception {
+  @AttackRow(14)
+  void aBombOfZstdIsTooLarge() throws Exception {
     refused(packed("zstd", Zstd.compress(new byte[64 << 20])), 413, "body_too_large");
     // A window of 128 MiB is memory for the asking.
     byte[] wide = new byte[] {0x28, (byte) 0xb5, 0x2f, (byte) 0xfd, 0x00, (byte) 0x88, 1, 0, 0};
@@ -417,7 +422,8 @@ final class TargetsTest {
   }
 
   @Test
-  void row10_aBodySplitOverChunksIsTheSameBody() throws Exception {
+  @AttackRow(10)
+  void aBodySplitOverChunksIsTheSameBody() throws Exception {
     String body = "key=" + PLACEHOLDER;
     StringBuilder chunks = new StringBuilder();
     for (int i = 0; i < body.length(); i++) {
@@ -589,7 +595,8 @@ final class TargetsTest {
 
   @ParameterizedTest
   @CsvSource({"true", "false"})
-  void row15_pastTheLimitIsTooLarge(boolean said) throws Exception {
+  @AttackRow(15)
+  void pastTheLimitIsTooLarge(boolean said) throws Exception {
     String body =
         "{\"pad\":\"" + "x".repeat(1 << 20) + "\",\"auth\":{\"key\":\"" + PLACEHOLDER + "\"}}";
     try (RawGuest guest = harness.guest().tls("api.example.test")) {
@@ -608,7 +615,8 @@ final class TargetsTest {
   }
 
   @Test
-  void row14_aBombIsTooLarge() throws Exception {
+  @AttackRow(14)
+  void aBombIsTooLarge() throws Exception {
     byte[] bomb = TestUpstream.gzip(new byte[64 << 20]);
     try (RawGuest guest = harness.guest().tls("api.example.test")) {
       guest.send(
@@ -667,7 +675,8 @@ final class TargetsTest {
         "GET /?k%65y=own HTTP/1.1||",
         "POST / HTTP/1.1|Content-Type: application/json|{\"key\":\"own\"}",
       })
-  void row39_aKeyOfTheGuestsOwnIsRefusedWhereOursIsRequired(String request) throws Exception {
+  @AttackRow(39)
+  void aKeyOfTheGuestsOwnIsRefusedWhereOursIsRequired(String request) throws Exception {
     List<String> lines = List.of(request.split("\\|", -1));
     String body = lines.get(2);
     String header = lines.get(1).isEmpty() ? "" : lines.get(1) + "\r\n";
@@ -680,7 +689,8 @@ final class TargetsTest {
   }
 
   @Test
-  void row39_whatIsRequiredMayBeLeftOutOrBeOurs() throws Exception {
+  @AttackRow(39)
+  void whatIsRequiredMayBeLeftOutOrBeOurs() throws Exception {
     only(other("GET /?a=1&key= HTTP/1.1\r\nHost\r\nX-Api-Key: own\r\n\r\n"));
     harness.upstream.received.clear();
     only(other("GET / HTTP/1.1\r\nHost\r\nAuthorization: Bearer " + REQUIRED + "\r\n\r\n"));
@@ -690,7 +700,8 @@ final class TargetsTest {
   }
 
   @Test
-  void row37_aPlaceholderIsWorthNothingAtTheHostOfAnother() throws Exception {
+  @AttackRow(37)
+  void aPlaceholderIsWorthNothingAtTheHostOfAnother() throws Exception {
     refused(
         other("GET /?key=" + PLACEHOLDER + " HTTP/1.1\r\nHost\r\n\r\n"),
         403,
@@ -698,7 +709,8 @@ final class TargetsTest {
   }
 
   @Test
-  void row6_withoutTlsNothingIsPutIntoABody() throws Exception {
+  @AttackRow(6)
+  void withoutTlsNothingIsPutIntoABody() throws Exception {
     String body = "key=" + PLACEHOLDER;
     try (RawGuest guest = harness.guest()) {
       refused(
