@@ -20,13 +20,6 @@ public final class Builders {
   /** Of a build, as template.proto has it. */
   static final Duration LONGEST = Duration.ofMinutes(60);
 
-  /**
-   * A build reads and writes whole file systems, which fills its guest's memory; one that is
-   * restored from a template shares the template's, and its VMM was killed for both together at 512
-   * MiB. From this size on it is booted.
-   */
-  private static final int MIN_MEMORY_MIB = 1024;
-
   private static final String LABEL = "cofferdam.dev/builds";
 
   private final SandboxStore store;
@@ -92,7 +85,7 @@ public final class Builders {
   private SandboxSize larger(SandboxSize wanted) {
     return new SandboxSize(
         Math.max(size.vcpus(), wanted.vcpus()),
-        Math.max(MIN_MEMORY_MIB, Math.max(size.memoryMib(), wanted.memoryMib())),
+        Math.max(size.memoryMib(), wanted.memoryMib()),
         Math.max(size.diskMib(), wanted.diskMib()));
   }
 }
