@@ -15,7 +15,10 @@ driver=${1:?expected qemu or cloud-hypervisor}
 : "${COFFERDAM_IMAGE:?names no image}" "${COFFERDAM_HELPER:?names no node-helper}" "${JAVA_HOME:?}"
 export PATH=$PATH:/usr/sbin:/sbin
 kernel=${COFFERDAM_CACHE:-/var/cache/cofferdam}/kernel/$(sed -n 's/.*"kernel": "\(.*\)".*/\1/p' "$COFFERDAM_IMAGE/manifest.json")
-release=$(cat "$kernel/release")
+# The outer machine's is the newest that is here (testkit/run.sh fetches a second one): Debian's own is older than the Landlock that Cloud Hypervisor wants.
+outer_kernel=$(printf '%s\n' "${kernel%/*}"/*/release | sort -V | tail -n 1)
+outer_kernel=${outer_kernel%/release}
+release=$(cat "$outer_kernel/release")
 work=$(mktemp -d)
 chmod 0755 "$work"
 # The machine itself, if it is still there, and all that it was made of.
@@ -24,7 +27,7 @@ suite=$work/suite
 
 modules() {
   local module
-  for module in "$@"; do modprobe -d "$kernel" -S "$release" --show-depends "$module"; done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+  for module in "$@"; do modprobe -d "$outer_kernel" -S "$release" --show-depends "$module"; done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
 # What a program of this machine needs beside itself, for a file system that may lack it.
@@ -60,8 +63,13 @@ files() {
 }
 
 outer() {
-  local number=0 file
-  cp -r "$kernel/lib/modules/$release" "$suite/overlay/usr/lib/modules/"
+  local number=0 file target
+  cp -r "$outer_kernel/lib/modules/$release" "$suite/overlay/usr/lib/modules/"
+  # Newer kernels' are packed, and busybox takes them as they are.
+  find "$suite/overlay/usr/lib/modules" -name '*.ko.xz' -exec unxz {} +
+  mkdir -p "$work/depmod/lib"
+  ln -s "$suite/overlay/usr/lib/modules" "$work/depmod/lib/modules"
+  depmod -b "$work/depmod" "$release"
   with_libraries /usr/sbin/nft /usr/sbin/mke2fs
   ln -s mke2fs "$suite/overlay/usr/sbin/mkfs.ext4"
   install -m 0755 /bin/busybox "$suite/overlay/usr/sbin/busybox"
@@ -71,14 +79,15 @@ outer() {
   install -m 0755 /bin/busybox "$work/tree/bin/busybox"
   install -m 0755 "$here/init" "$work/tree/init"
   while read -r file; do
-    install -m 0644 "$file" "$(printf '%s/tree/mod/%02d-%s' "$work" $number "${file##*/}")"
+    target=$(printf '%s/tree/mod/%02d-%s' "$work" $number "$(basename "${file%.xz}")")
+    case $file in *.xz) xz -dc "$file" >"$target" ;; *) install -m 0644 "$file" "$target" ;; esac
     number=$((number + 1))
   done < <(modules virtio_pci virtio_blk erofs overlay loop)
   (cd "$work/tree" && find . -mindepth 1 | cpio --quiet -o -H newc) | gzip -1 >"$work/initrd"
   # "rep movsb" is fast on processors that say so, and emulated byte by byte: without the two flags kernels copy memory by words. With a second
   # processor the machine is slower, and has stood still for good.
   timeout 1200 qemu-system-x86_64 -nodefaults -no-user-config -nographic -no-reboot -machine pc,graphics=off -accel tcg,thread=multi,tb-size=512 -cpu max,la57=off,erms=off,fsrm=off,smap=off,pku=off -smp 1 -m 5120 \
-    -kernel "$kernel/vmlinuz" -initrd "$work/initrd" -append 'console=ttyS0 loglevel=4 panic=-1 mitigations=off norandmaps tsc=reliable random.trust_cpu=on' \
+    -kernel "$outer_kernel/vmlinuz" -initrd "$work/initrd" -append 'console=ttyS0 loglevel=4 panic=-1 mitigations=off norandmaps tsc=reliable random.trust_cpu=on' \
     -drive "if=none,id=suite,file=$work/suite.erofs,format=raw,readonly=on" -device virtio-blk-pci,drive=suite -serial "file:$work/console" &
   qemu=$!
   tail -n +1 -f --pid=$qemu "$work/console" --retry 2>/dev/null | sed -u 's/\r//' &

@@ -29,8 +29,10 @@ import dev.cofferdam.v1.EgressRule;
 import io.grpc.ManagedChannel;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.security.KeyPair;
 import java.security.SecureRandom;
@@ -42,6 +44,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.UnaryOperator;
@@ -53,7 +56,12 @@ import java.util.function.UnaryOperator;
  */
 @SuppressWarnings("try") // closing the parts may throw anything
 final class Harness implements AutoCloseable {
-  private static final int DNS_PORT_TRIES = 5;
+  private static final int PORT_TRIES = 20;
+  private static final int FIRST_PORT = 20_000;
+
+  /** Of Linux, unless its net.ipv4.ip_local_port_range says something else. */
+  private static final int FIRST_EPHEMERAL_PORT = 32_768;
+
   static final String SLOT = "127.0.1.5";
   static final String SECOND_SLOT = "127.0.1.6";
   static final String PLACEHOLDER = "cofferdam_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0Uv4";
@@ -91,7 +99,7 @@ final class Harness implements AutoCloseable {
     upstream =
         own(
             new TestUpstream(
-                new InetSocketAddress("127.0.0.2", 0),
+                new InetSocketAddress("127.0.0.2", freePort()),
                 key,
                 http2,
                 public_.leaf(
@@ -164,13 +172,31 @@ final class Harness implements AutoCloseable {
     dns = listenDns(listeners, new DnsAnswers(slots, decisions));
   }
 
+  /**
+   * Free at the upstream's address and at the gateway's, and none that the kernel gives to a
+   * connection of somebody else's before the gateway listens there.
+   */
+  private static int freePort() throws IOException {
+    for (int attempt = 1; ; attempt++) {
+      int port = ThreadLocalRandom.current().nextInt(FIRST_PORT, FIRST_EPHEMERAL_PORT);
+      try (ServerSocket _ = new ServerSocket(port, 1, InetAddress.getByName("127.0.0.1"));
+          ServerSocket _ = new ServerSocket(port, 1, InetAddress.getByName("127.0.0.2"))) {
+        return port;
+      } catch (BindException e) {
+        if (attempt == PORT_TRIES) {
+          throw e;
+        }
+      }
+    }
+  }
+
   /** The kernel chooses a port that is free for UDP; for TCP somebody else may have it. */
   private static InetSocketAddress listenDns(Listeners listeners, DnsAnswers answers) {
     for (int attempt = 1; ; attempt++) {
       try {
         return listeners.listenDns(new InetSocketAddress("127.0.0.1", 0), answers);
       } catch (Exception e) {
-        if (attempt == DNS_PORT_TRIES) {
+        if (attempt == PORT_TRIES) {
           throw e;
         }
       }

@@ -145,7 +145,7 @@ abstract class GuestContract extends HypervisorContract {
                   guest,
                   token,
                   """
-                  (i=10; while :; do echo $i > /root/count; i=$((i + 1)); sleep 0.05; done) \
+                  (i=10; while :; do echo $i > /root/next; mv /root/next /root/count; i=$((i + 1)); sleep 0.05; done) \
                   </dev/null >/dev/null 2>&1 & echo $!
                   """)
               .output()
