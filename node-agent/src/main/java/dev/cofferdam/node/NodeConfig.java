@@ -61,7 +61,7 @@ import java.util.TreeMap;
  * @param pool machines made ahead. {@code pool.restored}, default 10, 0 to 64: restored and paused,
  *     of one template, at most; {@code pool.waiting}, default 2, 0 to 64: VMM processes that hold
  *     no guest yet, likewise; as many as the claims of the last minutes ask for. {@code
- *     pool.memory-mib}, default 768, 0 to 1,048,576: what all of them may use together; {@code
+ *     pool.memory-mib}, default 1024, 0 to 1,048,576: what all of them may use together; {@code
  *     pool.host-reserve-mib}, default 1024: what the host is to have available beside them; more
  *     than {@code pressure} wants of it, so that the pool makes room before a start is refused
  * @param limits {@code vcpus.limit}, default 4, 1 to 64, to one sandbox; {@code memory.limit-mib},
@@ -150,7 +150,7 @@ public record NodeConfig(
             new PoolConfig(
                 settings.integer("pool.restored", 10, 0, 64),
                 settings.integer("pool.waiting", 2, 0, 64),
-                settings.integer("pool.memory-mib", 768, 0, 1 << 20),
+                settings.integer("pool.memory-mib", 1024, 0, 1 << 20),
                 settings.integer("pool.host-reserve-mib", 1024, 0, 1 << 20)),
             new SizeLimits(
                 settings.integer("vcpus.limit", 4, 1, 64),

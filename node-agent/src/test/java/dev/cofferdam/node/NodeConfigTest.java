@@ -56,7 +56,7 @@ class NodeConfigTest {
                 32,
                 2,
                 4,
-                new PoolConfig(10, 2, 768, 1024),
+                new PoolConfig(10, 2, 1024, 1024),
                 new SizeLimits(4, 4096, 65_536),
                 SlotPrefix.parse("100.80.0.0/16"),
                 Path.of("/usr/bin/qemu-system-x86_64"),

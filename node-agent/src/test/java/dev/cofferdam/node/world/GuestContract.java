@@ -300,9 +300,9 @@ abstract class GuestContract extends HypervisorContract {
   /** What a process in the guest has counted to, once that is more. */
   private static int counted(Guest guest, String token, int than) throws Exception {
     String command =
-        "while ! [ \"$(cat /root/count)\" -gt %d ]; do sleep 0.05; done; cat /root/count"
+        "exec 2>/dev/null; while ! [ \"$(cat /root/count)\" -gt %d ]; do sleep 0.05; done; cat /root/count"
             .formatted(than);
-    return Integer.parseInt(shell(guest, token, command + " 2>/dev/null").output().strip());
+    return Integer.parseInt(shell(guest, token, command).output().strip());
   }
 
   private static Execution.Ended shell(Guest guest, String token, String command) throws Exception {
