@@ -24,6 +24,7 @@ public final class Main {
   public static void main(String[] args) {
     System.exit(
         new CommandLine(new Main())
+            .setCaseInsensitiveEnumValuesAllowed(true)
             .setExecutionExceptionHandler((exception, command, parsed) -> {
               exception.printStackTrace(command.getErr());
               return 1;
