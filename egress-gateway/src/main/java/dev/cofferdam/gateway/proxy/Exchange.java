@@ -126,9 +126,7 @@ final class Exchange
           return;
         }
         if (!needed.isEmpty() && surroundings.decisions().full()) {
-          refuse(
-              EgressReason.EGRESS_REASON_SPOOL_FULL,
-              "decisions are being lost, so no secret may be used");
+          refuseUnrecorded();
         } else {
           lookAtBody(name);
         }
@@ -288,9 +286,7 @@ final class Exchange
         if (sliced.isPresent()) {
           refuse(sliced.get().reason(), sliced.get().message());
         } else if (surroundings.decisions().full()) {
-          refuse(
-              EgressReason.EGRESS_REASON_SPOOL_FULL,
-              "decisions are being lost, so no secret may be used");
+          refuseUnrecorded();
         } else {
           uses = Stream.concat(uses.stream(), more.stream()).toList();
           open();
@@ -360,12 +356,9 @@ final class Exchange
   private void materialise() {
     if (downgraded()) {
       // In a header it would have been taken out; elsewhere it may be a target, but not here.
-      Use first = uses.getFirst();
-      refuse(
+      refuseUse(
           EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET,
-          "the policy lets this request go without credentials",
-          first.grant().secret(),
-          first.target().toString());
+          "the policy lets this request go without credentials");
       return;
     }
     Question question =
@@ -400,12 +393,7 @@ final class Exchange
 
   @Override
   public void notMaterialised(UpstreamException why) {
-    Use first = uses.getFirst();
-    refuse(
-        why.reason(),
-        String.valueOf(why.getMessage()),
-        first.grant().secret(),
-        first.target().toString());
+    refuseUse(why.reason(), String.valueOf(why.getMessage()));
   }
 
   private void send() {
@@ -417,12 +405,7 @@ final class Exchange
     try {
       request = outgoing(stream);
     } catch (Template.UnrepresentableException e) {
-      Use first = uses.getFirst();
-      refuse(
-          EgressReason.EGRESS_REASON_VALUE_NOT_REPRESENTABLE,
-          String.valueOf(e.getMessage()),
-          first.grant().secret(),
-          first.target().toString());
+      refuseUse(EgressReason.EGRESS_REASON_VALUE_NOT_REPRESENTABLE, String.valueOf(e.getMessage()));
       return;
     }
     stream
@@ -529,7 +512,7 @@ final class Exchange
     finished = true;
     switched = true;
     deadline.cancel();
-    body.close();
+    closeBody();
     upstream = null;
     guest.writeAndFlush(WebSocketHandshake.answer(answer));
     WebSocketRelay.join(
@@ -655,6 +638,18 @@ final class Exchange
     refuse(reason, message, "", "");
   }
 
+  private void refuseUnrecorded() {
+    refuse(
+        EgressReason.EGRESS_REASON_SPOOL_FULL,
+        "decisions are being lost, so no secret may be used");
+  }
+
+  /** Where a secret was to be used: the event says which, the first of several, and for what. */
+  private void refuseUse(EgressReason reason, String message) {
+    Use first = uses.getFirst();
+    refuse(reason, message, first.grant().secret(), first.target().toString());
+  }
+
   private void refuse(Judgement.Refuse refusal) {
     refuse(refusal.reason(), refusal.message(), refusal.secret(), refusal.target().toString());
   }
@@ -721,9 +716,14 @@ final class Exchange
     if (answering != null) {
       answering.close();
     }
+    closeBody();
+    closeSecrets();
+  }
+
+  /** Once; a body that was counted among those that are kept no longer is. */
+  private void closeBody() {
     body.close();
     targeted.ifPresent(_ -> connection.slot().keptBodies().remove());
-    closeSecrets();
   }
 
   private void closeSecrets() {
