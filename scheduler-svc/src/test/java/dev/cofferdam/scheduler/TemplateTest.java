@@ -303,6 +303,30 @@ class TemplateTest extends MeshTest {
     });
   }
 
+  @Test
+  void aRepeatedCreateIsAnsweredAsTheFirstWhateverBecameOfItsTemplate() {
+    create("mine");
+    ready("mine");
+    CreateSandboxRequest request = from("mine").toBuilder().setRequestId("once").build();
+    Sandbox made = acme.createSandbox(request);
+    drop("mine");
+    assertThat(acme.createSandbox(request)).isEqualTo(made);
+
+    // One of that name is being made anew.
+    mesh.node.making = _ -> answer(TemplateState.TEMPLATE_STATE_MAKING, "");
+    create("mine");
+    assertThat(acme.createSandbox(request)).isEqualTo(made);
+    assertRefused(
+        () -> acme.createSandbox(request.toBuilder().setRequestId("other").build()),
+        Status.Code.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_TEMPLATE_NOT_READY);
+    assertRefused(
+        () -> acme.createSandbox(request.toBuilder().putLabels("a", "b").build()),
+        Status.Code.ALREADY_EXISTS,
+        ErrorReason.ERROR_REASON_REQUEST_ID_REUSED);
+    assertThat(mesh.node.calls).filteredOn(call -> call.startsWith("StartSandbox")).hasSize(1);
+  }
+
   private String id(String name) {
     return mesh.node.templates.entrySet().stream()
         .filter(entry -> entry.getValue().getTemplate().equals(entry.getKey()))

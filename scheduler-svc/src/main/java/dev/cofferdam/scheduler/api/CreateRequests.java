@@ -55,8 +55,7 @@ final class CreateRequests {
       CreateDefaults otherwise,
       Optional<Template> own,
       Optional<Snapshot> snapshot) {
-    Optional<RequestKey> key =
-        RequestKeys.key(request.getRequestId(), request.toBuilder().clearRequestId().build());
+    Optional<RequestKey> key = key(request);
     CreateDefaults defaults =
         snapshot.map(from -> new CreateDefaults(from.template(), from.size())).orElse(otherwise);
     if (snapshot.isPresent() && !request.getTemplate().isEmpty()) {
@@ -95,6 +94,10 @@ final class CreateRequests {
         snapshot,
         request.getVolumesMap(),
         request.getLabelsMap());
+  }
+
+  static Optional<RequestKey> key(CreateSandboxRequest request) {
+    return RequestKeys.key(request.getRequestId(), request.toBuilder().clearRequestId().build());
   }
 
   /** At least 1 s; empty when absent. */

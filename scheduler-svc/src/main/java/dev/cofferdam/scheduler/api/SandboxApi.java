@@ -61,11 +61,21 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
   @Override
   public void createSandbox(CreateSandboxRequest request, StreamObserver<Sandbox> observer) {
     Caller.Tenant caller = Callers.tenant();
+    Optional<Template> own;
+    try {
+      own = own(caller.tenant(), request);
+    } catch (Refusal e) {
+      requireUse(caller, request.getSecretsCount() > 0, "create");
+      answer(
+          observer,
+          Wire.sandbox(lifecycle.creates().again(caller.tenant(), CreateRequests.key(request), e)));
+      return;
+    }
     CreateSpec spec =
         CreateRequests.check(
             request,
             defaults,
-            own(caller.tenant(), request),
+            own,
             request.getSnapshot().isEmpty()
                 ? Optional.empty()
                 : Optional.of(

@@ -5,9 +5,11 @@ import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.store.RequestStore.KnownRequest;
+import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.v1.ErrorReason;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.function.BooleanSupplier;
 
 /** Creates of single sandboxes. Safe for use by several threads. */
@@ -51,6 +53,38 @@ public final class Creates {
           @Override
           public void discard(Sandbox made) {
             ender.endLater(made.id(), EndCause.DELETED, "the caller left before the answer");
+          }
+        });
+  }
+
+  /**
+   * What an earlier create with this id made, where there was one, also where a new one is to be
+   * refused: what it was made of may have gone since.
+   *
+   * @throws Refusal {@code otherwise}, where there was none
+   */
+  public Sandbox again(String tenant, Optional<RequestKey> request, Refusal otherwise) {
+    if (request.isEmpty()) {
+      throw otherwise;
+    }
+    return idempotency.perform(
+        tenant,
+        request,
+        timeout,
+        new Idempotency.Work<>() {
+          @Override
+          public Idempotency.Outcome<Sandbox> make(BooleanSupplier wanted) {
+            throw otherwise;
+          }
+
+          @Override
+          public Sandbox known(KnownRequest known) {
+            return made(store, tenant, known.made().getFirst());
+          }
+
+          @Override
+          public void discard(Sandbox made) {
+            // It was answered once.
           }
         });
   }
