@@ -8,11 +8,13 @@ from collections.abc import Iterator
 import pytest
 from test_20_bad_input import INVALID, refused
 from test_60_cli import cofferdam, output
+from test_81_survive import counted
 
 from cofferdam.v1 import sandbox_pb2, template_pb2
 from cofferdam_e2e.image import BUSYBOX, KERNELS, Image, Layer, Registry, busybox, digest, registry
 from cofferdam_e2e.mesh import CALL_SECONDS
 from cofferdam_e2e.sandbox import Sandbox
+from cofferdam_e2e.waiting import eventually
 
 # The one that testkit/run.sh allows.
 ALLOWED = "127.0.0.1:5000"
@@ -128,6 +130,17 @@ def test_an_image_of_a_registry_by_tag_and_by_digest(new_template, new_sandbox, 
     assert by_tag.digest == by_digest.digest == digest(image.config)
     check_app(new_sandbox(template=by_tag.name), mark)
     check_app(new_sandbox(template=by_digest.name), mark)
+
+
+def test_a_template_that_is_asked_for_is_made_ahead(mesh, new_template, new_sandbox, image_file):
+    mark = random.token_hex(8) + "\n"
+    template = ready(new_template(file=image_file(app(mark).layout())))
+    assert new_sandbox(template=template.name).record.start.way == sandbox_pb2.START_WAY_RESTORED
+    depth = 'cofferdam_node_pool_depth{kind="tenant",stage="restored"}'
+    eventually(lambda: counted(mesh, depth) > 0, "a machine of the tenant's template, made ahead")
+    pooled = new_sandbox(template=template.name)
+    assert pooled.record.start.way == sandbox_pb2.START_WAY_POOLED
+    check_app(pooled, mark)
 
 
 def test_an_image_of_one_program_and_nothing_else(new_template, new_sandbox, image_file):

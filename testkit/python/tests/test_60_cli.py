@@ -164,7 +164,7 @@ def test_it_is_copied_and_put_back(kept):
 
 def test_a_drained_node_takes_nothing_new_and_keeps_what_it_has(mesh, kept):
     [name] = [line.split()[0] for line in output("node", "ls").splitlines()[1:]]
-    pooled = re.compile(r'^cofferdam_node_pool_depth\{stage="\w+"\} (.*)$', re.MULTILINE)
+    pooled = re.compile(r'^cofferdam_node_pool_depth\{[^}]*\} (.*)$', re.MULTILINE)
 
     def state() -> list[str]:
         return output("node", "ls").splitlines()[1].split()[1].split(",")

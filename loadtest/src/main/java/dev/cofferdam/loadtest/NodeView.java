@@ -50,7 +50,8 @@ final class NodeView implements AutoCloseable {
     long end = System.nanoTime() + PATIENCE.toNanos();
     while (true) {
       double missing = metric("cofferdam_node_pool_missing");
-      double depth = metric("cofferdam_node_pool_depth{stage=\"" + pool.stage() + "\"}");
+      double depth =
+          metric("cofferdam_node_pool_depth{kind=\"operator\",stage=\"" + pool.stage() + "\"}");
       if (missing == 0 && depth >= 1) {
         return;
       }

@@ -1,6 +1,7 @@
 package dev.cofferdam.node;
 
 import dev.cofferdam.internal.v1.NodeHeartbeat;
+import dev.cofferdam.internal.v1.PooledMachines;
 import dev.cofferdam.internal.v1.RunningSandbox;
 import dev.cofferdam.node.api.VisibleStates;
 import dev.cofferdam.node.pool.MachinePool;
@@ -11,6 +12,7 @@ import dev.cofferdam.node.sandbox.Sandboxes;
 import dev.cofferdam.node.slot.SlotPool;
 import dev.cofferdam.node.template.OrderedTemplates;
 import dev.cofferdam.node.template.Templates;
+import dev.cofferdam.v1.SandboxSize;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -44,21 +46,24 @@ record LiveView(
 
   @Override
   public NodeHeartbeat heartbeat() {
-    List<String> ready = templates();
     NodeHeartbeat.Builder heartbeat =
         NodeHeartbeat.newBuilder()
             // The pool gives up what it holds as soon as a slot is asked for.
             .setFreeSlots(slots.available() + pool.size())
             .setFreeMemoryMib(sandboxes.freeMemoryMib())
-            .addAllTemplates(ready)
+            .addAllTemplates(templates())
             .setPressure(pressure.now().orElse(""));
     pool.restored()
-        .forEach((name, depth) -> {
-          // Of further sizes it holds some too, which are no templates to the scheduler.
-          if (ready.contains(name)) {
-            heartbeat.putPooled(name, depth);
-          }
-        });
+        .forEach((offer, count) ->
+            heartbeat.addPooledMachines(
+                PooledMachines.newBuilder()
+                    .setTemplate(offer.name())
+                    .setSize(
+                        SandboxSize.newBuilder()
+                            .setVcpus(offer.template().size().vcpus())
+                            .setMemoryMib(offer.template().size().memoryMib())
+                            .setDiskMib(offer.template().size().diskMib()))
+                    .setCount(count)));
     return heartbeat.build();
   }
 

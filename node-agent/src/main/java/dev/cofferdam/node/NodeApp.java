@@ -88,6 +88,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -191,29 +192,6 @@ public final class NodeApp implements AutoCloseable {
             templateMaker,
             config.prepared(),
             config.preparedFurther());
-    MachinePool pool =
-        keep(
-            new MachinePool(
-                config.pool(),
-                new PoolMaker(
-                    helper,
-                    hypervisor,
-                    slots,
-                    files,
-                    guests,
-                    InstantSource.system(),
-                    random,
-                    System::nanoTime),
-                slots,
-                templates::byName,
-                new LinuxHostLoad(System::nanoTime),
-                new PoolMetrics(meters),
-                System::nanoTime,
-                (pause, task) -> {
-                  var _ =
-                      scheduler.schedule(
-                          () -> executor.execute(task), pause.toNanos(), TimeUnit.NANOSECONDS);
-                }));
     SleepParts sleep =
         new SleepParts(
             helper,
@@ -264,6 +242,30 @@ public final class NodeApp implements AutoCloseable {
             pressure::admit,
             InstantSource.system(),
             executor);
+    MachinePool pool =
+        keep(
+            new MachinePool(
+                config.pool(),
+                new PoolMaker(
+                    helper,
+                    hypervisor,
+                    slots,
+                    files,
+                    guests,
+                    InstantSource.system(),
+                    random,
+                    System::nanoTime),
+                slots,
+                () ->
+                    Stream.concat(templates.offers().stream(), ordered.offers().stream()).toList(),
+                new LinuxHostLoad(System::nanoTime),
+                new PoolMetrics(meters),
+                System::nanoTime,
+                (pause, task) -> {
+                  var _ =
+                      scheduler.schedule(
+                          () -> executor.execute(task), pause.toNanos(), TimeUnit.NANOSECONDS);
+                }));
     TemplateCatalog catalog =
         (name, size) ->
             TemplateOrder.isId(name) ? ordered.require(name) : templates.require(name, size);
@@ -313,6 +315,7 @@ public final class NodeApp implements AutoCloseable {
     });
     NodeMeters.register(
         meters, hypervisor, config.limits(), sandboxes, slots, pressure::now, config.sandboxRoot());
+    NodeMeters.templates(meters, () -> templates.offers().size(), ordered::counts);
     SandboxUsage usage = new SandboxUsage(sandboxes::occupied, helper::usage, meters);
     sandboxes.recover(processes);
 

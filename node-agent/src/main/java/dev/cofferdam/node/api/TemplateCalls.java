@@ -35,7 +35,11 @@ public final class TemplateCalls {
     TemplateStatus status =
         templates.make(
             new TemplateOrder(
-                request.getTemplate(), source(request), request.getSource().getKernel(), size),
+                request.getTemplate(),
+                source(request),
+                request.getSource().getKernel(),
+                size,
+                request.getTenant()),
             PATIENCE);
     return MakeTemplateResponse.newBuilder()
         .setState(

@@ -29,7 +29,7 @@ public interface Guest extends AutoCloseable {
    * so that a tenant's find everything warm. Nothing of it stays, and it is nobody's afterwards.
    *
    * @param identity that nobody has
-   * @param command of a process that ends by itself, with 0
+   * @param command of a process that ends by itself, with 0; empty: none is run
    * @throws GuestException when it refuses, fails or does not answer in time
    */
   void rehearse(GuestIdentity identity, List<String> command, Duration patience);

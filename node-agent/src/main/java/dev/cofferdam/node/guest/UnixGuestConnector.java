@@ -186,6 +186,9 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
     @Override
     public void rehearse(GuestIdentity identity, List<String> command, Duration patience) {
       configure(request(identity).setRehearsal(true), patience);
+      if (command.isEmpty()) {
+        return;
+      }
       try {
         int exit = Rehearsal.run(channel, command, patience);
         if (exit != 0) {

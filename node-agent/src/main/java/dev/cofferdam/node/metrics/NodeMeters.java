@@ -4,12 +4,15 @@ import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.sandbox.Sandboxes;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPool;
+import dev.cofferdam.node.template.TemplateStatus;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 
@@ -78,6 +81,32 @@ public final class NodeMeters {
         "cofferdam.node.filesystem.available",
         "What is left of the file system of the sandboxes' disks",
         () -> space(sandboxRoot, true));
+  }
+
+  /**
+   * @param operators how many of the operator's can be started, each size counted
+   * @param tenants how many of tenants' are in each state
+   */
+  public static void templates(
+      MeterRegistry meters,
+      Supplier<Number> operators,
+      Supplier<Map<TemplateStatus.State, Integer>> tenants) {
+    NodeMeters node = new NodeMeters(meters);
+    node.templates("operator", "ready", operators);
+    for (TemplateStatus.State state : TemplateStatus.State.values()) {
+      node.templates(
+          "tenant",
+          state.name().toLowerCase(Locale.ROOT),
+          () -> tenants.get().getOrDefault(state, 0));
+    }
+  }
+
+  private void templates(String kind, String state, Supplier<Number> count) {
+    Gauge.builder("cofferdam.node.templates", count)
+        .description("Templates on this node, by whose they are and how far they are")
+        .tag("kind", kind)
+        .tag("state", state)
+        .register(meters);
   }
 
   private void slots(String use, Supplier<Number> count) {

@@ -3,13 +3,14 @@ package dev.cofferdam.node.pool;
 import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.Steps;
 import dev.cofferdam.node.pool.PoolMetrics.Found;
+import dev.cofferdam.node.pool.PoolMetrics.Kind;
 import dev.cofferdam.node.slot.SlotPool;
+import dev.cofferdam.node.template.Offer;
 import dev.cofferdam.node.template.Template;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +21,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.function.ToIntFunction;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -45,7 +47,7 @@ public final class MachinePool implements AutoCloseable {
   private final PoolConfig config;
   private final PoolMaker maker;
   private final SlotPool slots;
-  private final Supplier<Map<String, Template>> templates;
+  private final Supplier<List<Offer>> offers;
   private final HostLoad load;
   private final PoolMetrics metrics;
   private final LongSupplier nanos;
@@ -60,14 +62,14 @@ public final class MachinePool implements AutoCloseable {
   private volatile boolean closed;
 
   /**
-   * @param templates those that are ready now, by their names, the most important first
+   * @param offers the templates that are ready now, the most important first
    * @param nanos a clock that never goes back
    */
   public MachinePool(
       PoolConfig config,
       PoolMaker maker,
       SlotPool slots,
-      Supplier<Map<String, Template>> templates,
+      Supplier<List<Offer>> offers,
       HostLoad load,
       PoolMetrics metrics,
       LongSupplier nanos,
@@ -75,14 +77,16 @@ public final class MachinePool implements AutoCloseable {
     this.config = config;
     this.maker = maker;
     this.slots = slots;
-    this.templates = templates;
+    this.offers = offers;
     this.load = load;
     this.metrics = metrics;
     this.nanos = nanos;
     this.timer = timer;
     this.pace = new Pace(load, nanos.getAsLong());
-    metrics.depth("restored", () -> depths(shelves::restored));
-    metrics.depth("waiting", () -> depths(shelves::waiting));
+    for (Kind kind : Kind.values()) {
+      metrics.depth("restored", kind, () -> depths(kind, shelves::restored));
+      metrics.depth("waiting", kind, () -> depths(kind, shelves::waiting));
+    }
     metrics.missing(this::missing);
   }
 
@@ -109,8 +113,11 @@ public final class MachinePool implements AutoCloseable {
   /**
    * A machine of the template and of its size, the caller's from now on. A restored one runs; one
    * that waits is as it was made.
+   *
+   * @param name that the template was asked for by
    */
-  public Optional<Pooled> claim(Template template, Steps steps) {
+  public Optional<Pooled> claim(String name, Template template, Steps steps) {
+    Kind kind = Kind.of(name);
     locked(() -> {
       demand.claimed(template.name(), nanos.getAsLong());
       return true;
@@ -118,11 +125,11 @@ public final class MachinePool implements AutoCloseable {
     while (true) {
       Optional<Pooled> taken = locked(() -> shelves.take(template.name()));
       if (taken.isEmpty() || taken.get() instanceof Pooled.Waiting) {
-        metrics.claimed(taken.isEmpty() ? Found.NOTHING : Found.WAITING);
+        metrics.claimed(taken.isEmpty() ? Found.NOTHING : Found.WAITING, kind);
         return taken;
       }
       if (taken.get() instanceof Pooled.Restored restored && woken(restored, steps)) {
-        metrics.claimed(Found.RESTORED);
+        metrics.claimed(Found.RESTORED, kind);
         return taken;
       }
     }
@@ -176,12 +183,12 @@ public final class MachinePool implements AutoCloseable {
     return drained ? new PoolConfig(0, 0, config.memoryMib(), config.hostReserveMib()) : config;
   }
 
-  /** How many of a template wait restored, by its name: none are left out. */
-  public Map<String, Integer> restored() {
-    Map<String, Template> ready = templates.get();
+  /** How many of a template wait restored: none are left out. */
+  public Map<Offer, Integer> restored() {
+    List<Offer> ready = offers.get();
     return locked(() -> {
-      Map<String, Integer> depths = new HashMap<>();
-      ready.forEach((name, template) -> depths.put(name, shelves.restored(template.name())));
+      Map<Offer, Integer> depths = new LinkedHashMap<>();
+      ready.forEach(offer -> depths.put(offer, shelves.restored(offer.template().name())));
       return depths;
     });
   }
@@ -192,12 +199,28 @@ public final class MachinePool implements AutoCloseable {
   }
 
   private int missing() {
-    List<String> names = templates.get().values().stream().map(Template::name).distinct().toList();
-    return locked(() -> PoolPlan.missing(wanted(), view(names)));
+    Collection<Offer> ready = distinct();
+    return locked(() -> PoolPlan.missing(wanted(), view(ready)));
   }
 
   private int depths(ToIntFunction<String> depth) {
     return locked(() -> shelves.templates().stream().mapToInt(depth).sum());
+  }
+
+  private int depths(Kind kind, ToIntFunction<String> depth) {
+    Collection<Offer> ready = distinct();
+    return locked(() ->
+        ready.stream()
+            .filter(offer -> Kind.of(offer.name()) == kind)
+            .mapToInt(offer -> depth.applyAsInt(offer.template().name()))
+            .sum());
+  }
+
+  /** What several offer, because their images are equal, is the first one's. The order counts. */
+  private Collection<Offer> distinct() {
+    Map<String, Offer> byTemplate = new LinkedHashMap<>();
+    offers.get().forEach(offer -> byTemplate.putIfAbsent(offer.template().name(), offer));
+    return byTemplate.values();
   }
 
   /**
@@ -248,13 +271,11 @@ public final class MachinePool implements AutoCloseable {
 
   /** Whether it is worth looking again at once. */
   private boolean step() throws IOException {
-    // The order counts: what is as urgent as another is made after it.
-    Map<String, Template> byName = new LinkedHashMap<>();
-    templates.get().values().forEach(template -> byName.put(template.name(), template));
+    Collection<Offer> ready = distinct();
     long available = load.availableMib();
     boolean slotFree = slots.available() > 0;
     Optional<PoolPlan.Step> next =
-        locked(() -> PoolPlan.next(wanted(), view(byName.keySet()), available, slotFree));
+        locked(() -> PoolPlan.next(wanted(), view(ready), available, slotFree));
     if (next.isEmpty()) {
       return false;
     }
@@ -268,10 +289,13 @@ public final class MachinePool implements AutoCloseable {
       }
       return false;
     }
-    Template template = byName.get(next.get().template());
-    if (template == null) {
-      return false;
-    }
+    String wanted = next.get().template();
+    Offer offer =
+        ready.stream()
+            .filter(each -> each.template().name().equals(wanted))
+            .findFirst()
+            .orElseThrow();
+    Template template = offer.template();
     long begin = nanos.getAsLong();
     Optional<? extends Pooled> made =
         next.get() instanceof PoolPlan.Step.Restore
@@ -282,12 +306,12 @@ public final class MachinePool implements AutoCloseable {
       pace.made(end);
       return true;
     });
-    made.ifPresent(pooled -> put(pooled, end - begin));
+    made.ifPresent(pooled -> put(pooled, Kind.of(offer.name()), end - begin));
     return made.isPresent();
   }
 
-  private void put(Pooled pooled, long took) {
-    metrics.made(pooled instanceof Pooled.Restored ? "restored" : "waiting", took);
+  private void put(Pooled pooled, Kind kind, long took) {
+    metrics.made(pooled instanceof Pooled.Restored ? "restored" : "waiting", kind, took);
     boolean late =
         locked(() -> {
           if (!closed) {
@@ -326,11 +350,14 @@ public final class MachinePool implements AutoCloseable {
 
   /** Of templates that are gone, or were made anew. */
   private void dropForeign() {
-    List<String> names = templates.get().values().stream().map(Template::name).toList();
+    Set<String> names =
+        offers.get().stream()
+            .map(offer -> offer.template().name())
+            .collect(Collectors.toUnmodifiableSet());
     List<Pooled> foreign =
         locked(() -> {
-          demand.keep(Set.copyOf(names));
-          return shelves.keep(Set.copyOf(names));
+          demand.keep(names);
+          return shelves.keep(names);
         });
     for (Pooled pooled : foreign) {
       metrics.dropped(PoolPlan.Reason.SURPLUS);
@@ -338,13 +365,18 @@ public final class MachinePool implements AutoCloseable {
     }
   }
 
-  private List<PoolPlan.Shelf> view(Collection<String> names) {
+  private List<PoolPlan.Shelf> view(Collection<Offer> ready) {
     long now = nanos.getAsLong();
     List<PoolPlan.Shelf> view = new ArrayList<>();
-    for (String name : names) {
+    for (Offer offer : ready) {
+      String name = offer.template().name();
       view.add(
           new PoolPlan.Shelf(
-              name, demand.of(name, now), shelves.restored(name), shelves.waiting(name)));
+              name,
+              offer.owner(),
+              demand.of(name, now),
+              shelves.restored(name),
+              shelves.waiting(name)));
     }
     return view;
   }

@@ -120,7 +120,7 @@ public final class PoolMaker {
         Guest guest = guests.connect(waiting.slot().link());
         try {
           for (int run = 0; run < REHEARSALS; run++) {
-            guest.rehearse(nobody(waiting.name()), REHEARSAL, PATIENCE);
+            guest.rehearse(nobody(waiting.name()), rehearsal(waiting.template()), PATIENCE);
           }
           machine.pause();
           return new Pooled.Restored(
@@ -138,6 +138,14 @@ public final class PoolMaker {
       clear(waiting.name(), waiting.slot());
       throw e;
     }
+  }
+
+  /**
+   * An image that names nothing to run ahead is a tenant's: who knows what its shell is, and
+   * whether it has one.
+   */
+  private static List<String> rehearsal(Template template) {
+    return template.image().warmUp().isEmpty() ? List.of() : REHEARSAL;
   }
 
   /** Of the size that a sandbox's is; it is good for nothing. */

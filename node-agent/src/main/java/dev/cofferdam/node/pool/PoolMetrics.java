@@ -1,5 +1,6 @@
 package dev.cofferdam.node.pool;
 
+import dev.cofferdam.node.template.TemplateOrder;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -17,12 +18,31 @@ public final class PoolMetrics {
     NOTHING
   }
 
+  /** Whose template it is: an id or a name would be a series for each template there ever was. */
+  enum Kind {
+    OPERATOR,
+    TENANT;
+
+    /**
+     * @param name that the template is asked for by
+     */
+    static Kind of(String name) {
+      return TemplateOrder.isId(name) ? TENANT : OPERATOR;
+    }
+
+    private String tag() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
   private final MeterRegistry meters;
 
   public PoolMetrics(MeterRegistry meters) {
     this.meters = meters;
     for (Found found : Found.values()) {
-      claims(found);
+      for (Kind kind : Kind.values()) {
+        claims(found, kind);
+      }
     }
     for (PoolPlan.Reason reason : PoolPlan.Reason.values()) {
       dropped(tag(reason));
@@ -30,10 +50,11 @@ public final class PoolMetrics {
     dropped("failed");
   }
 
-  void depth(String stage, Supplier<Number> depth) {
+  void depth(String stage, Kind kind, Supplier<Number> depth) {
     Gauge.builder("cofferdam.node.pool.depth", depth)
         .description("Machines made ahead, by how far they are")
         .tag("stage", stage)
+        .tag("kind", kind.tag())
         .register(meters);
   }
 
@@ -43,8 +64,8 @@ public final class PoolMetrics {
         .register(meters);
   }
 
-  void claimed(Found found) {
-    claims(found).increment();
+  void claimed(Found found, Kind kind) {
+    claims(found, kind).increment();
   }
 
   void dropped(PoolPlan.Reason reason) {
@@ -56,19 +77,21 @@ public final class PoolMetrics {
     dropped("failed").increment();
   }
 
-  void made(String stage, long nanos) {
+  void made(String stage, Kind kind, long nanos) {
     Timer.builder("cofferdam.node.pool.fill")
         .description("Time to make one ahead, by what it became")
         .tag("stage", stage)
+        .tag("kind", kind.tag())
         .publishPercentileHistogram()
         .register(meters)
         .record(nanos, TimeUnit.NANOSECONDS);
   }
 
-  private Counter claims(Found found) {
+  private Counter claims(Found found, Kind kind) {
     return Counter.builder("cofferdam.node.pool.claims")
         .description("Starts by what the pool had for them")
         .tag("found", found.name().toLowerCase(Locale.ROOT))
+        .tag("kind", kind.tag())
         .register(meters);
   }
 

@@ -416,7 +416,7 @@ public final class Sandboxes implements AutoCloseable {
     try {
       Optional<Pooled> pooled =
           order.volumes().isEmpty() && order.size().equals(template.size())
-              ? pool.claim(template, steps)
+              ? pool.claim(order.template(), template, steps)
               : Optional.empty();
       claimed = true;
       return pooled;

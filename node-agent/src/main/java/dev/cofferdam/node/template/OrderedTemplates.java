@@ -13,6 +13,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -151,7 +153,7 @@ public final class OrderedTemplates {
       Held mine = held.get(order.id());
       if (mine == null) {
         mine = begin(order);
-      } else if (!mine.order.equals(order)) {
+      } else if (!mine.order.isSameAs(order)) {
         throw new Refusal(
             ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
             "template " + order.id() + " was ordered otherwise before");
@@ -236,6 +238,28 @@ public final class OrderedTemplates {
             .filter(each -> each.template != null)
             .map(each -> each.order.id())
             .toList());
+  }
+
+  /** As {@link #ready}. */
+  public List<Offer> offers() {
+    return locked(() -> {
+      List<Offer> offers = new ArrayList<>();
+      for (Held each : held.values()) {
+        if (each.template != null) {
+          offers.add(new Offer(each.order.id(), each.template, each.order.owner()));
+        }
+      }
+      return offers;
+    });
+  }
+
+  /** How many are in each state. */
+  public Map<State, Integer> counts() {
+    return locked(() -> {
+      Map<State, Integer> counts = new EnumMap<>(State.class);
+      held.values().forEach(each -> counts.merge(each.state(), 1, Integer::sum));
+      return counts;
+    });
   }
 
   private void work(Held mine) {

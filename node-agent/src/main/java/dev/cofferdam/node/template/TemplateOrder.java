@@ -12,8 +12,10 @@ import java.util.regex.Pattern;
  * @param id {@code tp-} and 20 characters of {@code [a-z2-7]}, chosen by the scheduler
  * @param kernel a file of the operator's kernel directory, or empty: the built-in one
  * @param size that it is prepared for
+ * @param owner the tenant whose it is; the id itself where that is not known
  */
-public record TemplateOrder(String id, ImageSource source, String kernel, MachineSize size) {
+public record TemplateOrder(
+    String id, ImageSource source, String kernel, MachineSize size, String owner) {
   private static final Pattern ID = Pattern.compile("tp-[a-z2-7]{20}");
 
   /** Where its root comes from. */
@@ -44,6 +46,17 @@ public record TemplateOrder(String id, ImageSource source, String kernel, Machin
 
   public TemplateOrder {
     requireId(id);
+    if (owner.isEmpty()) {
+      owner = id;
+    }
+  }
+
+  /** Whose it is does not count: orders of an earlier release did not say it. */
+  boolean isSameAs(TemplateOrder other) {
+    return id.equals(other.id)
+        && source.equals(other.source)
+        && kernel.equals(other.kernel)
+        && size.equals(other.size);
   }
 
   public static boolean isId(String name) {

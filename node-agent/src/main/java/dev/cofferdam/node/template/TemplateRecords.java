@@ -36,6 +36,7 @@ final class TemplateRecords {
     TemplateOrder order = entry.order();
     ObjectNode json =
         JSON.createObjectNode()
+            .put("owner", order.owner())
             .put("kernel", order.kernel())
             .put("vcpus", order.size().vcpus())
             .put("memory_mib", order.size().memoryMib())
@@ -117,7 +118,8 @@ final class TemplateRecords {
               new MachineSize(
                   json.required("vcpus").asInt(),
                   json.required("memory_mib").asInt(),
-                  json.required("disk_mib").asInt())),
+                  json.required("disk_mib").asInt()),
+              json.path("owner").asText()),
           json.required("image").asText(),
           new TemplateStatus(
               TemplateStatus.State.valueOf(json.required("state").asText()),

@@ -6,7 +6,6 @@ import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.v1.ErrorReason;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -135,27 +134,24 @@ public final class Templates implements TemplateCatalog {
         .toList();
   }
 
-  /**
-   * All that machines can be made ahead of, by name; those of further sizes, with the size in their
-   * name, come last.
-   */
-  public Map<String, Template> byName() {
-    Map<String, Template> ready = new LinkedHashMap<>();
+  /** All that machines can be made ahead of, those of the first size before the others. */
+  public List<Offer> offers() {
+    List<Offer> offers = new ArrayList<>();
     List<String> names = ready();
     for (String name : names) {
       if (states.get(name) instanceof State.Ready is) {
-        ready.put(name, is.template());
+        offers.add(new Offer(name, is.template(), ""));
       }
     }
     for (PreparedSize size : further) {
       for (String name : names) {
         Template template = variants.get(new Variant(name, size));
         if (template != null) {
-          ready.put(name + " " + size, template);
+          offers.add(new Offer(name, template, ""));
         }
       }
     }
-    return ready;
+    return offers;
   }
 
   /** Why the node is not ready: empty once all templates are. */

@@ -24,6 +24,7 @@ import dev.cofferdam.node.sandbox.Teardown;
 import dev.cofferdam.node.slot.SlotPool;
 import dev.cofferdam.node.slot.SlotPrefix;
 import dev.cofferdam.node.snapshot.SnapshotStore;
+import dev.cofferdam.node.template.Offer;
 import dev.cofferdam.node.template.Template;
 import dev.cofferdam.node.template.TemplateCatalog;
 import dev.cofferdam.v1.ErrorReason;
@@ -37,10 +38,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
@@ -58,6 +58,9 @@ public final class FakeHost {
 
   /** What the template may be prepared in too. */
   public static final MachineSize LARGER = new MachineSize(2, 1024, 64);
+
+  /** A tenant's template. */
+  public static final String TENANTS = "tp-aaaaaaaaaaaaaaaaaaaa";
 
   public static final int SLOTS = 4;
   public static final PoolConfig NO_POOL = new PoolConfig(0, 0, 0, 0);
@@ -101,7 +104,7 @@ public final class FakeHost {
                   new Random(2),
                   System::nanoTime),
               slots,
-              FakeHost.this::templates,
+              FakeHost.this::offers,
               load,
               new PoolMetrics(meters),
               time::get,
@@ -140,6 +143,9 @@ public final class FakeHost {
               helper, slots, SlotPrefix.parse("100.80.0.0/16"), files, gateway, journal, executor);
       TemplateCatalog templates =
           (name, size) -> {
+            if (tenants && name.equals(TENANTS)) {
+              return tenantsTemplate;
+            }
             if (!name.equals("debian")) {
               throw new Refusal(ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND, name);
             }
@@ -238,7 +244,11 @@ public final class FakeHost {
   /** Whether {@link #LARGER} is prepared. */
   public boolean larger;
 
+  /** Whether {@link #TENANTS} is there. */
+  public boolean tenants;
+
   private final Path directory;
+  private final Template tenantsTemplate;
   private final Template template;
   private final Template furtherTemplate;
 
@@ -247,15 +257,19 @@ public final class FakeHost {
     Image image = new Image("0123456789abcdef", directory.resolve("image"), "quiet", List.of(), 64);
     Path kept = directory.resolve("kept");
     this.template = template(kept.resolve("feedfeedfeedfeed"), image, PREPARED);
+    this.tenantsTemplate = template(kept.resolve("beadbeadbeadbead"), image, PREPARED);
     this.furtherTemplate = template(kept.resolve("cafecafecafecafe"), image, LARGER);
   }
 
-  private Map<String, Template> templates() {
-    Map<String, Template> templates = new LinkedHashMap<>(Map.of("debian", template));
+  private List<Offer> offers() {
+    List<Offer> offers = new ArrayList<>(List.of(new Offer("debian", template, "")));
     if (larger) {
-      templates.put("debian 2x1024", furtherTemplate);
+      offers.add(new Offer("debian", furtherTemplate, ""));
     }
-    return templates;
+    if (tenants) {
+      offers.add(new Offer(TENANTS, tenantsTemplate, "acme"));
+    }
+    return offers;
   }
 
   /** A node agent on this host, recovered. The one before has to be dead. */

@@ -15,6 +15,8 @@ import dev.cofferdam.node.sandbox.Started;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -46,7 +48,7 @@ class MachinePoolTest {
   @Test
   void aQuietHostFillsItsPoolWithoutASandboxOrAPromise() {
     assertThat(node.pool.size()).isEqualTo(2);
-    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1));
+    assertThat(restored()).isEqualTo(Map.of("debian", 1));
     assertThat(depth("restored")).isEqualTo(1);
     assertThat(depth("waiting")).isEqualTo(1);
     assertThat(node.meters.get("cofferdam.node.pool.missing").gauge().value()).isZero();
@@ -130,7 +132,7 @@ class MachinePoolTest {
     assertThat(node.pool.size()).as("its first commands come first").isEqualTo(1);
     node.refill();
     assertThat(node.pool.size()).isEqualTo(2);
-    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1));
+    assertThat(restored()).isEqualTo(Map.of("debian", 1));
   }
 
   @Test
@@ -159,10 +161,10 @@ class MachinePoolTest {
     node.sandboxes.remove(A, 2);
     node.slots.maintain();
     node.refill();
-    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 1));
+    assertThat(restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 1));
     assertThat(node.sandboxes.start(order(A, 3, FakeHost.LARGER)).way()).contains(StartWay.POOLED);
     assertThat(node.sandboxes.freeMemoryMib()).isEqualTo(1536 - 1024);
-    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 0));
+    assertThat(restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 0));
 
     MachineSize largerDisk = new MachineSize(2, 1024, 100);
     node.sandboxes.remove(A, 3);
@@ -173,9 +175,9 @@ class MachinePoolTest {
   void aFurtherSizeHasOfThePoolWhatItsBudgetLeaves() {
     host.larger = true;
     restart(new PoolConfig(1, 0, PoolConfig.RESTORED_MIB, 500));
-    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 0));
+    assertThat(restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 0));
     restart(new PoolConfig(1, 0, 2 * PoolConfig.RESTORED_MIB, 500));
-    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 1));
+    assertThat(restored()).isEqualTo(Map.of("debian", 1, "debian 2x1024", 1));
   }
 
   /** A VMM's files are held to the largest that it was given. */
@@ -198,20 +200,20 @@ class MachinePoolTest {
   @Test
   void oneThatDiesInThePoolIsHandedToNobody() {
     host.kernel.slots().forEach(host.kernel::kill);
-    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 0));
+    assertThat(restored()).isEqualTo(Map.of("debian", 0));
     assertThat(
             node.meters.get("cofferdam.node.pool.dropped").tag("why", "failed").counter().count())
         .isEqualTo(2);
     assertThat(node.pool.size()).isZero();
     node.refill();
-    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1));
+    assertThat(restored()).isEqualTo(Map.of("debian", 1));
     assertThat(host.kernel.running()).hasSize(2);
   }
 
   @Test
   void oneThatDoesNotWakeCostsItsStartNothingButTime() {
     node.acts.fail("machine.resume", () -> new MachineException("broken"));
-    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 1));
+    assertThat(restored()).isEqualTo(Map.of("debian", 1));
     assertThatThrownBy(() -> node.sandboxes.start(order(A, FakeHost.PREPARED)))
         .as("here the next one does not wake either")
         .isInstanceOf(RuntimeException.class);
@@ -249,7 +251,7 @@ class MachinePoolTest {
     node = host.unfilled(BOTH);
     node.acts.fail("guest.rehearse", () -> new GuestException("mute"));
     node.refill();
-    assertThat(node.pool.restored()).isEqualTo(Map.of("debian", 0));
+    assertThat(restored()).isEqualTo(Map.of("debian", 0));
     node.slots.maintain();
     assertThat(host.kernel.running()).isEmpty();
     assertThat(host.kernel.slots()).isEmpty();
@@ -286,6 +288,43 @@ class MachinePoolTest {
   }
 
   @Test
+  void aTenantsTemplateHasAPoolOnceItWasAskedForAndCountsApart() {
+    host.tenants = true;
+    restart(new PoolConfig(1, 0, 1000, 500));
+    assertThat(restored()).isEqualTo(Map.of("debian", 1, FakeHost.TENANTS, 0));
+    StartOrder first = order(A, 1, FakeHost.TENANTS, FakeHost.PREPARED);
+    assertThat(node.sandboxes.start(first).way()).contains(StartWay.RESTORED);
+    node.refill();
+    assertThat(restored()).isEqualTo(Map.of("debian", 1, FakeHost.TENANTS, 1));
+    assertThat(depth("restored", "tenant")).isEqualTo(1);
+    assertThat(depth("restored")).isEqualTo(1);
+
+    StartOrder second = order(B, 1, FakeHost.TENANTS, FakeHost.PREPARED);
+    assertThat(node.sandboxes.start(second).way()).contains(StartWay.POOLED);
+    assertThat(claims("nothing", "tenant")).isEqualTo(1);
+    assertThat(claims("restored", "tenant")).isEqualTo(1);
+    assertThat(claims("nothing") + claims("restored")).isZero();
+
+    // What nobody asks for any more goes, and the operator's stays.
+    host.time.addAndGet(Duration.ofMinutes(5).toNanos());
+    node.refill();
+    assertThat(restored()).isEqualTo(Map.of("debian", 1, FakeHost.TENANTS, 0));
+  }
+
+  @Test
+  void aTenantsTemplateThatIsGoneLeavesNothingInThePool() {
+    host.tenants = true;
+    restart(new PoolConfig(1, 0, 1000, 500));
+    node.sandboxes.start(order(A, 1, FakeHost.TENANTS, FakeHost.PREPARED));
+    node.refill();
+    assertThat(node.pool.size()).isEqualTo(2);
+    host.tenants = false;
+    node.refill();
+    assertThat(restored()).isEqualTo(Map.of("debian", 1));
+    assertThat(node.pool.size()).isEqualTo(1);
+  }
+
+  @Test
   void theNextProcessDestroysWhatThisOneHeldAndAdoptsWhatItHandedOver() {
     node.sandboxes.start(order(A, FakeHost.PREPARED));
     node.refill();
@@ -315,11 +354,40 @@ class MachinePoolTest {
   }
 
   private double depth(String stage) {
-    return node.meters.get("cofferdam.node.pool.depth").tag("stage", stage).gauge().value();
+    return depth(stage, "operator");
+  }
+
+  private double depth(String stage, String kind) {
+    return node.meters
+        .get("cofferdam.node.pool.depth")
+        .tag("stage", stage)
+        .tag("kind", kind)
+        .gauge()
+        .value();
   }
 
   private double claims(String found) {
-    return node.meters.get("cofferdam.node.pool.claims").tag("found", found).counter().count();
+    return claims(found, "operator");
+  }
+
+  private double claims(String found, String kind) {
+    return node.meters
+        .get("cofferdam.node.pool.claims")
+        .tag("found", found)
+        .tag("kind", kind)
+        .counter()
+        .count();
+  }
+
+  private Map<String, Integer> restored() {
+    Map<String, Integer> restored = new HashMap<>();
+    node.pool
+        .restored()
+        .forEach((offer, count) -> {
+          boolean first = offer.template().size().equals(FakeHost.PREPARED);
+          restored.put(offer.name() + (first ? "" : " 2x1024"), count);
+        });
+    return restored;
   }
 
   private static StartOrder order(String sandbox, MachineSize size) {
@@ -327,6 +395,10 @@ class MachinePoolTest {
   }
 
   private static StartOrder order(String sandbox, long epoch, MachineSize size) {
-    return new StartOrder(sandbox, epoch, "debian", size, Map.of(), "ticket", "");
+    return order(sandbox, epoch, "debian", size);
+  }
+
+  private static StartOrder order(String sandbox, long epoch, String template, MachineSize size) {
+    return new StartOrder(sandbox, epoch, template, size, Map.of(), "ticket", "");
   }
 }

@@ -140,7 +140,7 @@ class OrderedTemplatesTest {
       assertThat(status.message()).contains("expected a name");
     }
     TemplateOrder kernel =
-        new TemplateOrder(ID, new ImageSource.File("small.tar"), "../images/" + BASE, SIZE);
+        new TemplateOrder(ID, new ImageSource.File("small.tar"), "../images/" + BASE, SIZE, "acme");
     assertThat(templates.make(kernel, LONG).state()).isEqualTo(State.FAILED);
     assertThatThrownBy(() -> order("tp-../../../../../../../..", "small.tar"))
         .isInstanceOf(Refusal.class);
@@ -150,7 +150,8 @@ class OrderedTemplatesTest {
   void aRegistryThatNobodyAllowedIsNotAsked() {
     TemplateStatus status =
         templates.make(
-            new TemplateOrder(ID, new ImageSource.Registry("169.254.169.254/latest"), "", SIZE),
+            new TemplateOrder(
+                ID, new ImageSource.Registry("169.254.169.254/latest"), "", SIZE, "acme"),
             LONG);
     assertThat(status.state()).isEqualTo(State.FAILED);
     assertThat(status.message()).contains("169.254.169.254 is not one of those allowed");
@@ -336,11 +337,12 @@ class OrderedTemplatesTest {
         id,
         new ImageSource.Built("sb-1", List.of("deb a b"), List.of("g++"), List.of(step)),
         "",
-        SIZE);
+        SIZE,
+        "acme");
   }
 
   private static TemplateOrder order(String id, String file) {
-    return new TemplateOrder(id, new ImageSource.File(file), "", SIZE);
+    return new TemplateOrder(id, new ImageSource.File(file), "", SIZE, "acme");
   }
 
   private static void format(Path file, int sizeMib) throws IOException {

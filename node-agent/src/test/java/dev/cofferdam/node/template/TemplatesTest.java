@@ -60,20 +60,29 @@ class TemplatesTest {
   void everyTemplateIsReadyInItsFirstSizeBeforeAFurtherOneIsMade() {
     assertThat(templates.prepare()).isTrue();
     assertThat(templates.ready()).containsExactly("a", "b");
-    assertThat(templates.byName().keySet()).containsExactly("a", "b");
+    assertThat(names()).containsExactly("a", "b");
     assertThat(acts.done()).filteredOn("machine.snapshot"::equals).hasSize(1);
     assertThat(sizeFor(TWICE)).as("it is booted until its own is ready").isEqualTo(FIRST);
 
     assertThat(templates.prepareFurther(() -> {})).isTrue();
     // Both are of one image, so one making serves both.
     assertThat(acts.done()).filteredOn("machine.snapshot"::equals).hasSize(3);
-    assertThat(templates.byName().keySet())
-        .containsExactly("a", "b", "a 2x256", "b 2x256", "a 1x1024", "b 1x1024");
+    assertThat(names()).containsExactly("a", "b", "a 2x256", "b 2x256", "a 1x1024", "b 1x1024");
     assertThat(templates.ready()).as("to the scheduler").containsExactly("a", "b");
     assertThat(sizeFor(FIRST)).isEqualTo(FIRST);
     assertThat(sizeFor(TWICE)).isEqualTo(TWICE);
     assertThat(sizeFor(LARGE)).isEqualTo(LARGE);
     assertThat(sizeFor(new PreparedSize(2, 1024))).as("none is prepared").isEqualTo(FIRST);
+  }
+
+  private List<String> names() {
+    return templates.offers().stream()
+        .map(offer -> {
+          MachineSize size = offer.template().size();
+          boolean first = size.vcpus() == FIRST.vcpus() && size.memoryMib() == FIRST.memoryMib();
+          return offer.name() + (first ? "" : " " + size.vcpus() + "x" + size.memoryMib());
+        })
+        .toList();
   }
 
   @Test
@@ -84,7 +93,7 @@ class TemplatesTest {
     int made = acts.done().size();
     assertThat(again.prepare() && again.prepareFurther(() -> {})).isTrue();
     assertThat(acts.done().subList(made, acts.done().size())).doesNotContain("machine.snapshot");
-    assertThat(again.byName()).isEqualTo(templates.byName());
+    assertThat(again.offers()).isEqualTo(templates.offers());
   }
 
   @Test

@@ -4,6 +4,7 @@ import dev.cofferdam.internal.v1.ConnectRequest;
 import dev.cofferdam.internal.v1.ConnectResponse;
 import dev.cofferdam.internal.v1.NodeHeartbeat;
 import dev.cofferdam.internal.v1.NodeRegistryServiceGrpc;
+import dev.cofferdam.internal.v1.PooledMachines;
 import dev.cofferdam.internal.v1.RunningSandbox;
 import dev.cofferdam.internal.v1.SandboxChanged;
 import dev.cofferdam.kit.call.Callers;
@@ -15,9 +16,11 @@ import dev.cofferdam.scheduler.cluster.NodeConnection;
 import dev.cofferdam.scheduler.cluster.NodeRegistration;
 import dev.cofferdam.scheduler.lifecycle.NodeReconciler;
 import dev.cofferdam.scheduler.placement.NodeView;
+import dev.cofferdam.scheduler.placement.PlacementSpec;
 import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.sandbox.Isolation;
 import dev.cofferdam.scheduler.sandbox.Reconciliation;
+import dev.cofferdam.scheduler.sandbox.SandboxSize;
 import dev.cofferdam.scheduler.sandbox.Texts;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SandboxState;
@@ -166,7 +169,27 @@ public final class NodeRegistryApi extends NodeRegistryServiceGrpc.NodeRegistryS
               Integer.toUnsignedLong(message.getFreeMemoryMib()),
               Set.copyOf(message.getTemplatesList()),
               Texts.message(message.getPressure()),
-              message.getPooledMap()));
+              pooled(message)));
+    }
+
+    private static Map<PlacementSpec, Integer> pooled(NodeHeartbeat message) {
+      Map<PlacementSpec, Integer> pooled = new HashMap<>();
+      for (PooledMachines each : message.getPooledMachinesList()) {
+        try {
+          pooled.merge(
+              new PlacementSpec(
+                  each.getTemplate(),
+                  new SandboxSize(
+                      each.getSize().getVcpus(),
+                      each.getSize().getMemoryMib(),
+                      each.getSize().getDiskMib())),
+              each.getCount(),
+              Integer::sum);
+        } catch (IllegalArgumentException e) {
+          throw invalid(Texts.message(String.valueOf(e.getMessage())));
+        }
+      }
+      return pooled;
     }
 
     private NodeRegistration registration(dev.cofferdam.internal.v1.NodeRegistration message) {

@@ -1,5 +1,6 @@
 package dev.cofferdam.scheduler.cluster;
 
+import dev.cofferdam.scheduler.placement.PlacementSpec;
 import java.util.Map;
 import java.util.Set;
 
@@ -8,14 +9,14 @@ import java.util.Set;
  *
  * @param templates that it can restore at once; empty: those that it said before
  * @param pressure what it is short of, for people: nothing new is placed there. Empty: all is well
- * @param pooled by template: machines restored and waiting
+ * @param pooled machines restored and waiting, by what they are good for
  */
 public record Heartbeat(
     long freeSlots,
     long freeMemoryMib,
     Set<String> templates,
     String pressure,
-    Map<String, Integer> pooled) {
+    Map<PlacementSpec, Integer> pooled) {
   public Heartbeat {
     templates = Set.copyOf(templates);
     pooled = Map.copyOf(pooled);

@@ -256,6 +256,7 @@ public final class NodeLink implements AutoCloseable {
             .setSource(template.source())
             .setDefaultSize(size(template.size()))
             .setBuilder(template.builder())
+            .setTenant(template.tenant())
             .build();
     return changed(() -> changes.idempotent(() -> stub(TEMPLATE_TIMEOUT).makeTemplate(request)));
   }

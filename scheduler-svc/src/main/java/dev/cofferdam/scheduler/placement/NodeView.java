@@ -11,7 +11,7 @@ import java.util.Set;
  * @param present whether it is connected; one that is not counts only for what is known to exist
  * @param pressure why nothing is to be placed there; empty: all is well
  * @param templates that it can restore at once
- * @param pooled by template: machines restored and waiting
+ * @param pooled machines restored and waiting, by what they are good for
  * @param limit the largest sandbox that it could hold if it were empty
  * @param slots in all
  * @param freeMemoryMib not reserved; may be below 0 when the node says so
@@ -24,7 +24,7 @@ public record NodeView(
     String pressure,
     Isolation isolation,
     Set<String> templates,
-    Map<String, Integer> pooled,
+    Map<PlacementSpec, Integer> pooled,
     Limit limit,
     int slots,
     long freeMemoryMib,
@@ -60,9 +60,9 @@ public record NodeView(
         && size.diskMib() <= freeDiskMib;
   }
 
-  /** Whether a machine of the template waits there. */
-  boolean hasPooled(String template) {
-    return pooled.getOrDefault(template, 0) > 0;
+  /** Whether a machine of the template and of its size waits there. */
+  boolean hasPooled(PlacementSpec spec) {
+    return pooled.getOrDefault(spec, 0) > 0;
   }
 
   /** 0 for an empty node to 1 for a full one, with the sandbox on it. */

@@ -17,7 +17,8 @@ import java.util.random.RandomGenerator;
  * all run to the same node.
  *
  * <p>Only nodes that have the template ready count: the others would refuse the start. Those where
- * a machine of it waits come first, for a hand-over is many times faster than a restore.
+ * a machine of it and of that size waits come first, for a hand-over is many times faster than a
+ * restore.
  */
 public final class Placement {
   private Placement() {}
@@ -36,8 +37,7 @@ public final class Placement {
     }
     List<NodeView> fitting = fitting(offering, spec.size());
     if (!fitting.isEmpty()) {
-      List<NodeView> pooled =
-          fitting.stream().filter(node -> node.hasPooled(spec.template())).toList();
+      List<NodeView> pooled = fitting.stream().filter(node -> node.hasPooled(spec)).toList();
       return new Placed(betterOfTwo(pooled.isEmpty() ? fitting : pooled, spec.size(), random));
     }
     return offering.stream().anyMatch(node -> node.present() && node.limit().holds(spec.size()))

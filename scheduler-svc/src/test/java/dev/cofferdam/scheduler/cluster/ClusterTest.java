@@ -3,6 +3,7 @@ package dev.cofferdam.scheduler.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.scheduler.placement.NodeView;
+import dev.cofferdam.scheduler.placement.PlacementSpec;
 import dev.cofferdam.scheduler.sandbox.Activity;
 import dev.cofferdam.scheduler.sandbox.Isolation;
 import dev.cofferdam.scheduler.sandbox.Samples;
@@ -148,10 +149,11 @@ class ClusterTest {
   @Test
   void whatANodeOffersNowReplacesWhatItOfferedAtFirst() {
     assertThat(view().templates()).containsExactly("debian");
+    PlacementSpec alpine = new PlacementSpec("alpine", SIZE);
     cluster.heartbeat(
-        "n1", connection, new Heartbeat(1, 512, Set.of("alpine"), "", Map.of("alpine", 2)));
+        "n1", connection, new Heartbeat(1, 512, Set.of("alpine"), "", Map.of(alpine, 2)));
     assertThat(view().templates()).containsExactly("alpine");
-    assertThat(view().pooled()).containsEntry("alpine", 2);
+    assertThat(view().pooled()).containsEntry(alpine, 2);
     cluster.heartbeat("n1", connection, free(1, 512));
     assertThat(view().templates()).as("one that says nothing of it").containsExactly("debian");
   }

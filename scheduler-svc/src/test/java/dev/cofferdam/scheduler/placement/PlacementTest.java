@@ -100,10 +100,20 @@ class PlacementTest {
   void aMachineThatWaitsIsWorthMoreThanAnEmptyNode() {
     PlacementSpec spec = new PlacementSpec("debian", new SandboxSize(1, 512, 64));
     NodeView empty = node("empty", true, Set.of("debian"), 8000, 1000);
-    NodeView pooled = node("pooled", true, "", Set.of("debian"), Map.of("debian", 1), 1000, 10);
-    NodeView other = node("other", true, "", Set.of("debian"), Map.of("alpine", 9), 8000, 1000);
+    NodeView pooled = node("pooled", true, "", Set.of("debian"), Map.of(spec, 1), 1000, 10);
+    NodeView other =
+        node(
+            "other",
+            true,
+            "",
+            Set.of("debian"),
+            Map.of(
+                new PlacementSpec("alpine", spec.size()), 9,
+                new PlacementSpec("debian", new SandboxSize(2, 512, 64)), 9),
+            8000,
+            1000);
     NodeView strained =
-        node("strained", true, "no memory", Set.of("debian"), Map.of("debian", 9), 8000, 1000);
+        node("strained", true, "no memory", Set.of("debian"), Map.of(spec, 9), 8000, 1000);
     for (int seed = 0; seed < 50; seed++) {
       assertThat(
               Placement.place(
@@ -125,7 +135,7 @@ class PlacementTest {
               random.nextInt(5) > 0 ? "" : "short of memory",
               Isolation.EMULATED,
               random.nextInt(3) > 0 ? Set.of("debian", "alpine") : Set.of("alpine"),
-              random.nextInt(3) > 0 ? Map.of() : Map.of("debian", 1),
+              random.nextInt(3) > 0 ? Map.of() : Map.of(SPEC, 1),
               new NodeView.Limit(random.nextInt(3), random.nextInt(1024), random.nextInt(4096)),
               5,
               random.nextInt(2000) - 500,
@@ -145,7 +155,7 @@ class PlacementTest {
       boolean present,
       String pressure,
       Set<String> templates,
-      Map<String, Integer> pooled,
+      Map<PlacementSpec, Integer> pooled,
       long freeMemory,
       int freeSlots) {
     return new NodeView(
