@@ -1,5 +1,7 @@
 """OCI images that a test makes itself, and a registry to put them into: Debian's docker-registry on loopback."""
 
+import base64
+import crypt
 import gzip
 import hashlib
 import io
@@ -94,8 +96,9 @@ class Image:
 
 
 class Registry:
-    def __init__(self, address: str):
+    def __init__(self, address: str, user: str = ""):
         self.address = address
+        self.headers = {"Authorization": basic(user)} if user else {}
 
     def push(self, name: str, tag: str, image: Image) -> str:
         """As `docker push` does; returns the manifest's digest."""
@@ -115,14 +118,23 @@ class Registry:
 
     def _call(self, method: str, path: str, content: bytes | None = None, kind: str = ""):
         url = path if path.startswith("http") else f"http://{self.address}{path}"
-        request = urllib.request.Request(url, data=content, method=method, headers={"Content-Type": kind} if kind else {})
+        request = urllib.request.Request(url, data=content, method=method, headers=self.headers | ({"Content-Type": kind} if kind else {}))
         with urllib.request.urlopen(request, timeout=60) as answer:
             answer.read()
             return answer
 
 
+def basic(user: str) -> str:
+    return "Basic " + base64.b64encode(user.encode()).decode()
+
+
 @contextmanager
-def registry(address: str, directory: Path) -> Iterator[Registry]:
+def registry(address: str, directory: Path, user: str = "") -> Iterator[Registry]:
+    """One that lets everybody in, or `name:password` alone."""
+    passwords = directory / "htpasswd"
+    if user:
+        name, password = user.split(":")
+        passwords.write_text(f"{name}:{crypt.crypt(password, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))}\n")
     settings = directory / "registry.yml"
     settings.write_text(
         f"""\
@@ -131,11 +143,12 @@ log: {{level: error}}
 storage: {{filesystem: {{rootdirectory: {directory / "registry"}}}}}
 http: {{addr: {address}, secret: of-this-test}}
 """
+        + (f"auth: {{htpasswd: {{realm: it, path: {passwords}}}}}\n" if user else "")
     )
     with (directory / "registry.log").open("wb") as log:
         process = subprocess.Popen([REGISTRY, "serve", settings], stdout=log, stderr=log)
         try:
-            served = Registry(address)
+            served = Registry(address, user)
             eventually(served.ready, "the registry answers")
             yield served
         finally:

@@ -226,6 +226,7 @@ public final class NodeApp implements AutoCloseable {
                 keep(
                     new RegistryClient(
                         config.oci().registries(),
+                        config.oci()::registryCredentials,
                         (long) config.oci().limitMib() << 20,
                         PULL,
                         executor)),

@@ -15,13 +15,18 @@ import dev.cofferdam.node.sandbox.OnPartition;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.slot.SlotPrefix;
 import dev.cofferdam.node.template.PreparedSize;
+import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class NodeConfigTest {
   private static final Map<String, String> REQUIRED =
@@ -69,7 +74,8 @@ class NodeConfigTest {
                     Path.of("/var/lib/cofferdam/node/image-files"),
                     Path.of("/var/lib/cofferdam/node/kernels"),
                     8192,
-                    List.of())));
+                    List.of(),
+                    Optional.empty())));
   }
 
   /** The first gives tenants' templates their kernel and agent. */
@@ -82,7 +88,7 @@ class NodeConfigTest {
   }
 
   @Test
-  void everyKey() {
+  void everyKey(@TempDir Path directory) throws IOException {
     Map<String, String> keys = new HashMap<>();
     keys.put("listen", "127.0.0.1:1");
     keys.put("admin.listen", "127.0.0.1:2");
@@ -126,6 +132,9 @@ class NodeConfigTest {
     keys.put("image.files", "/f");
     keys.put("kernel.files", "/ks");
     keys.put("image.limit-mib", "99");
+    Path credentials = Files.writeString(directory.resolve("credentials.json"), "{\"auths\": {}}");
+    Files.setPosixFilePermissions(credentials, PosixFilePermissions.fromString("rw-------"));
+    keys.put("registry.credentials", credentials.toString());
     keys.put("registry.allowed", "one.example, http://127.0.0.1:5000,two.example:8443");
     assertThat(read(keys))
         .isEqualTo(
@@ -166,7 +175,8 @@ class NodeConfigTest {
                     List.of(
                         new Registry(true, "one.example", 443),
                         new Registry(false, "127.0.0.1", 5000),
-                        new Registry(true, "two.example", 8443)))));
+                        new Registry(true, "two.example", 8443)),
+                    Optional.of(credentials))));
   }
 
   @Test

@@ -1,5 +1,7 @@
 package dev.cofferdam.node.oci;
 
+import com.github.luben.zstd.ZstdIOException;
+import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -20,6 +22,12 @@ import org.jspecify.annotations.Nullable;
 final class LayerUnpacker {
   private static final int BUFFER = 1 << 16;
   private static final int MAGIC = 4;
+
+  /**
+   * Logarithm of the window in bytes, which a frame asks its decoder to keep in memory: 8 MiB are
+   * what every decoder is to have (RFC 8878, 3.1.1.1.2) and what zstd's levels up to 19 ask for.
+   */
+  private static final int MAX_WINDOW_LOG = 23;
 
   private final long allowed;
   private long left;
@@ -42,14 +50,16 @@ final class LayerUnpacker {
     try (InputStream blob = new DigestInputStream(image.blobs().open(layer.name()), packed);
         OutputStream out = Files.newOutputStream(target, StandardOpenOption.CREATE_NEW)) {
       InputStream in = new BufferedInputStream(blob, BUFFER);
-      copy(plain(in, layer.name()), unpacked, out);
-      // Behind the end there may be more that the digest covers.
-      long rest = in.transferTo(OutputStream.nullOutputStream());
-      if (rest > left) {
-        throw new ImageException(
-            "layer %s has %d bytes behind its end".formatted(layer.name(), rest));
+      try (InputStream plain = plain(in)) {
+        copy(plain, unpacked, out);
+        // Behind the end there may be more that the digest covers.
+        long rest = in.transferTo(OutputStream.nullOutputStream());
+        if (rest > left) {
+          throw new ImageException(
+              "layer %s has %d bytes behind its end".formatted(layer.name(), rest));
+        }
       }
-    } catch (ZipException | java.io.EOFException e) {
+    } catch (ZipException | ZstdIOException | java.io.EOFException e) {
       throw new ImageException("layer " + layer.name() + " is broken: " + e.getMessage(), e);
     }
     require(layer, "is", Digest.of(packed), layer.packed().orElse(null));
@@ -71,7 +81,7 @@ final class LayerUnpacker {
   }
 
   /** By what it begins with: a media type is only what somebody says. */
-  private static InputStream plain(InputStream in, String name) throws IOException {
+  private static InputStream plain(InputStream in) throws IOException {
     in.mark(MAGIC);
     byte[] magic = in.readNBytes(MAGIC);
     in.reset();
@@ -83,8 +93,7 @@ final class LayerUnpacker {
         && magic[1] == (byte) 0xb5
         && magic[2] == 0x2f
         && magic[3] == (byte) 0xfd) {
-      throw new ImageException(
-          "layer " + name + " is packed by zstd, expected gzip or nothing; convert the image");
+      return new ZstdInputStreamNoFinalizer(in).setLongMax(MAX_WINDOW_LOG);
     }
     return in;
   }

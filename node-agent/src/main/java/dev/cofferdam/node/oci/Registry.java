@@ -53,6 +53,11 @@ public record Registry(boolean secure, String host, int port) {
         && port == (uri.getPort() < 0 ? standard(secure) : uri.getPort());
   }
 
+  /** Whether what goes to the registry may also go there, as far as who listens is concerned. */
+  boolean isAsSafe(URI uri) {
+    return !secure || "https".equalsIgnoreCase(uri.getScheme());
+  }
+
   URI uri(String path) {
     return URI.create((secure ? "https://" : "http://") + host + ":" + port + path);
   }

@@ -19,11 +19,13 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads images of registries (OCI distribution specification, "Pull"), without credentials. What a
- * tenant names, what a registry redirects to and whom it sends its callers to for a token: none is
- * asked anything unless the operator allows it, so this process asks nothing of a host that a
- * tenant or a registry chose. What comes is bounded in bytes and in time, and its digests are
- * checked by whoever reads it. Safe for use by several threads.
+ * Reads images of registries (OCI distribution specification, "Pull"). What a tenant names, what a
+ * registry redirects to and whom it sends its callers to for a token: none is asked anything unless
+ * the operator allows it, so this process asks nothing of a host that a tenant or a registry chose.
+ * The operator's credentials go to the registry that they are for and to whom that one names for a
+ * token, never over a connection that is less safe than the registry's own. What comes is bounded
+ * in bytes and in time, and its digests are checked by whoever reads it. Safe for use by several
+ * threads.
  */
 public final class RegistryClient implements AutoCloseable {
   private static final Duration ANSWER = Duration.ofSeconds(30);
@@ -42,7 +44,17 @@ public final class RegistryClient implements AutoCloseable {
   /** Of RFC 9110's {@code auth-param}, quoted. */
   private static final Pattern PARAMETER = Pattern.compile("([a-z]+)=\"([^\"]*)\"");
 
+  /** Where the credentials come from, for each pull anew: so the operator can change them. */
+  @FunctionalInterface
+  public interface Credentials {
+    /**
+     * @throws IOException when they cannot be read
+     */
+    RegistryCredentials get() throws IOException;
+  }
+
   private final List<Registry> allowed;
+  private final Credentials credentials;
   private final long maxBytes;
   private final Duration patience;
   private final HttpClient http;
@@ -53,8 +65,13 @@ public final class RegistryClient implements AutoCloseable {
    * @param patience for each body, from its first byte to its last
    */
   public RegistryClient(
-      List<Registry> allowed, long maxBytes, Duration patience, Executor executor) {
+      List<Registry> allowed,
+      Credentials credentials,
+      long maxBytes,
+      Duration patience,
+      Executor executor) {
     this.allowed = List.copyOf(allowed);
+    this.credentials = credentials;
     this.maxBytes = maxBytes;
     this.patience = patience;
     this.http =
@@ -76,9 +93,10 @@ public final class RegistryClient implements AutoCloseable {
   /**
    * Its layers are read when they are asked for, and not before.
    *
+   * @param tenant whose template it is for
    * @throws ImageException when the registry is not allowed, or has no such image
    */
-  public OciImage open(String reference) throws IOException {
+  public OciImage open(String reference, String tenant) throws IOException {
     ImageReference image = ImageReference.parse(reference);
     Registry registry =
         allowed.stream()
@@ -88,7 +106,11 @@ public final class RegistryClient implements AutoCloseable {
                 new ImageException(
                     "registry %s is not one of those allowed on this node"
                         .formatted(image.authority())));
-    Repository repository = new Repository(registry, image.name());
+    Repository repository =
+        new Repository(
+            registry,
+            image.name(),
+            credentials.get().basic(registry, image.name(), tenant).orElse(""));
     JsonNode json = repository.manifest(image.asked(), image.digest());
     for (int depth = 0; OciImage.isIndex(json); depth++) {
       if (depth == MAX_DEPTH) {
@@ -104,11 +126,16 @@ public final class RegistryClient implements AutoCloseable {
   private final class Repository implements Blobs {
     private final Registry registry;
     private final String name;
-    private @Nullable String token;
+    private final String basic;
+    private @Nullable String authorization;
 
-    Repository(Registry registry, String name) {
+    /**
+     * @param basic what lets this node in, as a header has it; empty: nothing does
+     */
+    Repository(Registry registry, String name, String basic) {
       this.registry = registry;
       this.name = name;
+      this.basic = basic;
     }
 
     JsonNode manifest(String reference, Optional<Digest> expected) throws IOException {
@@ -143,6 +170,7 @@ public final class RegistryClient implements AutoCloseable {
 
     private InputStream get(String path, String accept, long limit) throws IOException {
       URI uri = registry.uri(path);
+      boolean asked = false;
       for (int hop = 0; hop < MAX_HOPS; hop++) {
         HttpResponse<InputStream> response = ask(uri, accept);
         switch (response.statusCode()) {
@@ -155,11 +183,13 @@ public final class RegistryClient implements AutoCloseable {
           }
           case 401 -> {
             response.body().close();
-            if (token != null) {
+            // A token may have come to its end between two layers; a second refusal is one.
+            if (asked || !registry.serves(uri)) {
               throw new ImageException(
-                  "registry %s lets nobody read %s".formatted(registry.host(), name));
+                  "registry %s does not let this node read %s".formatted(registry.host(), name));
             }
-            token = token(response);
+            asked = true;
+            authorization = authorization(response);
           }
           default -> {
             response.body().close();
@@ -177,19 +207,27 @@ public final class RegistryClient implements AutoCloseable {
     private HttpResponse<InputStream> ask(URI uri, String accept) throws IOException {
       HttpRequest.Builder request = request(uri).header("Accept", accept);
       // It is the registry's alone, wherever that sends us.
-      if (token != null && registry.serves(uri)) {
-        request.header("Authorization", "Bearer " + token);
+      if (authorization != null && registry.serves(uri)) {
+        request.header("Authorization", authorization);
       }
       return send(request.build());
     }
 
-    /** From whom the registry names (distribution specification, token authentication). */
-    private String token(HttpResponse<?> response) throws IOException {
+    private String authorization(HttpResponse<?> response) throws IOException {
       String challenge = response.headers().firstValue("WWW-Authenticate").orElse("");
-      if (!challenge.regionMatches(true, 0, "Bearer ", 0, "Bearer ".length())) {
-        throw new ImageException(
-            "registry %s wants credentials, and this node has none".formatted(registry.host()));
+      if (isOf(challenge, "Bearer")) {
+        return "Bearer " + token(challenge);
       }
+      if (isOf(challenge, "Basic") && !basic.isEmpty()) {
+        return basic;
+      }
+      throw new ImageException(
+          "registry %s wants credentials, and this node has none for %s and this tenant"
+              .formatted(registry.host(), name));
+    }
+
+    /** From whom the registry names (distribution specification, token authentication). */
+    private String token(String challenge) throws IOException {
       String realm = parameter(challenge, "realm");
       String service = parameter(challenge, "service");
       URI uri =
@@ -200,7 +238,16 @@ public final class RegistryClient implements AutoCloseable {
                   + URLEncoder.encode(service, StandardCharsets.UTF_8)
                   + "&scope="
                   + URLEncoder.encode("repository:" + name + ":pull", StandardCharsets.UTF_8));
-      HttpResponse<InputStream> answer = send(request(uri).build());
+      HttpRequest.Builder request = request(uri);
+      if (!basic.isEmpty()) {
+        if (!registry.isAsSafe(uri)) {
+          throw new ImageException(
+              "registry %s wants its credentials sent to %s, which is not over TLS"
+                  .formatted(registry.host(), uri.getAuthority()));
+        }
+        request.header("Authorization", basic);
+      }
+      HttpResponse<InputStream> answer = send(request.build());
       try (InputStream body = new BoundedBody(answer.body(), MAX_TOKEN, patience)) {
         if (answer.statusCode() != 200) {
           throw new ImageException(
@@ -236,6 +283,10 @@ public final class RegistryClient implements AutoCloseable {
       throw new IOException(
           "registry %s cannot be reached: %s".formatted(request.uri().getAuthority(), e), e);
     }
+  }
+
+  private static boolean isOf(String challenge, String scheme) {
+    return challenge.regionMatches(true, 0, scheme + " ", 0, scheme.length() + 1);
   }
 
   private static URI target(URI from, HttpResponse<?> response) throws ImageException {

@@ -39,7 +39,7 @@ public record ImageSources(
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9.+_-]{0,127}");
 
   @Override
-  public OciImage open(ImageSource source) throws IOException {
+  public OciImage open(ImageSource source, String owner) throws IOException {
     return switch (source) {
       case ImageSource.File(String name) -> {
         Path file = named(files, name, "image");
@@ -48,7 +48,7 @@ public record ImageSources(
         }
         yield OciImage.open(file);
       }
-      case ImageSource.Registry(String reference) -> registries.open(reference);
+      case ImageSource.Registry(String reference) -> registries.open(reference, owner);
       case ImageSource.Built built -> builds.build(built);
     };
   }

@@ -46,9 +46,10 @@ public final class OrderedTemplates {
   /** Where the images come from. */
   public interface Sources {
     /**
+     * @param owner the tenant whose it is
      * @throws IOException naming what is wrong with it
      */
-    OciImage open(TemplateOrder.ImageSource source) throws IOException;
+    OciImage open(TemplateOrder.ImageSource source, String owner) throws IOException;
 
     /** The file of a kernel; empty for the built-in one. */
     Optional<Path> kernel(String name) throws IOException;
@@ -269,7 +270,7 @@ public final class OrderedTemplates {
         make(mine, () -> images.open(before.image()));
       } else if (locked(() -> !mine.removed)) {
         // Before anything that others wait for: a build takes as long as its tenant pleases.
-        try (OciImage oci = sources.open(mine.order.source())) {
+        try (OciImage oci = sources.open(mine.order.source(), mine.order.owner())) {
           make(mine, () -> image(mine, oci));
         }
       }

@@ -14,6 +14,8 @@ import java.util.function.Consumer;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Images as tools leave them, and as somebody tampered with them. */
 class RootMakerTest {
@@ -95,9 +97,42 @@ class RootMakerTest {
   }
 
   @Test
-  void aBombIsStoppedBeforeItFillsTheDisk() throws IOException {
+  void aLayerPackedByZstdIsTheSameLayer() throws IOException {
+    TestLayer data = new TestLayer().file("data", "x".repeat(50_000)).directory("d", 0700);
+    byte[] plain =
+        made(new TestImage().layer(data.tar(), data.tar()).layout(directory.resolve("plain")));
+    byte[] packed = TestLayer.zstd(data.tar(), 23);
+    assertThat(packed.length).isLessThan(10_000);
+    assertThat(made(new TestImage().layer(data.tar(), packed).layout(directory.resolve("zstd"))))
+        .isEqualTo(plain);
+    // Frames that are skipped come behind it in images that can be read in part.
+    byte[] skipped = {0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 1, 2};
+    byte[] both = Arrays.copyOf(packed, packed.length + skipped.length);
+    System.arraycopy(skipped, 0, both, packed.length, skipped.length);
+    assertThat(made(new TestImage().layer(data.tar(), both).layout(directory.resolve("both"))))
+        .isEqualTo(plain);
+  }
+
+  @Test
+  void whatZstdCannotUnpackOrWantsTooMuchForIsRefused() throws IOException {
+    byte[] member = new TestLayer().file("a", "x".repeat(5000)).tar();
+    refused(image -> image.layer(member, TestLayer.zstd(member, 24)), "too much memory");
+    byte[] packed = TestLayer.zstd(member, 23);
+    refused(image -> image.layer(member, Arrays.copyOf(packed, packed.length - 8)), "broken");
+    byte[] wrong = packed.clone();
+    wrong[wrong.length / 2] ^= 0x55;
+    refused(image -> image.layer(member, wrong), "layer");
+    byte[] header = {0x28, (byte) 0xb5, 0x2f, (byte) 0xfd, 0};
+    refused(image -> image.layer(header, header), "broken");
+    byte[] other = new TestLayer().file("a", "y").tar();
+    refused(image -> image.layer(member, TestLayer.zstd(other, 23)), "unpacks to");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aBombIsStoppedBeforeItFillsTheDisk(boolean zstd) throws IOException {
     byte[] zeros = new byte[64 << 20];
-    byte[] packed = TestLayer.gzip(zeros);
+    byte[] packed = zstd ? TestLayer.zstd(zeros, 23) : TestLayer.gzip(zeros);
     assertThat(packed.length).isLessThan(1 << 20);
     Path layout = new TestImage().layer(zeros, packed).layout(directory.resolve("bomb"));
     Path work = work();
@@ -125,8 +160,6 @@ class RootMakerTest {
     byte[] wrong = member.clone();
     wrong[0] ^= 1;
     refused(image -> image.layer(wrong, wrong), "checksum");
-    byte[] zstd = {0x28, (byte) 0xb5, 0x2f, (byte) 0xfd, 0};
-    refused(image -> image.layer(zstd, zstd), "zstd");
     byte[] half = Arrays.copyOf(TestLayer.gzip(member), 40);
     refused(image -> image.layer(member, half), "broken");
 

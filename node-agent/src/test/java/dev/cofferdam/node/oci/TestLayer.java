@@ -1,5 +1,6 @@
 package dev.cofferdam.node.oci;
 
+import com.github.luben.zstd.ZstdOutputStreamNoFinalizer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -54,6 +55,19 @@ public final class TestLayer {
     ByteArrayOutputStream packed = new ByteArrayOutputStream();
     try (GZIPOutputStream out = new GZIPOutputStream(packed)) {
       out.write(content);
+    } catch (IOException e) {
+      throw new IllegalStateException(e);
+    }
+    return packed.toByteArray();
+  }
+
+  /**
+   * @param windowLog of the window that the frame asks for: 2 to that many bytes
+   */
+  public static byte[] zstd(byte[] content, int windowLog) {
+    ByteArrayOutputStream packed = new ByteArrayOutputStream();
+    try (ZstdOutputStreamNoFinalizer out = new ZstdOutputStreamNoFinalizer(packed)) {
+      out.setLong(windowLog).write(content);
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }

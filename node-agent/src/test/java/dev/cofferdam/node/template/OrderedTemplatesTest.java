@@ -18,6 +18,7 @@ import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.oci.ImageLimits;
 import dev.cofferdam.node.oci.OciImage;
 import dev.cofferdam.node.oci.RegistryClient;
+import dev.cofferdam.node.oci.RegistryCredentials;
 import dev.cofferdam.node.oci.RootMaker;
 import dev.cofferdam.node.oci.TestImage;
 import dev.cofferdam.node.oci.TestLayer;
@@ -57,7 +58,8 @@ class OrderedTemplatesTest {
   private final FakeGuests guests = new FakeGuests(acts, kernel);
   private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
   private final SettableClock clock = new SettableClock(Instant.parse("2026-01-01T00:00:00Z"));
-  private final RegistryClient registries = new RegistryClient(List.of(), 1 << 20, LONG, executor);
+  private final RegistryClient registries =
+      new RegistryClient(List.of(), () -> RegistryCredentials.NONE, 1 << 20, LONG, executor);
   private Path files;
   private OrderedTemplates templates;
 
