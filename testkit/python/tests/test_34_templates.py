@@ -1,7 +1,5 @@
 """Templates of OCI images: from a file of the operator's and from a real registry, and what runs in them."""
 
-import json
-import os
 import secrets as random
 import shutil
 import tarfile
@@ -10,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from test_20_bad_input import INVALID, refused
 from test_60_cli import cofferdam, output
-from test_81_survive import counted, node_settings
+from test_81_survive import counted
 
 from cofferdam.v1 import sandbox_pb2, template_pb2
-from cofferdam_e2e.image import BUSYBOX, KERNELS, Image, Layer, Registry, basic, busybox, digest, registry
+from cofferdam_e2e.image import BUSYBOX, KERNELS, Image, Layer, Registry, busybox, digest, registry
 from cofferdam_e2e.mesh import CALL_SECONDS
 from cofferdam_e2e.sandbox import Sandbox
 from cofferdam_e2e.waiting import eventually
@@ -132,40 +130,6 @@ def test_an_image_of_a_registry_by_tag_and_by_digest(new_template, new_sandbox, 
     assert by_tag.digest == by_digest.digest == digest(image.config)
     check_app(new_sandbox(template=by_tag.name), mark)
     check_app(new_sandbox(template=by_digest.name), mark)
-
-
-def test_a_private_registry_lets_in_whom_the_operator_says_and_says_so_nowhere(
-    mesh, host, tenant, other_tenant, new_template, new_sandbox, tmp_path
-):
-    password = random.token_hex(16)
-    mark = random.token_hex(8) + "\n"
-    address = "127.0.0.1:5002"
-    state = mesh.state / "node"
-    credentials = state / "registries.json"
-    auth = basic(f"puller:{password}").removeprefix("Basic ")
-    [mine] = {get(tenant, new_template(file="none").name).tenant}
-    credentials.write_text(json.dumps({"auths": {f"{address}/team": {"auth": auth, "tenants": [mine]}}}))
-    credentials.chmod(0o600)
-    owner = state.stat()
-    os.chown(credentials, owner.st_uid, owner.st_gid)
-    with (
-        registry(address, tmp_path, f"puller:{password}") as private,
-        node_settings(mesh, host, f"registry.allowed=http://{address}\nregistry.credentials={credentials}\n"),
-    ):
-        private.push("team/app", "one", app(mark))
-        private.push("others/app", "one", app(mark))
-        template = ready(new_template(registry=f"{address}/team/app:one"))
-        check_app(new_sandbox(template=template.name), mark)
-        for failed in (
-            new_template(registry=f"{address}/others/app:one"),
-            new_template(other_tenant, registry=f"{address}/team/app:one"),
-        ):
-            assert failed.state == template_pb2.TEMPLATE_STATE_FAILED
-            assert "wants credentials, and this node has none for" in failed.message
-    credentials.unlink()
-    for log in mesh.state.glob("**/*.log"):
-        text = log.read_bytes()
-        assert password.encode() not in text and auth.encode() not in text, log
 
 
 def test_a_template_that_is_asked_for_is_made_ahead(mesh, new_template, new_sandbox, image_file):
