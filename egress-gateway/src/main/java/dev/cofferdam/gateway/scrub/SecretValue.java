@@ -1,7 +1,6 @@
 package dev.cofferdam.gateway.scrub;
 
 import io.netty.buffer.ByteBuf;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -9,15 +8,24 @@ import java.lang.foreign.ValueLayout;
  * Secret bytes outside the heap, where no collector copies them. {@link #close} zeroes them;
  * reading afterwards throws. It has no text form and is never compared.
  *
- * <p>Filled by one thread, then read by any.
+ * <p>Filled by one thread, then read by any, and closed by the one that read last: its memory is
+ * another value's from then on.
  */
 public final class SecretValue implements AutoCloseable {
-  private final Arena arena = Arena.ofShared();
+  private final ValueMemory.Block block;
   private final MemorySegment bytes;
-  private boolean closed;
+  private volatile boolean closed;
 
   public SecretValue(int length) {
-    this.bytes = arena.allocate(Math.max(1, length)).asSlice(0, length);
+    this.block = ValueMemory.take(length);
+    this.bytes = block.bytes();
+  }
+
+  private MemorySegment open() {
+    if (closed) {
+      throw new IllegalStateException("the value was closed");
+    }
+    return bytes;
   }
 
   public int length() {
@@ -25,25 +33,24 @@ public final class SecretValue implements AutoCloseable {
   }
 
   public void set(int index, byte value) {
-    bytes.set(ValueLayout.JAVA_BYTE, index, value);
+    open().set(ValueLayout.JAVA_BYTE, index, value);
   }
 
   /** 0 to 255. */
   public int at(int index) {
-    return bytes.get(ValueLayout.JAVA_BYTE, index) & 0xff;
+    return open().get(ValueLayout.JAVA_BYTE, index) & 0xff;
   }
 
   /** The caller sees to it that the buffer is zeroed after use. */
   public void writeTo(ByteBuf out) {
-    out.writeBytes(bytes.asByteBuffer());
+    out.writeBytes(open().asByteBuffer());
   }
 
   @Override
   public synchronized void close() {
     if (!closed) {
       closed = true;
-      bytes.fill((byte) 0);
-      arena.close();
+      block.giveBack();
     }
   }
 }
