@@ -3,26 +3,41 @@ package dev.cofferdam.broker.secret;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The bytes of a secret in memory that the garbage collector neither moves nor copies, zeroed by
  * {@link #close()}. (A wiped {@code byte[]} leaves the copies that a collector made of it.)
  *
  * <p>There is deliberately no way to a {@code String} or an array, and {@link #toString()} says
- * only the length. Whoever makes a value closes it; a value is never shared between owners, each
- * takes a {@link #copy()}. Reading from several threads is safe, closing while another thread reads
- * is not: that owner's reader gets an {@link IllegalStateException}.
+ * only the length. Whoever makes a value closes it; each further owner takes {@link #another()} of
+ * the same bytes, and they are zeroed when the last has closed. Reading from several threads is
+ * safe, closing while another thread reads is not: that owner's reader gets an {@link
+ * IllegalStateException}.
  */
 public final class SecretValue implements AutoCloseable {
   /** The longest value, 64 KiB. */
   public static final int MAX_LENGTH = 65_536;
 
-  private final Arena arena;
-  private final MemorySegment bytes;
+  /**
+   * What all owners share. Its arena is closed once: that stops every thread of the process for a
+   * moment, milliseconds of them on a busy machine, and so is not for each use of a value.
+   */
+  private record Shared(Arena arena, MemorySegment bytes, AtomicInteger owners) {
+    void left() {
+      if (owners.decrementAndGet() == 0) {
+        bytes.fill((byte) 0);
+        arena.close();
+      }
+    }
+  }
 
-  private SecretValue(Arena arena, MemorySegment bytes) {
-    this.arena = arena;
-    this.bytes = bytes;
+  private final Shared shared;
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  private SecretValue(Shared shared) {
+    this.shared = shared;
   }
 
   /**
@@ -37,32 +52,39 @@ public final class SecretValue implements AutoCloseable {
           "length is " + length + ", expected 0 to " + MAX_LENGTH + " bytes");
     }
     Arena arena = Arena.ofShared();
-    return new SecretValue(arena, arena.allocate(length));
+    return new SecretValue(new Shared(arena, arena.allocate(length), new AtomicInteger(1)));
   }
 
   /** A value with the bytes of a segment, which stays its owner's to wipe. */
   public static SecretValue copyOf(MemorySegment source) {
     SecretValue value = ofLength(source.byteSize());
-    MemorySegment.copy(source, 0, value.bytes, 0, source.byteSize());
+    MemorySegment.copy(source, 0, value.segment(), 0, source.byteSize());
     return value;
   }
 
   public int length() {
-    return (int) bytes.byteSize();
+    return (int) shared.bytes().byteSize();
   }
 
   public byte at(int index) {
-    return bytes.get(ValueLayout.JAVA_BYTE, index);
+    if (closed.get()) {
+      throw new IllegalStateException("the value was closed");
+    }
+    return shared.bytes().get(ValueLayout.JAVA_BYTE, index);
   }
 
-  /** The memory itself, for adapters. Dead after {@link #close()}. */
+  /** The memory itself, for adapters. Dead once all owners have closed. */
   public MemorySegment segment() {
-    return bytes;
+    return shared.bytes();
   }
 
-  /** Another value with the same bytes and an owner of its own. */
-  public SecretValue copy() {
-    return copyOf(bytes);
+  /** The same bytes for another owner. From here on nobody may change them. */
+  public SecretValue another() {
+    SecretValue another = new SecretValue(shared);
+    if (closed.get() || shared.owners().getAndUpdate(count -> count == 0 ? 0 : count + 1) == 0) {
+      throw new IllegalStateException("the value was closed");
+    }
+    return another;
   }
 
   /** Whether both hold the same bytes, in time that depends on the lengths alone. */
@@ -77,17 +99,16 @@ public final class SecretValue implements AutoCloseable {
     return difference == 0;
   }
 
-  /** Zeroes the memory and gives it back. A second close does nothing. */
+  /** The last owner's zeroes the memory and gives it back. A second close does nothing. */
   @Override
   public void close() {
-    if (arena.scope().isAlive()) {
-      bytes.fill((byte) 0);
-      arena.close();
+    if (closed.compareAndSet(false, true)) {
+      shared.left();
     }
   }
 
   @Override
   public String toString() {
-    return "SecretValue[" + bytes.byteSize() + " bytes]";
+    return "SecretValue[" + length() + " bytes]";
   }
 }

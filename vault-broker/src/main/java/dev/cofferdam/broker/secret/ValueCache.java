@@ -13,8 +13,8 @@ import java.util.concurrent.locks.ReentrantLock;
  * does the eviction of the least recently used when there are too many.
  *
  * <p>Whether a version may still be used is decided in the database before this is asked: the cache
- * delays no revocation and no rotation. Safe for use by several threads; a slow store holds up
- * nobody else.
+ * delays no revocation and no rotation. What it zeroes while a use is under way is zeroed with the
+ * end of that. Safe for use by several threads; a slow store holds up nobody else.
  */
 public final class ValueCache implements AutoCloseable {
   private final SecretStore store;
@@ -45,7 +45,7 @@ public final class ValueCache implements AutoCloseable {
   }
 
   /**
-   * A copy for one use, which the caller closes.
+   * For one use: the caller closes it, and changes nothing in it.
    *
    * @throws StoreUnavailableException as {@link SecretStore#get}
    */
@@ -54,7 +54,7 @@ public final class ValueCache implements AutoCloseable {
     try {
       Entry cached = entries.get(key);
       if (cached != null && clock.instant().isBefore(cached.expires())) {
-        return cached.value().copy();
+        return cached.value().another();
       }
     } finally {
       lock.unlock();
@@ -134,7 +134,7 @@ public final class ValueCache implements AutoCloseable {
       if (closed) {
         return;
       }
-      Entry before = entries.put(key, new Entry(value.copy(), expires));
+      Entry before = entries.put(key, new Entry(value.another(), expires));
       if (before != null) {
         before.value().close();
       }

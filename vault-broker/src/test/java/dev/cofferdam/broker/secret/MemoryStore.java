@@ -13,7 +13,7 @@ public final class MemoryStore implements SecretStore, AutoCloseable {
   @Override
   public void put(SecretKey key, SecretValue value) {
     check();
-    SecretValue before = values.put(key, value.copy());
+    SecretValue before = values.put(key, value.another());
     if (before != null) {
       before.close();
     }
@@ -27,7 +27,7 @@ public final class MemoryStore implements SecretStore, AutoCloseable {
     if (value == null) {
       throw new StoreUnavailableException("no value for " + key);
     }
-    return value.copy();
+    return value.another();
   }
 
   @Override

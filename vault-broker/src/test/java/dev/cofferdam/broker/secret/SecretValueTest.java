@@ -45,13 +45,22 @@ class SecretValueTest {
   }
 
   @Test
-  void aCopyLivesOnItsOwn() {
+  void itLivesUntilTheLastOfItsOwnersHasClosed() {
     SecretValue original = value("sk-0123456789abcdef");
-    try (SecretValue copy = original.copy();
+    MemorySegment memory = original.segment();
+    try (SecretValue another = original.another();
         SecretValue same = value("sk-0123456789abcdef")) {
       original.close();
-      assertThat(copy.sameAs(same)).isTrue();
+      original.close();
+      assertThat(another.sameAs(same)).isTrue();
+      assertThatThrownBy(() -> original.at(0)).isInstanceOf(IllegalStateException.class);
+      SecretValue later = another.another();
+      later.close();
+      assertThat(another.sameAs(same)).isTrue();
     }
+    assertThatThrownBy(() -> memory.get(ValueLayout.JAVA_BYTE, 0))
+        .isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(original::another).isInstanceOf(IllegalStateException.class);
   }
 
   @Test
