@@ -96,8 +96,8 @@ record Grant(
   }
 
   /** All of these sandboxes, revoked ones too, held against change until the transaction ends. */
-  static List<Grant> share(Tx tx, List<String> sandboxes) throws SQLException {
-    return tx.list(
+  static Tx.Select<Grant> share(List<String> sandboxes) {
+    return Tx.Select.of(
         "select " + COLUMNS + " from secret_grant where sandbox = any (?) order by id for share",
         Grant::of,
         sandboxes);

@@ -30,20 +30,21 @@ import java.util.stream.Collectors;
  * ends, so that a revocation is before or after it and never in between.
  */
 record Ledger(
-    Map<String, Sandbox> sandboxes,
+    Map<String, Sandbox.Standing> sandboxes,
     Map<String, List<Grant>> grants,
     Map<String, List<Held>> places,
     Map<UUID, Secret> secrets,
     Map<String, Used> used,
     Instant now) {
   static Ledger read(Tx tx, List<String> ids, Instant now) throws SQLException {
-    Map<String, Sandbox> sandboxes =
-        Sandbox.share(tx, ids).stream().collect(Collectors.toMap(Sandbox::id, s -> s));
-    List<Grant> grants = Grant.share(tx, ids);
-    List<Held> places = Places.share(tx, ids);
+    Tx.Select<Sandbox.Standing> standing = Sandbox.share(ids);
+    Tx.Select<Grant> granted = Grant.share(ids);
+    Tx.Select<Held> attached = Places.share(ids);
+    Tx.Select<Secret> named = SecretRows.granted(ids);
+    tx.run(standing, granted, attached, named);
+    List<Grant> grants = granted.rows();
     Map<UUID, Secret> secrets =
-        SecretRows.byId(
-            tx, grants.stream().map(Grant::secret).distinct().toList(), SecretRows.Lock.NONE);
+        named.rows().stream().collect(Collectors.toMap(Secret::id, secret -> secret));
     List<String> counted =
         grants.stream()
             .filter(grant -> !grant.revoked() && secrets.containsKey(grant.secret()))
@@ -51,9 +52,9 @@ record Ledger(
             .map(Grant::id)
             .toList();
     return new Ledger(
-        sandboxes,
+        standing.rows().stream().collect(Collectors.toMap(Sandbox.Standing::id, s -> s)),
         grants.stream().collect(Collectors.groupingBy(Grant::sandbox)),
-        places.stream().collect(Collectors.groupingBy(held -> held.place().sandbox())),
+        attached.rows().stream().collect(Collectors.groupingBy(held -> held.place().sandbox())),
         secrets,
         Used.hold(tx, counted, now),
         now);
@@ -72,7 +73,7 @@ record Ledger(
   }
 
   Outcome decide(MaterialiseRequest request) {
-    Sandbox sandbox = sandboxes.get(request.sandbox());
+    Sandbox.Standing sandbox = sandboxes.get(request.sandbox());
     if (sandbox == null) {
       return refuseAll("", request, EgressReason.EGRESS_REASON_UNKNOWN_SLOT);
     }
@@ -122,7 +123,7 @@ record Ledger(
         : Optional.of(EgressReason.EGRESS_REASON_CAP_EXCEEDED);
   }
 
-  private Optional<Held> place(Sandbox sandbox, MaterialiseRequest request) {
+  private Optional<Held> place(Sandbox.Standing sandbox, MaterialiseRequest request) {
     if (request.generation() != sandbox.generation()) {
       return Optional.empty();
     }
@@ -135,7 +136,11 @@ record Ledger(
   }
 
   private Optional<EgressReason> refuse(
-      MaterialiseRequest request, Found found, Sandbox sandbox, Held place, Optional<Grant> grant) {
+      MaterialiseRequest request,
+      Found found,
+      Sandbox.Standing sandbox,
+      Held place,
+      Optional<Grant> grant) {
     if (grant.isEmpty() || grant.get().generation() != sandbox.generation()) {
       return Optional.of(EgressReason.EGRESS_REASON_PLACEHOLDER_FOREIGN);
     }
@@ -172,7 +177,7 @@ record Ledger(
   }
 
   /** The latest that answers to it: an older one may have inherited the same. */
-  private Optional<Grant> grant(Sandbox sandbox, ByteString hash) {
+  private Optional<Grant> grant(Sandbox.Standing sandbox, ByteString hash) {
     return grants.getOrDefault(sandbox.id(), List.of()).stream()
         .filter(grant -> grant.answersTo(hash))
         .max(Comparator.comparingLong(Grant::generation));

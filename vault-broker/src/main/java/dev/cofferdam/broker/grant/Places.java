@@ -65,8 +65,8 @@ final class Places {
   record Held(Place place, boolean suspended) {}
 
   /** Held against change until the transaction ends, their nodes' states too. */
-  static List<Held> share(Tx tx, List<String> sandboxes) throws SQLException {
-    return tx.list(
+  static Tx.Select<Held> share(List<String> sandboxes) {
+    return Tx.Select.of(
         "select "
             + COLUMNS
             + ", n.suspended from attachment a join node n on n.instance = a.node"

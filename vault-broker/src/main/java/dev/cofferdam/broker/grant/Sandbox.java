@@ -66,11 +66,20 @@ record Sandbox(
     return tx.first("select " + COLUMNS + " from sandbox where id = ? for update", Sandbox::of, id);
   }
 
+  /** What of it decides about the use of its secrets. */
+  record Standing(String id, String tenant, long generation, boolean revoked) {}
+
   /** Held against change until the transaction ends. */
-  static List<Sandbox> share(Tx tx, List<String> ids) throws SQLException {
-    return tx.list(
-        "select " + COLUMNS + " from sandbox where id = any (?) order by id for share",
-        Sandbox::of,
+  static Tx.Select<Standing> share(List<String> ids) {
+    return Tx.Select.of(
+        "select id, tenant, generation, revoke_time is not null as revoked from sandbox"
+            + " where id = any (?) order by id for share",
+        row ->
+            new Standing(
+                row.getString("id"),
+                row.getString("tenant"),
+                row.getLong("generation"),
+                row.getBoolean("revoked")),
         ids);
   }
 

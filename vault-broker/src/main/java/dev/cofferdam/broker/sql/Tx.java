@@ -5,12 +5,15 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 
 /** One open transaction. Valid inside the {@link Database.Work} that got it, on its thread. */
 public final class Tx {
@@ -42,6 +45,42 @@ public final class Tx {
         list.add(row.read(results));
       }
       return list;
+    }
+  }
+
+  /**
+   * A statement that reads, to be run together with others.
+   *
+   * @param rows what it read, once it ran
+   */
+  public record Select<T>(String sql, Row<T> row, List<Object> arguments, List<T> rows) {
+    public static <T> Select<T> of(String sql, Row<T> row, Object... arguments) {
+      return new Select<>(sql, row, List.of(arguments), new ArrayList<>());
+    }
+
+    private void take(ResultSet results) throws SQLException {
+      while (results.next()) {
+        rows.add(row.read(results));
+      }
+    }
+  }
+
+  /** Runs them in their order, each as by itself, in one round trip. */
+  public void run(Select<?>... selects) throws SQLException {
+    String sql = Stream.of(selects).map(Select::sql).collect(Collectors.joining("; "));
+    Object[] arguments =
+        Stream.of(selects).flatMap(select -> select.arguments().stream()).toArray();
+    try (PreparedStatement statement = prepare(sql, arguments)) {
+      boolean more = statement.execute();
+      for (Select<?> select : selects) {
+        if (!more) {
+          throw new SQLException("expected rows of: " + select.sql());
+        }
+        try (ResultSet results = statement.getResultSet()) {
+          select.take(results);
+        }
+        more = statement.getMoreResults(Statement.KEEP_CURRENT_RESULT);
+      }
     }
   }
 
