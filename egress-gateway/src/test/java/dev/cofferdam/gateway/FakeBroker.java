@@ -42,6 +42,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 
 /** A broker that knows what a test tells it, behind real gRPC on loopback. */
 final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
@@ -228,9 +229,13 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
       @Override
       public void onNext(ReportDecisionsRequest request) {
         if (keepsReports) {
-          reports.add(request);
-          events.add(request.getEvent());
-          out.onNext(ReportDecisionsResponse.newBuilder().setNumber(request.getNumber()).build());
+          Stream.concat(Stream.of(request), request.getFollowingList().stream())
+              .forEach(report -> {
+                reports.add(report);
+                events.add(report.getEvent());
+                out.onNext(
+                    ReportDecisionsResponse.newBuilder().setNumber(report.getNumber()).build());
+              });
         }
       }
 

@@ -125,6 +125,25 @@ class AuditTest extends BrokerTest {
   }
 
   @Test
+  void manyInOneMessageAreKeptAsIfEachHadItsOwn() throws Exception {
+    Attached attached = broker.attached("one-message");
+    ReportDecisionsRequest many =
+        decision(attached, "many", 1).toBuilder()
+            .addFollowing(decision(attached, "many", 2))
+            .addFollowing(decision(attached, "many", 4))
+            .build();
+    assertThat(report("g1", List.of(many))).isEqualTo(4);
+    assertThat(report("g1", List.of(many))).isEqualTo(4);
+    assertThat(events(attached, AuditEventType.AUDIT_EVENT_TYPE_DECISION))
+        .extracting(AuditEvent::getStatus)
+        .containsExactly(1, 2, 4);
+    assertThat(broker.events(attached.apiToken()))
+        .filteredOn(event -> event.getType() == AuditEventType.AUDIT_EVENT_TYPE_GAP)
+        .extracting(AuditEvent::getCount)
+        .contains(1L);
+  }
+
+  @Test
   void spoolsOfTwoGatewaysAreApart() throws Exception {
     Attached one = broker.attached("two-spools");
     Attached two =

@@ -7,6 +7,7 @@ import dev.cofferdam.internal.v1.ReportDecisionsResponse;
 import io.grpc.Status;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
@@ -70,7 +71,7 @@ public final class DecisionLine implements Reporter.Uplink {
     }
 
     @Override
-    public void send(ReportDecisionsRequest event) throws InterruptedException {
+    public void send(List<ReportDecisionsRequest> events) throws InterruptedException {
       ClientCallStreamObserver<ReportDecisionsRequest> stream = out;
       if (stream == null) {
         throw new IllegalStateException("the stream has not begun");
@@ -82,7 +83,12 @@ public final class DecisionLine implements Reporter.Uplink {
       if (over) {
         throw Status.UNAVAILABLE.withDescription("the stream ended").asRuntimeException();
       }
-      stream.onNext(event);
+      stream.onNext(
+          events.size() == 1
+              ? events.getFirst()
+              : events.getFirst().toBuilder()
+                  .addAllFollowing(events.subList(1, events.size()))
+                  .build());
     }
 
     @Override

@@ -41,6 +41,20 @@ public final class EventSpool implements AutoCloseable {
   /** After so many acknowledged bytes the file is written anew. */
   private static final long REWRITE_BYTES = 4 << 20;
 
+  /** The same where nothing is left, and writing it anew costs no more than making a file. */
+  private static final long REWRITE_EMPTY_BYTES = 256 << 10;
+
+  private static final int BATCH = 256;
+
+  /** Less than a message may have, by as much as one event may have. */
+  private static final int BATCH_BYTES = 512 << 10;
+
+  /**
+   * How long an event waits for others: each transaction of the broker is a commit to disk, for
+   * which the uses of secrets wait.
+   */
+  private static final long LINGER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+
   /** In place of a spool's name: the number is the highest that the broker keeps. */
   private static final String ACKNOWLEDGED = "acknowledged";
 
@@ -59,6 +73,9 @@ public final class EventSpool implements AutoCloseable {
   private final FileChannel dropped;
   private WritableByteChannel channel;
   private long next;
+
+  /** The reader is woken once this number is there. */
+  private long awaited;
 
   /** Bytes of the file, and those of them that nobody needs any more. */
   private long size;
@@ -174,7 +191,9 @@ public final class EventSpool implements AutoCloseable {
       pending.add(entry);
       depth = pending.size();
       append(entry);
-      added.signalAll();
+      if (number >= awaited) {
+        added.signalAll();
+      }
     } finally {
       lock.unlock();
     }
@@ -195,18 +214,25 @@ public final class EventSpool implements AutoCloseable {
       return;
     }
     try {
-      ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-      entry.writeDelimitedTo(bytes);
-      ByteBuffer buffer = ByteBuffer.wrap(bytes.toByteArray());
+      ByteBuffer buffer = delimited(entry);
+      size += buffer.remaining();
       while (buffer.hasRemaining()) {
         channel.write(buffer);
       }
-      size += bytes.size();
     } catch (IOException e) {
       // It is still in memory, and the broker will most likely hear of it.
       torn = true;
       log.atError().setMessage("spool_write_failed").setCause(e).log();
     }
+  }
+
+  private static ByteBuffer delimited(ReportDecisionsRequest entry) throws IOException {
+    byte[] bytes = new byte[(int) bytes(entry)];
+    CodedOutputStream out = CodedOutputStream.newInstance(bytes);
+    out.writeUInt32NoTag(entry.getSerializedSize());
+    entry.writeTo(out);
+    out.checkNoSpaceLeft();
+    return ByteBuffer.wrap(bytes);
   }
 
   /** Tries to bring the file up to date after a failure. Called about once a second. */
@@ -239,27 +265,45 @@ public final class EventSpool implements AutoCloseable {
     return lost.get();
   }
 
-  /** What comes after a number, oldest first, at most 256; waits a while if there is nothing. */
+  /**
+   * What comes after a number, oldest first, at most {@value #BATCH} events and {@value
+   * #BATCH_BYTES} bytes or one event. If there is nothing it waits for that a while, and then for
+   * more that may come with it.
+   */
   List<ReportDecisionsRequest> after(long number, long waitMillis) throws InterruptedException {
     lock.lockInterruptibly();
     try {
-      long left = TimeUnit.MILLISECONDS.toNanos(waitMillis);
-      while (left > 0 && (pending.isEmpty() || pending.getLast().getNumber() <= number)) {
-        left = added.awaitNanos(left);
+      if (await(number + 1, TimeUnit.MILLISECONDS.toNanos(waitMillis)) && waitMillis > 0) {
+        await(number + BATCH, LINGER_NANOS);
       }
       List<ReportDecisionsRequest> some = new ArrayList<>();
+      long bytes = 0;
       for (ReportDecisionsRequest entry : pending) {
         if (entry.getNumber() > number) {
-          some.add(entry);
-          if (some.size() == 256) {
+          bytes += bytes(entry);
+          if (some.size() == BATCH || (bytes > BATCH_BYTES && !some.isEmpty())) {
             break;
           }
+          some.add(entry);
         }
       }
       return some;
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Whether that number was added within the time. Under the lock, by one thread. */
+  private boolean await(long number, long nanos) throws InterruptedException {
+    long left = nanos;
+    while (pending.isEmpty() || pending.getLast().getNumber() < number) {
+      if (left <= 0) {
+        return false;
+      }
+      awaited = number;
+      left = added.awaitNanos(left);
+    }
+    return true;
   }
 
   /** The broker keeps everything up to a number. */
@@ -274,7 +318,7 @@ public final class EventSpool implements AutoCloseable {
       // At least half of the file is of no use then: copying the rest costs no more than what was
       // written meanwhile.
       boolean worthwhile = dead > REWRITE_BYTES && dead > size - dead;
-      if (!torn && (worthwhile || (pending.isEmpty() && size > 4096))) {
+      if (!torn && (worthwhile || (pending.isEmpty() && size > REWRITE_EMPTY_BYTES))) {
         replace();
       }
     } finally {

@@ -24,8 +24,12 @@ public final class Reporter implements AutoCloseable {
 
   /** One open stream. */
   public interface Line extends AutoCloseable {
-    /** Blocks while the broker is slower than its events. */
-    void send(ReportDecisionsRequest event) throws InterruptedException;
+    /**
+     * Blocks while the broker is slower than its events.
+     *
+     * @param events in order, at least one, of a size that fits one message
+     */
+    void send(List<ReportDecisionsRequest> events) throws InterruptedException;
 
     @Override
     void close();
@@ -65,9 +69,9 @@ public final class Reporter implements AutoCloseable {
       while (!ended.get()) {
         decisions.flush();
         List<ReportDecisionsRequest> events = spool.after(sent, IDLE_MILLIS);
-        for (ReportDecisionsRequest event : events) {
-          line.send(event);
-          sent = event.getNumber();
+        if (!events.isEmpty()) {
+          line.send(events);
+          sent = events.getLast().getNumber();
         }
       }
     } catch (RuntimeException e) {

@@ -55,17 +55,37 @@ final class EventSpoolTest {
   }
 
   @Test
+  void asManyAreTakenAtATimeAsAMessageMayHold() throws Exception {
+    try (EventSpool spool = new EventSpool(directory, 100, "fresh")) {
+      for (int i = 0; i < 100; i++) {
+        add(spool, "/ten/kilobytes".repeat(731));
+      }
+      long seen = 0;
+      int turns = 0;
+      while (seen < 100) {
+        List<ReportDecisionsRequest> some = spool.after(seen, 0);
+        assertThat(some.getFirst().getNumber()).isEqualTo(seen + 1);
+        assertThat(some.stream().mapToLong(ReportDecisionsRequest::getSerializedSize).sum())
+            .isLessThan(1 << 20);
+        seen = some.getLast().getNumber();
+        turns++;
+      }
+      assertThat(turns).isEqualTo(2);
+    }
+  }
+
+  @Test
   void numbersGoOnAfterEverythingWasAcknowledgedAndTheFileWasRewritten() throws Exception {
     try (EventSpool spool = open()) {
-      for (int i = 0; i < 200; i++) {
-        add(spool, "/a/path/that/makes/the/file/grow");
+      for (int i = 0; i < 400; i++) {
+        add(spool, "/a/kilobyte/that/makes/the/file/grow".repeat(28));
         spool.acknowledge(i + 1);
       }
-      assertThat(Files.size(directory.resolve("events"))).isLessThan(8192);
+      assertThat(Files.size(directory.resolve("events"))).isLessThan(300 << 10);
     }
     try (EventSpool spool = open()) {
       add(spool, "/next");
-      assertThat(spool.after(200, 0).getLast().getNumber()).isEqualTo(201);
+      assertThat(spool.after(400, 0).getLast().getNumber()).isEqualTo(401);
     }
   }
 

@@ -50,20 +50,25 @@ final class DecisionStream implements StreamObserver<ReportDecisionsRequest> {
   @Override
   public void onNext(ReportDecisionsRequest message) {
     try {
-      Decision decision = new Decision(message.getSpool(), message.getNumber(), message.getEvent());
-      // An acknowledgement names no spool, so a stream has one.
-      if (!spool.orElse(decision.spool()).equals(decision.spool())) {
-        throw new Refusal(
-            ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
-            "a stream reports one spool, expected " + spool.orElse(""));
-      }
-      spool = Optional.of(decision.spool());
-      put(Optional.of(decision));
+      take(message);
+      message.getFollowingList().forEach(this::take);
     } catch (Refusal e) {
       // Told by the writer, for the call is its to close.
       refusal = Optional.of(e);
       stop();
     }
+  }
+
+  private void take(ReportDecisionsRequest message) {
+    Decision decision = new Decision(message.getSpool(), message.getNumber(), message.getEvent());
+    // An acknowledgement names no spool, so a stream has one.
+    if (!spool.orElse(decision.spool()).equals(decision.spool())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+          "a stream reports one spool, expected " + spool.orElse(""));
+    }
+    spool = Optional.of(decision.spool());
+    put(Optional.of(decision));
   }
 
   @Override
