@@ -5,8 +5,6 @@ import io.netty.buffer.ByteBuf;
 import io.netty.buffer.UnpooledHeapByteBuf;
 import io.netty.buffer.UnpooledUnsafeDirectByteBuf;
 import io.netty.util.internal.CleanableDirectBuffer;
-import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
 import java.util.Arrays;
 
 /**
@@ -14,8 +12,8 @@ import java.util.Arrays;
  * wire a value passes through several of them, in clear until TLS has encrypted it; Netty's usual
  * pool would keep what they held until somebody needs the same place again.
  *
- * <p>Every buffer is its own allocation. That costs some microseconds a message: it is for the
- * connections that carry values, and for no others.
+ * <p>Memory outside the heap is used again, zeroed as it is: see {@link ZeroedMemory}. Zeroing
+ * costs what writing does, so this is for the connections that carry values, and for no others.
  */
 public final class ZeroingAllocator extends AbstractByteBufAllocator {
   public ZeroingAllocator() {
@@ -56,30 +54,7 @@ public final class ZeroingAllocator extends AbstractByteBufAllocator {
     /** Also where a buffer that has grown leaves its smaller predecessor. */
     @Override
     protected CleanableDirectBuffer allocateDirectBuffer(int capacity) {
-      return new Zeroed(super.allocateDirectBuffer(capacity));
-    }
-  }
-
-  private record Zeroed(CleanableDirectBuffer memory) implements CleanableDirectBuffer {
-    @Override
-    public ByteBuffer buffer() {
-      return memory.buffer();
-    }
-
-    @Override
-    public boolean hasMemoryAddress() {
-      return memory.hasMemoryAddress();
-    }
-
-    @Override
-    public long memoryAddress() {
-      return memory.memoryAddress();
-    }
-
-    @Override
-    public void clean() {
-      MemorySegment.ofBuffer(memory.buffer().duplicate().clear()).fill((byte) 0);
-      memory.clean();
+      return ZeroedMemory.take(capacity, super::allocateDirectBuffer);
     }
   }
 }

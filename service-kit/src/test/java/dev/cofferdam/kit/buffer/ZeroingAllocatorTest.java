@@ -3,7 +3,11 @@ package dev.cofferdam.kit.buffer;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.netty.buffer.ByteBuf;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class ZeroingAllocatorTest {
   private final ZeroingAllocator allocator = new ZeroingAllocator();
@@ -22,12 +26,36 @@ final class ZeroingAllocatorTest {
     assertThat(first).containsOnly(0);
   }
 
-  /** A pool would hand the bytes on to the next user. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 256, 257, 5000, 65_536, 65_537, 1 << 20})
+  void directMemoryComesBackZeroedIntoTheNextBuffer(int capacity) {
+    for (int round = 0; round < 3; round++) {
+      ByteBuf buffer = allocator.directBuffer(capacity, 2 << 20);
+      assertThat(buffer.isDirect()).isTrue();
+      assertThat(buffer.capacity()).isEqualTo(capacity);
+      for (int i = 0; i < capacity; i++) {
+        assertThat(buffer.getByte(i)).isZero();
+      }
+      // Beyond what its indices say, as native code writes it.
+      for (int i = 0; i < capacity; i += 7) {
+        buffer.setByte(i, 0x5a);
+      }
+      // It grows and leaves its predecessor behind.
+      buffer.capacity(capacity + 300);
+      buffer.setByte(capacity + 299, 0x5a);
+      buffer.release();
+    }
+  }
+
   @Test
-  void directMemoryIsNotPooled() {
-    assertThat(allocator.isDirectBufferPooled()).isFalse();
-    ByteBuf buffer = allocator.directBuffer();
-    assertThat(buffer.isDirect()).isTrue();
-    buffer.release();
+  void buffersThatAreOpenAtOnceShareNothing() {
+    List<ByteBuf> open = new ArrayList<>();
+    for (int i = 0; i < 100; i++) {
+      open.add(allocator.directBuffer(8).writeLong(i));
+    }
+    for (int i = 0; i < open.size(); i++) {
+      assertThat(open.get(i).readLong()).isEqualTo(i);
+      open.get(i).release();
+    }
   }
 }
