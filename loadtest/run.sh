@@ -3,7 +3,7 @@
 #
 #   loadtest/run.sh create [--pool restored|vmm|none] [--creates 50] [--parallel 1] [--burst 20] [--json FILE]
 #   loadtest/run.sh attach [--cycles 500] [--parallel 1] [--json FILE]
-#   loadtest/run.sh https [--rates 200,500,1000] [--rounds 5] [--seconds 3] [--json FILE]
+#   loadtest/run.sh https [--rates 200,500,1000] [--rounds 5] [--seconds 3] [--warm-up 6] [--only NAMES] [--json FILE]
 #   loadtest/run.sh policy
 #
 # Needs root, but for `policy`. See loadtest/README.md for what each number means.
@@ -41,7 +41,18 @@ build() {
     -DincludeScope=runtime -DoutputDirectory=target/lib
 }
 
+# A peer of the https workload, in an environment of its own. What cannot be had is not measured.
+mitmproxy() {
+  local into=$COFFERDAM_CACHE/tools/mitmproxy
+  rm -rf "$into"
+  if ! { /usr/bin/python3 -m venv "$into" && "$into/bin/pip" install -q mitmproxy; }; then rm -rf "$into"; fi
+}
+
 step "load tests (Maven)" loadtest build
+if [ "$1" = https ]; then
+  export COFFERDAM_MITMDUMP=$COFFERDAM_CACHE/tools/mitmproxy/bin/mitmdump
+  [ -x "$COFFERDAM_MITMDUMP" ] || step "mitmproxy (PyPI)" loadtest-mitmproxy mitmproxy
+fi
 program=("$JAVA_HOME/bin/java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow -Xmx256m
   -cp "$ROOT/loadtest/target/loadtest-0.1.0-SNAPSHOT.jar:$ROOT/loadtest/target/lib/*" dev.cofferdam.loadtest.Main)
 [ "$1" != policy ] || exec "${program[@]}" "$@"

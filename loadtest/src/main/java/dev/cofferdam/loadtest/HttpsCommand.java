@@ -13,14 +13,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.InstantSource;
-import java.util.ArrayList;
 import java.util.HexFormat;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -41,6 +40,12 @@ final class HttpsCommand implements Callable<Integer> {
   private static final String DIRECT = "direct";
   private static final String INTERCEPTED = "through the gateway";
   private static final String SUBSTITUTED = "with substitution and audit";
+  private static final String MITMPROXY = "mitmproxy";
+  private static final String MITMPROXY_SUBSTITUTED = "mitmproxy, substituting";
+  private static final String SQUID = "Squid, ssl-bump";
+
+  /** Where the one who started this has put mitmproxy's {@code mitmdump}. */
+  private static final String MITMDUMP = "COFFERDAM_MITMDUMP";
 
   @Option(names = "--host", description = "Default: ${DEFAULT-VALUE}.")
   private String host = "api.echo.test";
@@ -63,6 +68,19 @@ final class HttpsCommand implements Callable<Integer> {
   @Option(names = "--connections", description = "Kept alive (default: ${DEFAULT-VALUE}).")
   private int connections = 8;
 
+  @Option(
+      names = "--warm-up",
+      description = "Turns of each before any counts (default: ${DEFAULT-VALUE}).")
+  private int warmUp = 6;
+
+  @Option(
+      names = "--only",
+      split = ",",
+      paramLabel = "NAME",
+      description =
+          "Of gateway, substituted, mitmproxy, squid, beside direct. Default: all there is.")
+  private Set<String> only = Set.of("gateway", "substituted", "mitmproxy", "squid");
+
   @Option(names = "--json", paramLabel = "FILE", description = "Write the results there too.")
   private @Nullable Path json;
 
@@ -75,6 +93,7 @@ final class HttpsCommand implements Callable<Integer> {
     Path upstream = Path.of(Api.required(environment, "COFFERDAM_UPSTREAM_DIR"));
     byte[] random = new byte[16];
     new SecureRandom().nextBytes(random);
+    String value = HexFormat.of().formatHex(random);
     String secret = "load-" + HexFormat.of().formatHex(random, 0, 6);
     Path root = Files.createTempFile("cofferdam-root", ".pem");
     Report report =
@@ -83,13 +102,13 @@ final class HttpsCommand implements Callable<Integer> {
       api.put(
           PutSecretRequest.newBuilder()
               .setName(secret)
-              .setValue(ByteString.copyFromUtf8(HexFormat.of().formatHex(random)))
+              .setValue(ByteString.copyFromUtf8(value))
               .addBindings(SecretBinding.newBuilder().addHosts(host))
               .build());
       Sandbox sandbox = api.create(request(secret));
       try {
         Files.writeString(root, api.read(sandbox.getId(), GUEST_ROOT));
-        measure(report, api, sandbox.getId(), state, upstream.resolve("ca.pem"), root);
+        measure(report, api, sandbox.getId(), state, upstream.resolve("ca.pem"), root, value);
       } finally {
         api.delete(sandbox.getId());
         api.deleteSecret(secret);
@@ -109,7 +128,13 @@ final class HttpsCommand implements Callable<Integer> {
   }
 
   private void measure(
-      Report report, Api api, String sandbox, Path state, Path upstreamRoot, Path guestRoot)
+      Report report,
+      Api api,
+      String sandbox,
+      Path state,
+      Path upstreamRoot,
+      Path guestRoot,
+      String value)
       throws IOException {
     String placeholder = api.exec(sandbox, "printenv", "API_KEY").output().strip();
     // The synthetic address of the name, as the guest's own resolver gives it.
@@ -119,21 +144,55 @@ final class HttpsCommand implements Callable<Integer> {
             .strip();
     SlotDoor door = SlotDoor.open(state, sandbox);
     List<String> through = options(synthetic, guestRoot);
-    List<String> substituted = new ArrayList<>(through);
-    substituted.add("--header=Authorization: Bearer " + placeholder);
-    try (ClientProcess direct =
-            ClientProcess.start(List.of(), options(directAddress, upstreamRoot));
-        ClientProcess gateway = ClientProcess.start(door.prefix(), through);
-        ClientProcess secret = ClientProcess.start(door.prefix(), substituted)) {
-      Map<String, ClientProcess> clients = new LinkedHashMap<>();
-      clients.put(DIRECT, direct);
-      clients.put(INTERCEPTED, gateway);
-      clients.put(SUBSTITUTED, secret);
+    String header = "--header=Authorization: Bearer " + placeholder;
+    try (Contenders contenders = new Contenders()) {
+      contenders.add(DIRECT, List.of(), options(directAddress, upstreamRoot));
+      if (only.contains("gateway")) {
+        contenders.add(INTERCEPTED, door.prefix(), through);
+      }
+      if (only.contains("substituted")) {
+        contenders.add(SUBSTITUTED, door.prefix(), and(through, header));
+      }
+      if (only.contains("mitmproxy")) {
+        addMitmproxy(report, contenders, upstreamRoot, placeholder, value, header);
+      }
+      if (only.contains("squid")) {
+        addSquid(report, contenders, upstreamRoot);
+      }
       report.line(
           "https, 1 KiB answers, %d kept-alive connections, %d turns of %d s each; the client speaks from the sandbox's slot, outside the VM"
               .formatted(connections, rounds, seconds));
-      compare(report, clients);
+      compare(report, contenders);
     }
+  }
+
+  private void addMitmproxy(
+      Report report,
+      Contenders contenders,
+      Path upstreamRoot,
+      String placeholder,
+      String value,
+      String header)
+      throws IOException {
+    Optional<Path> program = Optional.ofNullable(System.getenv(MITMDUMP)).map(Path::of);
+    if (program.filter(Files::isExecutable).isEmpty()) {
+      report.line(MITMPROXY + ": not measured, it is not installed");
+      return;
+    }
+    Mitmproxy mitmproxy = new Mitmproxy(program.get(), upstreamRoot);
+    contenders.add(MITMPROXY, List.of(), by(contenders.own(mitmproxy.plain())));
+    ProxyPeer substituting = contenders.own(mitmproxy.substituting(placeholder, value));
+    contenders.add(MITMPROXY_SUBSTITUTED, List.of(), and(by(substituting), header));
+  }
+
+  private void addSquid(Report report, Contenders contenders, Path upstreamRoot)
+      throws IOException {
+    Optional<ProxyPeer> squid = Squid.start(upstreamRoot);
+    if (squid.isEmpty()) {
+      report.line(SQUID + ": not measured, Debian's package squid-openssl is not installed");
+      return;
+    }
+    contenders.add(SQUID, List.of(), by(contenders.own(squid.get())));
   }
 
   private List<String> options(String address, Path authority) {
@@ -145,91 +204,35 @@ final class HttpsCommand implements Callable<Integer> {
         "--connections=" + connections);
   }
 
-  private void compare(Report report, Map<String, ClientProcess> clients) throws IOException {
-    long millis = seconds * 1000L;
-    // What a JVM has not compiled yet is nobody's steady state.
-    for (int warmUp = 0; warmUp < 2; warmUp++) {
-      for (ClientProcess client : clients.values()) {
-        var _ = client.full(millis);
-      }
-    }
+  private List<String> by(ProxyPeer peer) {
+    return and(
+        options(directAddress, peer.authority()),
+        "--proxy=" + peer.address().getHostString() + ":" + peer.address().getPort());
+  }
+
+  private static List<String> and(List<String> options, String more) {
+    return Stream.concat(options.stream(), Stream.of(more)).toList();
+  }
+
+  private void compare(Report report, Contenders contenders) throws IOException {
+    Comparison comparison = new Comparison(report, contenders, DIRECT, rounds, seconds * 1000L);
+    comparison.warmUp(warmUp);
     for (int rate : rates) {
-      Map<String, List<LoadClient.Round>> results =
-          turns(clients, client -> client.at(rate, millis));
-      report.line("");
-      report.line("at %d requests per second".formatted(rate));
-      report.line(Percentiles.HEADING);
-      Percentiles base = middle(results, DIRECT);
-      results.forEach((name, all) -> {
-        Percentiles times = middle(results, name);
-        report.times("rate_%d_%s".formatted(rate, key(name)), name, times);
-        if (!name.equals(DIRECT)) {
-          report.line(
-              String.format(
-                  Locale.ROOT,
-                  "%-34s %7s %+9.2f %+9.2f %+9.2f",
-                  "  added",
-                  "",
-                  times.p50() - base.p50(),
-                  times.p90() - base.p90(),
-                  times.p99() - base.p99()));
-        }
-      });
+      comparison.at(rate);
     }
-    Map<String, List<LoadClient.Round>> results = turns(clients, client -> client.full(millis));
-    report.line("");
-    report.line("as fast as it goes");
-    double base = throughput(results, DIRECT);
-    results
-        .keySet()
-        .forEach(name -> {
-          double value = throughput(results, name);
-          report.number("full_" + key(name), name, value, "requests/s");
-          if (!name.equals(DIRECT)) {
-            report.number("ratio_" + key(name), "  times direct", value / base, "");
-          }
-        });
+    Map<String, Double> full = comparison.full();
+    ratio(report, full, INTERCEPTED, MITMPROXY);
+    ratio(report, full, INTERCEPTED, SQUID);
+    ratio(report, full, SUBSTITUTED, MITMPROXY_SUBSTITUTED);
   }
 
-  private interface Turn {
-    LoadClient.Round run(ClientProcess client) throws IOException;
-  }
-
-  private Map<String, List<LoadClient.Round>> turns(Map<String, ClientProcess> clients, Turn turn)
-      throws IOException {
-    Map<String, List<LoadClient.Round>> results = new LinkedHashMap<>();
-    for (int round = 0; round < rounds; round++) {
-      for (Map.Entry<String, ClientProcess> client : clients.entrySet()) {
-        results
-            .computeIfAbsent(client.getKey(), name -> new ArrayList<>())
-            .add(turn.run(client.getValue()));
-      }
+  private static void ratio(Report report, Map<String, Double> full, String ours, String peer) {
+    if (full.containsKey(ours) && full.containsKey(peer)) {
+      report.number(
+          "times_" + Comparison.key(peer),
+          ours + ", times " + peer,
+          full.get(ours) / full.get(peer),
+          "");
     }
-    return results;
-  }
-
-  /**
-   * The turn with the median p50: a turn that the machine disturbed does not speak for the rest.
-   */
-  private static Percentiles middle(Map<String, List<LoadClient.Round>> results, String name) {
-    List<Percentiles> times =
-        results.getOrDefault(name, List.of()).stream()
-            .map(LoadClient.Round::times)
-            .sorted(java.util.Comparator.comparingDouble(Percentiles::p50))
-            .toList();
-    return times.get(times.size() / 2);
-  }
-
-  private static double throughput(Map<String, List<LoadClient.Round>> results, String name) {
-    List<Double> values =
-        results.getOrDefault(name, List.of()).stream()
-            .map(LoadClient.Round::perSecond)
-            .sorted()
-            .toList();
-    return values.get(values.size() / 2);
-  }
-
-  private static String key(String name) {
-    return name.replace(' ', '_');
   }
 }

@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
@@ -15,6 +16,7 @@ import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import javax.net.ssl.SNIHostName;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
@@ -38,11 +40,22 @@ final class HttpsConnection implements AutoCloseable {
     this.request = request;
   }
 
+  /**
+   * @param proxy that is asked to connect to the address
+   */
   static HttpsConnection open(
-      InetSocketAddress address, String host, Path authority, byte[] request) throws IOException {
+      InetSocketAddress address,
+      Optional<InetSocketAddress> proxy,
+      String host,
+      Path authority,
+      byte[] request)
+      throws IOException {
     Socket plain = new Socket();
     plain.setTcpNoDelay(true);
-    plain.connect(address, 20_000);
+    plain.connect(proxy.orElse(address), 20_000);
+    if (proxy.isPresent()) {
+      connect(plain, address);
+    }
     SSLSocket socket =
         (SSLSocket) trusting(authority).getSocketFactory().createSocket(plain, host, 443, true);
     SSLParameters parameters = socket.getSSLParameters();
@@ -52,6 +65,28 @@ final class HttpsConnection implements AutoCloseable {
     socket.setSSLParameters(parameters);
     socket.startHandshake();
     return new HttpsConnection(socket, request);
+  }
+
+  private static void connect(Socket proxy, InetSocketAddress address) throws IOException {
+    String target = address.getHostString() + ":" + address.getPort();
+    proxy
+        .getOutputStream()
+        .write(
+            "CONNECT %1$s HTTP/1.1\r\nHost: %1$s\r\n\r\n"
+                .formatted(target)
+                .getBytes(StandardCharsets.US_ASCII));
+    StringBuilder head = new StringBuilder();
+    // A byte at a time: what follows the head is TLS.
+    while (head.indexOf("\r\n\r\n") < 0) {
+      int b = proxy.getInputStream().read();
+      if (b < 0) {
+        throw new EOFException("the proxy ended after '" + head + "'");
+      }
+      head.append((char) b);
+    }
+    if (!head.toString().startsWith("HTTP/1.1 200")) {
+      throw new IOException("the proxy does not connect: " + head);
+    }
   }
 
   private static SSLContext trusting(Path authority) throws IOException {

@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -19,6 +20,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -47,6 +49,9 @@ final class LoadClient implements Callable<Integer> {
   @Option(names = "--authority", required = true)
   private Path authority = Path.of("");
 
+  @Option(names = "--proxy", paramLabel = "HOST:PORT", description = "By CONNECT.")
+  private @Nullable String proxy;
+
   @Option(names = "--header")
   private List<String> headers = new ArrayList<>();
 
@@ -71,7 +76,8 @@ final class LoadClient implements Callable<Integer> {
             new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
       for (int i = 0; i < connections; i++) {
         open.add(
-            HttpsConnection.open(new InetSocketAddress(address, port), host, authority, request));
+            HttpsConnection.open(
+                new InetSocketAddress(address, port), proxy(), host, authority, request));
       }
       PrintWriter out = spec.commandLine().getOut();
       ObjectMapper mapper = new ObjectMapper();
@@ -93,6 +99,12 @@ final class LoadClient implements Callable<Integer> {
       }
     }
     return 0;
+  }
+
+  private Optional<InetSocketAddress> proxy() {
+    return Optional.ofNullable(proxy)
+        .map(text -> text.split(":", 2))
+        .map(words -> new InetSocketAddress(words[0], Integer.parseInt(words[1])));
   }
 
   private byte[] request() {
