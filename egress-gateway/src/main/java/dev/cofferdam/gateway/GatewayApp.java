@@ -10,6 +10,7 @@ import dev.cofferdam.gateway.event.EventSpool;
 import dev.cofferdam.gateway.event.Reporter;
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.policy.HostsFile;
+import dev.cofferdam.gateway.proxy.ExchangeMeters;
 import dev.cofferdam.gateway.proxy.Limits;
 import dev.cofferdam.gateway.proxy.Surroundings;
 import dev.cofferdam.gateway.proxy.UpstreamsByLoop;
@@ -146,7 +147,8 @@ public final class GatewayApp implements AutoCloseable {
             limits,
             blocking,
             new SecureRandom(),
-            meters);
+            meters,
+            new ExchangeMeters(meters));
     AtomicBoolean open = new AtomicBoolean();
     Listeners listeners = own(new Listeners(limits), Listeners::close);
     Executor soon =

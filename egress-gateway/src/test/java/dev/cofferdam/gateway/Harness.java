@@ -12,6 +12,7 @@ import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.policy.Cidr;
 import dev.cofferdam.gateway.policy.HostsFile;
+import dev.cofferdam.gateway.proxy.ExchangeMeters;
 import dev.cofferdam.gateway.proxy.Limits;
 import dev.cofferdam.gateway.proxy.Surroundings;
 import dev.cofferdam.gateway.proxy.UpstreamsByLoop;
@@ -163,7 +164,8 @@ final class Harness implements AutoCloseable {
             limits,
             blocking,
             new SecureRandom(),
-            meters);
+            meters,
+            new ExchangeMeters(meters));
     listeners = own(new Listeners(limits));
     AttachmentSync sync =
         own(new AttachmentSync(client, slots, lease, certificates::prepare, "test"));

@@ -66,6 +66,15 @@ final class Http2Test {
     assertThat(harness.upstream.received.getFirst().header("x-http2-scheme")).isEqualTo("https");
   }
 
+  @Test
+  void aGuestThatSpeaksHttp1IsSpokenForInHttp1() throws Exception {
+    HttpResponse<String> answer = ask(to("/plain").version(HttpClient.Version.HTTP_1_1));
+
+    assertThat(answer.version()).isEqualTo(HttpClient.Version.HTTP_1_1);
+    assertThat(answer.statusCode()).isEqualTo(200);
+    assertThat(harness.upstream.received.getFirst().header("x-http2-scheme")).isEmpty();
+  }
+
   @AttackRow({18, 19})
   @Test
   void theSecretIsPutInAndTakenOutOfHeadersBodyAndTrailers() throws Exception {

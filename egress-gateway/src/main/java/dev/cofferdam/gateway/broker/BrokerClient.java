@@ -26,7 +26,9 @@ import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -45,6 +47,7 @@ public final class BrokerClient {
   private final Guard guard;
   private final MeterRegistry meters;
   private final Counter substitutions;
+  private final Map<String, Timer> answers = new ConcurrentHashMap<>();
 
   public BrokerClient(Channel channel, MeterRegistry meters) {
     this.channel = channel;
@@ -181,11 +184,14 @@ public final class BrokerClient {
       outcome = Refusals.reason(e).isPresent() ? "refused" : outcome;
       throw e;
     } finally {
-      sample.stop(
-          Times.histogram("cofferdam.gateway.materialise", "The broker's answer to a use")
-              .tag("outcome", outcome)
-              .register(meters));
+      sample.stop(answers.computeIfAbsent(outcome, this::answers));
     }
+  }
+
+  private Timer answers(String outcome) {
+    return Times.histogram("cofferdam.gateway.materialise", "The broker's answer to a use")
+        .tag("outcome", outcome)
+        .register(meters);
   }
 
   private AttachmentServiceGrpc.AttachmentServiceBlockingStub stub() {

@@ -3,7 +3,9 @@ package dev.cofferdam.gateway.event;
 import com.google.protobuf.Timestamp;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
+import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -11,6 +13,7 @@ import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -32,6 +35,8 @@ public final class Decisions {
    * With a broker that is away for a lease of ten minutes that is a twentieth of the usual spool.
    */
   static final int MAX_APART = 128;
+
+  private record Counted(String protocol, Verdict verdict, EgressReason reason) {}
 
   private record Kind(
       String tenant, String sandbox, String protocol, String host, int port, int reason) {}
@@ -65,6 +70,7 @@ public final class Decisions {
   private final EventSpool spool;
   private final InstantSource clock;
   private final MeterRegistry meters;
+  private final Map<Counted, Counter> counters = new ConcurrentHashMap<>();
   private final Map<Kind, Window> windows = new LinkedHashMap<>();
   private final Map<Source, Budget> budgets = new HashMap<>();
 
@@ -98,15 +104,9 @@ public final class Decisions {
         .setType(AuditEventType.AUDIT_EVENT_TYPE_DECISION)
         .setReportedBy("gateway")
         .setCount(1);
-    meters
-        .counter(
-            "cofferdam.gateway.decisions",
-            "protocol",
-            event.getProtocol(),
-            "verdict",
-            Reasons.text(event.getVerdict()),
-            "reason",
-            Reasons.text(event.getReason()))
+    counters
+        .computeIfAbsent(
+            new Counted(event.getProtocol(), event.getVerdict(), event.getReason()), this::counter)
         .increment();
     if (event.getVerdict() != Verdict.VERDICT_DENIED || !event.getSecret().isEmpty()) {
       spool.add(tenant, event.build());
@@ -136,6 +136,17 @@ public final class Decisions {
       windows.put(kind, new Window(event, now));
       spool.add(tenant, event.build());
     }
+  }
+
+  private Counter counter(Counted counted) {
+    return meters.counter(
+        "cofferdam.gateway.decisions",
+        "protocol",
+        counted.protocol(),
+        "verdict",
+        Reasons.text(counted.verdict()),
+        "reason",
+        Reasons.text(counted.reason()));
   }
 
   /** Whether it is told on its own; else it was added to a sum. */

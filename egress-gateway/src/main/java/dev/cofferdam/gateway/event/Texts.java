@@ -28,7 +28,23 @@ final class Texts {
         .setMessage(clean(event.getMessage(), MAX_MESSAGE));
   }
 
+  /** Whether it is printable and names nothing of ours, as nearly every text is. */
+  private static boolean unsuspicious(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (c < 0x20
+          || c > 0x7e
+          || ((c == 'c' || c == 'C') && text.regionMatches(true, i, "cofferdam", 0, 9))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   private static String clean(String text, int most) {
+    if (text.length() <= most && unsuspicious(text)) {
+      return text;
+    }
     String whole = PLACEHOLDER.matcher(text).replaceAll("[placeholder]");
     String bounded = whole.length() > most ? whole.substring(0, most) : whole;
     return UNPRINTABLE.matcher(bounded).replaceAll("?");

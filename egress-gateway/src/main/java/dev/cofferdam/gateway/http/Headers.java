@@ -1,7 +1,7 @@
 package dev.cofferdam.gateway.http;
 
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -52,18 +52,35 @@ public record Headers(List<Header> lines) {
   }
 
   public List<String> all(String name) {
-    return lines.stream().filter(line -> line.is(name)).map(Header::value).toList();
+    List<String> values = List.of();
+    for (Header line : lines) {
+      if (line.is(name)) {
+        values = values.isEmpty() ? new ArrayList<>(2) : values;
+        values.add(line.value());
+      }
+    }
+    return values;
   }
 
   public boolean has(String name) {
-    return lines.stream().anyMatch(line -> line.is(name));
+    for (Header line : lines) {
+      if (line.is(name)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Whether a comma-separated list in the header contains the token, in any case. */
   public boolean lists(String name, String token) {
-    return all(name).stream()
-        .flatMap(value -> Arrays.stream(value.split(",")))
-        .anyMatch(item -> item.strip().equalsIgnoreCase(token));
+    for (String value : all(name)) {
+      for (String item : value.split(",", -1)) {
+        if (item.strip().equalsIgnoreCase(token)) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   public Headers with(String name, String value) {
@@ -73,24 +90,34 @@ public record Headers(List<Header> lines) {
   }
 
   public Headers without(String... names) {
-    return without(line -> Arrays.stream(names).anyMatch(line::is));
+    return without(line -> {
+      for (String name : names) {
+        if (line.is(name)) {
+          return true;
+        }
+      }
+      return false;
+    });
   }
 
   public Headers without(Predicate<Header> unwanted) {
-    return new Headers(lines.stream().filter(unwanted.negate()).toList());
+    List<Header> left = new ArrayList<>(lines.size());
+    for (Header line : lines) {
+      if (!unwanted.test(line)) {
+        left.add(line);
+      }
+    }
+    return left.size() == lines.size() ? this : new Headers(left);
   }
 
   /** What may be sent on to the next hop: nothing that is about this connection. */
   public Headers endToEnd() {
-    Set<String> named =
-        Set.copyOf(
-            all("connection").stream()
-                .flatMap(value -> Arrays.stream(value.split(",")))
-                .map(item -> item.strip().toLowerCase(Locale.ROOT))
-                .toList()
-                .stream()
-                .distinct()
-                .toList());
+    Set<String> named = new HashSet<>();
+    for (String value : all("connection")) {
+      for (String item : value.split(",", -1)) {
+        named.add(item.strip().toLowerCase(Locale.ROOT));
+      }
+    }
     return without(line -> {
       String name = line.name().toLowerCase(Locale.ROOT);
       return HOP_BY_HOP.contains(name) || named.contains(name);

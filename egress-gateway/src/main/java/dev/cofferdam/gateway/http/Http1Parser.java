@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +35,8 @@ public final class Http1Parser {
   private static final int MAX_SIZE_DIGITS = 8;
 
   private static final int MAX_SIZE_LINE = 256;
+
+  private static final Pattern STATUS_LINE = Pattern.compile("HTTP/1\\.[01] [1-9][0-9][0-9]( .*)?");
 
   private final boolean requests;
   private final int maxHeadBytes;
@@ -251,7 +254,7 @@ public final class Http1Parser {
 
   private RequestHead request(List<String> lines) throws MalformedException {
     String[] line = lines.getFirst().split(" ", -1);
-    if (line.length != 3 || !line[2].matches("HTTP/1\\.[01]")) {
+    if (line.length != 3 || !(line[2].equals("HTTP/1.1") || line[2].equals("HTTP/1.0"))) {
       throw bad("not a request line of HTTP/1.1");
     }
     Headers headers = headers(lines, 1);
@@ -296,15 +299,24 @@ public final class Http1Parser {
   }
 
   private static long length(String text) throws MalformedException {
-    if (!text.matches("[0-9]{1,18}")) {
+    if (text.isEmpty() || text.length() > 18 || !digits(text)) {
       throw bad("a Content-Length that is not a number");
     }
     return Long.parseLong(text);
   }
 
+  private static boolean digits(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      if (text.charAt(i) < '0' || text.charAt(i) > '9') {
+        return false;
+      }
+    }
+    return true;
+  }
+
   private ResponseHead response(List<String> lines) throws MalformedException {
     String first = lines.getFirst();
-    if (!first.matches("HTTP/1\\.[01] [1-9][0-9][0-9]( .*)?")) {
+    if (!STATUS_LINE.matcher(first).matches()) {
       throw bad("not a status line of HTTP/1.1");
     }
     int status = Integer.parseInt(first.substring(9, 12));

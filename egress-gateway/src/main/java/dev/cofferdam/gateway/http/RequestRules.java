@@ -3,6 +3,7 @@ package dev.cofferdam.gateway.http;
 import static dev.cofferdam.gateway.http.MalformedException.bad;
 
 import dev.cofferdam.v1.EgressReason;
+import java.util.function.IntPredicate;
 
 /** What every request has to keep to, in whatever version it came. */
 final class RequestRules {
@@ -24,7 +25,7 @@ final class RequestRules {
     if (!asterisk && !target.startsWith("/")) {
       throw bad("a request target that is not a path");
     }
-    if (!target.chars().allMatch(c -> c > 0x20 && c < 0x7f && c != '#')) {
+    if (!all(target, c -> c > 0x20 && c < 0x7f && c != '#')) {
       throw bad("a character in the request target that has to be escaped");
     }
     if (headers.has("upgrade") && !WebSocketHandshake.asks(method, headers)) {
@@ -37,7 +38,7 @@ final class RequestRules {
       if (!isToken(header.name())) {
         throw bad("a header name that is no token");
       }
-      if (!header.value().chars().allMatch(RequestRules::inValue)) {
+      if (!all(header.value(), RequestRules::inValue)) {
         throw bad("a control character in a header");
       }
     }
@@ -49,12 +50,23 @@ final class RequestRules {
 
   /** RFC 9110 section 5.6.2. */
   static boolean isToken(String text) {
-    return !text.isEmpty()
-        && text.chars()
-            .allMatch(c ->
-                (c >= 'a' && c <= 'z')
-                    || (c >= 'A' && c <= 'Z')
-                    || (c >= '0' && c <= '9')
-                    || "!#$%&'*+-.^_`|~".indexOf(c) >= 0);
+    return !text.isEmpty() && all(text, RequestRules::inToken);
+  }
+
+  private static boolean inToken(int c) {
+    return (c >= 'a' && c <= 'z')
+        || (c >= 'A' && c <= 'Z')
+        || (c >= '0' && c <= '9')
+        || "!#$%&'*+-.^_`|~".indexOf(c) >= 0;
+  }
+
+  /** Without a stream: this is asked of every character of every request. */
+  private static boolean all(String text, IntPredicate permitted) {
+    for (int i = 0; i < text.length(); i++) {
+      if (!permitted.test(text.charAt(i))) {
+        return false;
+      }
+    }
+    return true;
   }
 }

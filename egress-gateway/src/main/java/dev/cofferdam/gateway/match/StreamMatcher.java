@@ -1,7 +1,7 @@
 package dev.cofferdam.gateway.match;
 
 import io.netty.buffer.ByteBuf;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -29,19 +29,22 @@ public final class StreamMatcher {
    */
   public record Rest(int keep, int hold) {}
 
+  private static final int[] NONE = {};
+
   private final List<Needle> needles;
   private final int[][] byFirst = new int[256][];
 
   public StreamMatcher(List<Needle> needles) {
     this.needles = List.copyOf(needles);
+    int[] starting = new int[needles.size()];
     for (int value = 0; value < 256; value++) {
-      List<Integer> starting = new ArrayList<>();
-      for (int n = 0; n < needles.size(); n++) {
+      int count = 0;
+      for (int n = 0; n < starting.length; n++) {
         if (needles.get(n).mayStart(value)) {
-          starting.add(n);
+          starting[count++] = n;
         }
       }
-      byFirst[value] = starting.stream().mapToInt(Integer::intValue).toArray();
+      byFirst[value] = count == 0 ? NONE : Arrays.copyOf(starting, count);
     }
   }
 

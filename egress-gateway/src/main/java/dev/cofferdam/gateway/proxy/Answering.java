@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * An answer on its way back to the guest, clean where the request held a secret. Where the secret
- * is weak nothing leaves before the answer was seen whole.
+ * is weak nothing leaves before the answer was seen whole. What came at once leaves at once: it is
+ * flushed when the upstream has no more for now.
  */
 final class Answering implements AutoCloseable {
   /** Of an answer that has to be seen whole. */
@@ -96,7 +97,7 @@ final class Answering implements AutoCloseable {
     head = answer;
     if (!weak) {
       begun = true;
-      guest.writeAndFlush(answer);
+      guest.write(answer);
     }
   }
 
@@ -110,10 +111,12 @@ final class Answering implements AutoCloseable {
     AnswerBody cleaning = cleaner;
     if (cleaning == null) {
       give(data);
-      guest.flush();
     } else {
       cleaning.add(data);
       pump();
+    }
+    if (!weak && !guest.isWritable()) {
+      guest.flush();
     }
     if (!weak && !guest.isWritable()) {
       upstream.channel.config().setAutoRead(false);
@@ -127,12 +130,17 @@ final class Answering implements AutoCloseable {
     } else {
       cleaner.end();
       pump();
+      if (cleaner != null) {
+        // The guest takes no more for now, and the upstream may have nothing more to tell.
+        guest.flush();
+      }
     }
   }
 
   void guestWritable() {
     if (cleaner != null) {
       pump();
+      guest.flush();
     }
     if (guest.isWritable()) {
       upstream.channel.config().setAutoRead(true);
@@ -162,7 +170,6 @@ final class Answering implements AutoCloseable {
           "the answer is not the gzip that it says it is");
       return;
     }
-    guest.flush();
     if (ending != null && cleaning.done()) {
       over();
     }

@@ -19,7 +19,6 @@ import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
-import io.micrometer.core.instrument.Counter;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.util.concurrent.Future;
@@ -316,6 +315,7 @@ final class Exchange
             name(),
             connection.port(),
             connection.tls(),
+            connection.http2(),
             WebSocketHandshake.asked(head)
                 ? Upstreams.Kind.UPGRADE
                 : retried ? Upstreams.Kind.FRESH : Upstreams.Kind.ANY)
@@ -497,6 +497,13 @@ final class Exchange
     }
   }
 
+  @Override
+  public void answeredSoFar() {
+    if (answering != null) {
+      guest.flush();
+    }
+  }
+
   private void switches(ResponseHead answer) {
     UpstreamStream stream = upstream;
     Optional<String> wrong =
@@ -664,6 +671,7 @@ final class Exchange
     if (begun) {
       // Too late for a status: the guest must see that the answer is not whole.
       refusal.body().release();
+      guest.flush();
       guest.close();
       return;
     }
@@ -728,10 +736,7 @@ final class Exchange
 
   private void closeSecrets() {
     if (secrets != null) {
-      Counter.builder("cofferdam.gateway.scrubs")
-          .description("Values that were taken out of answers")
-          .register(surroundings.meters())
-          .increment(secrets.scrubber().replaced());
+      surroundings.exchanges().scrubbed(secrets.scrubber().replaced());
       secrets.close();
       secrets = null;
     }

@@ -1,17 +1,12 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.event.Reasons;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Candidates;
 import dev.cofferdam.gateway.policy.Host;
-import dev.cofferdam.kit.metrics.Times;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
-import io.micrometer.core.instrument.Counter;
-import io.micrometer.core.instrument.MeterRegistry;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
 
 /** What is told of an exchange once it is over: its event, and how long it took. */
 final class ExchangeRecord {
@@ -59,19 +54,9 @@ final class ExchangeRecord {
 
   void tell(AuditEvent.Builder event) {
     surroundings.decisions().record(tenant, event);
-    MeterRegistry meters = surroundings.meters();
-    Times.histogram("cofferdam.gateway.requests", "From a request's head to its answer's end")
-        .tag("verdict", Reasons.text(event.getVerdict()))
-        .register(meters)
-        .record(System.nanoTime() - began, TimeUnit.NANOSECONDS);
-    bytes("out").register(meters).increment((double) event.getBytesOut());
-    bytes("in").register(meters).increment((double) event.getBytesIn());
-  }
-
-  private static Counter.Builder bytes(String direction) {
-    return Counter.builder("cofferdam.gateway.body")
-        .description("Bytes of requests (out) and answers (in)")
-        .baseUnit("bytes")
-        .tag("direction", direction);
+    surroundings
+        .exchanges()
+        .ended(
+            event.getVerdict(), System.nanoTime() - began, event.getBytesOut(), event.getBytesIn());
   }
 }

@@ -23,6 +23,7 @@ final class GuestConnection implements Slot.Tenant {
 
   private volatile boolean relayed;
   private boolean tls;
+  private boolean http2;
 
   GuestConnection(Slot slot, Channel channel, InetSocketAddress destination) {
     this.slot = slot;
@@ -56,9 +57,19 @@ final class GuestConnection implements Slot.Tenant {
     return tls;
   }
 
-  /** Its TLS will be terminated. */
-  void admitIntercepted(Host host) {
+  /** It may speak HTTP/2: only then is that worth speaking to an upstream. */
+  boolean http2() {
+    return http2;
+  }
+
+  /**
+   * Its TLS will be terminated.
+   *
+   * @param offersHttp2 in its ClientHello
+   */
+  void admitIntercepted(Host host, boolean offersHttp2) {
     tls = true;
+    http2 = offersHttp2;
     admit(host);
   }
 

@@ -145,21 +145,21 @@ final class Reception extends ChannelInboundHandlerAdapter {
         } else {
           // An encrypted ClientHello is ignored here, as by any server without keys for it: what is
           // sent from here on goes to the outer name and to no other.
-          intercept(ctx, name);
+          intercept(ctx, name, hello.http2());
         }
       }
     }
   }
 
   /** Connects first: what the guest is offered is what the upstream speaks. */
-  private void intercept(ChannelHandlerContext ctx, Host.Name name) {
+  private void intercept(ChannelHandlerContext ctx, Host.Name name, boolean offersHttp2) {
     heard();
     ctx.channel().config().setAutoRead(false);
-    connection.admitIntercepted(name);
+    connection.admitIntercepted(name, offersHttp2);
     surroundings
         .upstreams()
         .of(ctx.channel().eventLoop())
-        .protocol(connection.slot(), name, connection.port())
+        .protocol(connection.slot(), name, connection.port(), offersHttp2)
         .addListener((Future<Boolean> spoken) -> {
           // Where there is no upstream the guest still gets an answer that says why.
           boolean http2 = !spoken.isSuccess() || spoken.getNow();

@@ -25,4 +25,5 @@ public record Surroundings(
     Limits limits,
     Executor blocking,
     RandomGenerator random,
-    MeterRegistry meters) {}
+    MeterRegistry meters,
+    ExchangeMeters exchanges) {}

@@ -13,8 +13,10 @@ final class UpstreamConnection implements Slot.Tenant {
   /**
    * What two requests must have in common to share a connection; the address and the certificate
    * are those that the connection was made with.
+   *
+   * @param http2 may be spoken
    */
-  record Key(String tenant, String sandbox, Host.Name host, int port, boolean tls) {
+  record Key(String tenant, String sandbox, Host.Name host, int port, boolean tls, boolean http2) {
     boolean allowedBy(Attachment attachment) {
       return attachment.policy().decide(host, port) instanceof Decision.Allowed;
     }

@@ -14,6 +14,9 @@ final class UpstreamStream extends ChannelInboundHandlerAdapter {
     /** A head, a body part to release, an end, or a {@code MalformedException}. */
     void answered(Object part);
 
+    /** For now that was all. */
+    void answeredSoFar();
+
     void upstreamWritable();
 
     /** Nothing more comes. Not told after the end of an answer. */
@@ -97,6 +100,9 @@ final class UpstreamStream extends ChannelInboundHandlerAdapter {
 
   @Override
   public void channelReadComplete(ChannelHandlerContext ctx) {
+    if (listener != null) {
+      listener.answeredSoFar();
+    }
     ctx.fireChannelReadComplete();
   }
 

@@ -64,12 +64,14 @@ final class Upstreams {
   }
 
   /**
-   * Makes sure of a connection and tells whether it speaks HTTP/2. Fails with {@link
+   * Makes sure of a connection over TLS and tells whether it speaks HTTP/2. Fails with {@link
    * UpstreamException}.
+   *
+   * @param http2 is spoken by the guest, and so offered to the upstream
    */
-  Future<Boolean> protocol(Slot slot, Host.Name host, int port) {
+  Future<Boolean> protocol(Slot slot, Host.Name host, int port, boolean http2) {
     Promise<Boolean> promise = loop.newPromise();
-    connection(slot, key(slot, host, port, true), Kind.ANY)
+    connection(slot, key(slot, host, port, true, http2), Kind.ANY)
         .addListener((Future<UpstreamConnection> done) -> {
           if (!done.isSuccess()) {
             promise.setFailure(done.cause());
@@ -84,9 +86,15 @@ final class Upstreams {
     return promise;
   }
 
-  Future<UpstreamStream> open(Slot slot, Host.Name host, int port, boolean overTls, Kind kind) {
+  /**
+   * @param http2 is spoken by the guest: one that speaks HTTP/1.1 is spoken for in HTTP/1.1, which
+   *     costs a fraction of a stream
+   */
+  Future<UpstreamStream> open(
+      Slot slot, Host.Name host, int port, boolean overTls, boolean http2, Kind kind) {
     Promise<UpstreamStream> promise = loop.newPromise();
-    connection(slot, key(slot, host, port, overTls), kind)
+    boolean offered = http2 && kind != Kind.UPGRADE;
+    connection(slot, key(slot, host, port, overTls, offered), kind)
         .addListener((Future<UpstreamConnection> done) -> {
           if (done.isSuccess()) {
             stream(done.getNow(), promise);
@@ -97,9 +105,10 @@ final class Upstreams {
     return promise;
   }
 
-  private static UpstreamConnection.Key key(Slot slot, Host.Name host, int port, boolean tls) {
+  private static UpstreamConnection.Key key(
+      Slot slot, Host.Name host, int port, boolean tls, boolean http2) {
     return new UpstreamConnection.Key(
-        slot.attachment().tenant(), slot.attachment().sandbox(), host, port, tls);
+        slot.attachment().tenant(), slot.attachment().sandbox(), host, port, tls, http2);
   }
 
   private void stream(UpstreamConnection connection, Promise<UpstreamStream> promise) {
@@ -150,7 +159,7 @@ final class Upstreams {
           if (known.isPresent()) {
             promise.setSuccess(known.get());
           } else {
-            connect(slot, key, kind, addresses, promise);
+            connect(slot, key, addresses, promise);
           }
         });
     return promise;
@@ -159,7 +168,6 @@ final class Upstreams {
   private void connect(
       Slot slot,
       UpstreamConnection.Key key,
-      Kind kind,
       List<InetAddress> addresses,
       Promise<UpstreamConnection> promise) {
     // A request may have waited since it was judged, or be tried anew.
@@ -184,7 +192,7 @@ final class Upstreams {
         .addListener((Future<Dialler.Dialled> dialled) -> {
           if (dialled.isSuccess()) {
             dialled.getNow().channel().closeFuture().addListener(_ -> connections.remove());
-            established(slot, key, kind, dialled.getNow(), promise);
+            established(slot, key, dialled.getNow(), promise);
           } else {
             connections.remove();
             promise.setFailure(dialled.cause());
@@ -195,7 +203,6 @@ final class Upstreams {
   private void established(
       Slot slot,
       UpstreamConnection.Key key,
-      Kind kind,
       Dialler.Dialled dialled,
       Promise<UpstreamConnection> promise) {
     InetAddress address = dialled.address();
@@ -206,11 +213,7 @@ final class Upstreams {
     }
     SslHandler handler =
         tls.handler(
-            allocator,
-            key.host().value(),
-            key.port(),
-            kind != Kind.UPGRADE,
-            limits.connectTimeout());
+            allocator, key.host().value(), key.port(), key.http2(), limits.connectTimeout());
     channel.pipeline().addLast(handler, new ClosedByFailure());
     handler
         .handshakeFuture()

@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.tls;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
+import io.netty.handler.ssl.ApplicationProtocolNames;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 
@@ -12,8 +13,9 @@ import java.util.Optional;
  * @param encrypted an Encrypted ClientHello (RFC 9849) is inside, or what browsers send in its
  *     place to every server ("GREASE", section 6.2), which nobody but the server can tell from it:
  *     what is readable here may not be meant
+ * @param http2 offered by ALPN (RFC 7301)
  */
-public record ClientHello(Optional<String> serverName, boolean encrypted) {
+public record ClientHello(Optional<String> serverName, boolean encrypted, boolean http2) {
   /** What the first bytes of a connection are. */
   public sealed interface Peek {
     record Hello(ClientHello hello) implements Peek {}
@@ -29,6 +31,7 @@ public record ClientHello(Optional<String> serverName, boolean encrypted) {
   private static final int HANDSHAKE = 22;
   private static final int CLIENT_HELLO = 1;
   private static final int SERVER_NAME = 0;
+  private static final int APPLICATION_PROTOCOLS = 16;
   private static final int ENCRYPTED_CLIENT_HELLO = 0xfe0d;
 
   /** RFC 8446 allows 2^24; real ones with post-quantum shares stay under 4 KiB. */
@@ -85,6 +88,7 @@ public record ClientHello(Optional<String> serverName, boolean encrypted) {
       body.skipBytes(body.readUnsignedByte());
       Optional<String> name = Optional.empty();
       boolean encrypted = false;
+      boolean http2 = false;
       if (body.isReadable()) {
         ByteBuf extensions = body.readSlice(body.readUnsignedShort());
         while (extensions.isReadable()) {
@@ -97,13 +101,26 @@ public record ClientHello(Optional<String> serverName, boolean encrypted) {
             name = serverName(data);
           } else if (type == ENCRYPTED_CLIENT_HELLO) {
             encrypted = true;
+          } else if (type == APPLICATION_PROTOCOLS) {
+            http2 = offersHttp2(data);
           }
         }
       }
-      return new Peek.Hello(new ClientHello(name, encrypted));
+      return new Peek.Hello(new ClientHello(name, encrypted, http2));
     } catch (IndexOutOfBoundsException e) {
       return new Peek.Malformed("a ClientHello that is shorter than it says");
     }
+  }
+
+  /** RFC 7301 section 3.1: a list of names. */
+  private static boolean offersHttp2(ByteBuf data) {
+    ByteBuf list = data.readSlice(data.readUnsignedShort());
+    boolean offered = false;
+    while (list.isReadable()) {
+      ByteBuf name = list.readSlice(list.readUnsignedByte());
+      offered |= name.toString(StandardCharsets.ISO_8859_1).equals(ApplicationProtocolNames.HTTP_2);
+    }
+    return offered;
   }
 
   /** RFC 6066 section 3: a list, in which only a host name was ever defined. */

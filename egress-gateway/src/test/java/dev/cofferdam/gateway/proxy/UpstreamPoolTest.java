@@ -32,7 +32,7 @@ final class UpstreamPoolTest {
 
   private static UpstreamConnection connection(String sandbox, String host, boolean http2) {
     return new UpstreamConnection(
-        new UpstreamConnection.Key("default", sandbox, new Host.Name(host), 443, true),
+        new UpstreamConnection.Key("default", sandbox, new Host.Name(host), 443, true, true),
         ADDRESS,
         new EmbeddedChannel(),
         http2,
@@ -117,7 +117,7 @@ final class UpstreamPoolTest {
   void oneWhoseCertificateHasEndedIsNotUsed() {
     UpstreamConnection ended =
         new UpstreamConnection(
-            new UpstreamConnection.Key("default", "sb-1", new Host.Name("a.test"), 443, true),
+            new UpstreamConnection.Key("default", "sb-1", new Host.Name("a.test"), 443, true, true),
             ADDRESS,
             new EmbeddedChannel(),
             true,
@@ -134,11 +134,12 @@ final class UpstreamPoolTest {
     Host.Name host = kept.key.host();
     for (UpstreamConnection.Key other :
         List.of(
-            new UpstreamConnection.Key("other", "sb-1", host, 443, true),
-            new UpstreamConnection.Key("default", "sb-2", host, 443, true),
-            new UpstreamConnection.Key("default", "sb-1", new Host.Name("b.test"), 443, true),
-            new UpstreamConnection.Key("default", "sb-1", host, 444, true),
-            new UpstreamConnection.Key("default", "sb-1", host, 443, false))) {
+            new UpstreamConnection.Key("other", "sb-1", host, 443, true, true),
+            new UpstreamConnection.Key("default", "sb-2", host, 443, true, true),
+            new UpstreamConnection.Key("default", "sb-1", new Host.Name("b.test"), 443, true, true),
+            new UpstreamConnection.Key("default", "sb-1", host, 444, true, true),
+            new UpstreamConnection.Key("default", "sb-1", host, 443, true, false),
+            new UpstreamConnection.Key("default", "sb-1", host, 443, false, true))) {
       assertThat(pool.take(other, List.of(ADDRESS))).isEmpty();
     }
     assertThat(pool.take(kept.key, List.of(ADDRESS))).contains(kept);

@@ -32,7 +32,8 @@ final class ClientHelloTest {
   void theNameOfARealClientIsRead() throws Exception {
     assertThat(peek(ClientHellos.of("api.example.com")))
         .isEqualTo(
-            new ClientHello.Peek.Hello(new ClientHello(Optional.of("api.example.com"), false)));
+            new ClientHello.Peek.Hello(
+                new ClientHello(Optional.of("api.example.com"), false, false)));
   }
 
   @AttackRow(10)
@@ -57,7 +58,8 @@ final class ClientHelloTest {
   void anEncryptedOneInsideIsSeen() throws Exception {
     assertThat(peek(ClientHellos.withEncrypted("api.example.com")))
         .isEqualTo(
-            new ClientHello.Peek.Hello(new ClientHello(Optional.of("api.example.com"), true)));
+            new ClientHello.Peek.Hello(
+                new ClientHello(Optional.of("api.example.com"), true, false)));
   }
 
   @Test
