@@ -18,7 +18,7 @@ import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 /**
  * An egress policy as people write it: {@code cofferdam.v1.EgressPolicy} in YAML 1.2, of which JSON
  * is a part, with the contract's field names. A rule may be a text as {@code --allow-net} takes it,
- * and an action is written {@code deny}.
+ * and an action is written {@code deny}, a mode {@code learn}.
  */
 final class PolicyFile {
   private static final int MAX_CHARACTERS = 1 << 20;
@@ -36,6 +36,7 @@ final class PolicyFile {
     }
     Map<Object, Object> fields = new LinkedHashMap<>(mapping(load(text, source), source));
     Object rules = fields.remove("rules");
+    named(fields, "mode", "POLICY_MODE_");
     EgressPolicy.Builder policy = EgressPolicy.newBuilder();
     merge(fields, policy, source);
     if (rules instanceof List<?> list) {
@@ -74,12 +75,17 @@ final class PolicyFile {
       return SandboxOptions.rule(text);
     }
     Map<Object, Object> fields = new LinkedHashMap<>(mapping(written, place));
-    if (fields.get("action") instanceof String action && !action.startsWith("RULE_ACTION_")) {
-      fields.put("action", "RULE_ACTION_" + action.toUpperCase(Locale.ROOT));
-    }
+    named(fields, "action", "RULE_ACTION_");
     EgressRule.Builder rule = EgressRule.newBuilder();
     merge(fields, rule, place);
     return rule.build();
+  }
+
+  /** The contract's name of a value that may be written without what all of them begin with. */
+  private static void named(Map<Object, Object> fields, String field, String prefix) {
+    if (fields.get(field) instanceof String name && !name.startsWith(prefix)) {
+      fields.put(field, prefix + name.toUpperCase(Locale.ROOT));
+    }
   }
 
   private static void merge(Map<?, ?> fields, Message.Builder into, String place) {

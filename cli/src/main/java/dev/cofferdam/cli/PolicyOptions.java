@@ -1,6 +1,7 @@
 package dev.cofferdam.cli;
 
 import dev.cofferdam.v1.EgressPolicy;
+import dev.cofferdam.v1.PolicyMode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,8 +15,8 @@ final class PolicyOptions {
       names = "--policy",
       paramLabel = "NAME|FILE",
       description =
-          "A ready policy (none, packages, code-agent, open-read-only), or a file of YAML or JSON,"
-              + " with a dot or a slash in its name. Rules of --allow-net come after its.")
+          "A ready policy (none, packages, code-agent, open-read-only, learn), or a file of YAML or"
+              + " JSON, with a dot or a slash in its name. Rules of --allow-net come after its.")
   private String policy = "";
 
   @Option(
@@ -24,11 +25,20 @@ final class PolicyOptions {
       description = "A host, *.host or IPv4 range that may be reached; repeatable. Else nothing.")
   private List<String> hosts = new ArrayList<>();
 
+  @Option(
+      names = "--learn",
+      description =
+          "Let requests through that no rule matches, without secrets, for `sandbox proposal`.")
+  private boolean learn;
+
   EgressPolicy policy() {
     EgressPolicy.Builder wanted =
         (policy.isEmpty() ? EgressPolicy.getDefaultInstance() : named(policy)).toBuilder();
     for (String host : hosts) {
       wanted.addRules(SandboxOptions.rule(host));
+    }
+    if (learn) {
+      wanted.setMode(PolicyMode.POLICY_MODE_LEARN);
     }
     return wanted.build();
   }

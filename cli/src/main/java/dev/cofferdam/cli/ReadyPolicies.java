@@ -9,7 +9,8 @@ import java.util.List;
 
 /** The policies that come with the client, each a file that says why. */
 final class ReadyPolicies {
-  static final List<String> NAMES = List.of("none", "packages", "code-agent", "open-read-only");
+  static final List<String> NAMES =
+      List.of("none", "packages", "code-agent", "open-read-only", "learn");
 
   private ReadyPolicies() {}
 

@@ -2,6 +2,7 @@ package dev.cofferdam.cli;
 
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
+import dev.cofferdam.v1.PolicyMode;
 import dev.cofferdam.v1.Sandbox;
 import dev.cofferdam.v1.SandboxServiceGrpc;
 import io.grpc.Channel;
@@ -77,6 +78,10 @@ final class RunCommand implements Callable<Integer> {
           context.err().println(sandbox.getId());
         } else {
           settled = removed(sandboxes, sandbox.getId());
+          if (request.getEgressPolicy().getMode() == PolicyMode.POLICY_MODE_LEARN) {
+            // The record outlives the sandbox.
+            context.err().println("cofferdam sandbox proposal " + sandbox.getId());
+          }
         }
       }
       return settled ? code : FAILED;

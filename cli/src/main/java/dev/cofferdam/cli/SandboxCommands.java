@@ -23,7 +23,9 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code sandbox create|exec|ls|rm|cp|forward|policy|pause|resume|suspend|fork|rollback}. */
+/**
+ * {@code sandbox create|exec|ls|rm|cp|forward|policy|proposal|pause|resume|suspend|fork|rollback}.
+ */
 @Command(name = "sandbox", mixinStandardHelpOptions = true, description = "Sandboxes.")
 final class SandboxCommands {
   static final long PATIENT_S = 420;
@@ -39,7 +41,8 @@ final class SandboxCommands {
             .addSubcommand(new Rm(context))
             .addSubcommand(new CpCommand(context))
             .addSubcommand(new ForwardCommand(context))
-            .addSubcommand(new PolicyCommand(context)),
+            .addSubcommand(new PolicyCommand(context))
+            .addSubcommand(new ProposalCommand(context)),
         context);
   }
 

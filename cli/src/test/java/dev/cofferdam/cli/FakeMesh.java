@@ -43,6 +43,8 @@ import dev.cofferdam.v1.ListVolumesResponse;
 import dev.cofferdam.v1.Node;
 import dev.cofferdam.v1.NodeServiceGrpc;
 import dev.cofferdam.v1.PauseSandboxRequest;
+import dev.cofferdam.v1.PolicyProposal;
+import dev.cofferdam.v1.ProposePolicyRequest;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.RegisterTokenRequest;
 import dev.cofferdam.v1.RemoveTokenRequest;
@@ -106,6 +108,11 @@ final class FakeMesh implements Connections {
   final Map<String, PutSecretRequest> secrets = new LinkedHashMap<>();
   final List<SandboxEvent> lives = new ArrayList<>();
   final List<AuditEvent> audit = new ArrayList<>();
+  PolicyProposal proposal = PolicyProposal.getDefaultInstance();
+
+  /** Of the last update of a policy. */
+  String etag = "";
+
   final FakeProcesses processes = new FakeProcesses();
   final FakeFiles files = new FakeFiles();
   final FakePorts ports = new FakePorts();
@@ -237,12 +244,17 @@ final class FakeMesh implements Connections {
       sandboxes.computeIfPresent(
           request.getSandbox(),
           (_, created) -> created.toBuilder().setEgressPolicy(request.getEgressPolicy()).build());
+      etag = request.getEtag();
       answer(answer, policy(request.getSandbox()).setPolicyRevision(2).build());
     }
 
     private Sandbox.Builder policy(String sandbox) {
       CreateSandboxRequest created = Objects.requireNonNull(sandboxes.get(sandbox));
-      return Sandbox.newBuilder().setId(sandbox).setEgressPolicy(created.getEgressPolicy());
+      return Sandbox.newBuilder()
+          .setId(sandbox)
+          .setEtag("etag-of-" + sandbox)
+          .setPolicyRevision(1)
+          .setEgressPolicy(created.getEgressPolicy());
     }
 
     @Override
@@ -471,6 +483,11 @@ final class FakeMesh implements Connections {
   }
 
   private final class Audit extends AuditServiceGrpc.AuditServiceImplBase {
+    @Override
+    public void proposePolicy(ProposePolicyRequest request, StreamObserver<PolicyProposal> answer) {
+      answer(answer, proposal);
+    }
+
     @Override
     public void listAuditEvents(
         ListAuditEventsRequest request, StreamObserver<ListAuditEventsResponse> answer) {

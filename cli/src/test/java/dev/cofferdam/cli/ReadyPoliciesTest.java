@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
+import dev.cofferdam.v1.PolicyMode;
 import dev.cofferdam.v1.RuleAction;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -61,8 +62,14 @@ final class ReadyPoliciesTest {
   }
 
   @Test
+  void learnHasNoRuleOfItsOwn() {
+    assertThat(ReadyPolicies.get("learn"))
+        .isEqualTo(EgressPolicy.newBuilder().setMode(PolicyMode.POLICY_MODE_LEARN).build());
+  }
+
+  @Test
   void whatIsNeitherANameNorAFileIsToldSo() {
     assertThatThrownBy(() -> ReadyPolicies.get("packges"))
-        .hasMessageContaining("none of none, packages, code-agent, open-read-only");
+        .hasMessageContaining("none of none, packages, code-agent, open-read-only, learn");
   }
 }

@@ -17,6 +17,7 @@ import dev.cofferdam.broker.grant.Nodes;
 import dev.cofferdam.broker.grant.RandomTokens;
 import dev.cofferdam.broker.grant.Redemption;
 import dev.cofferdam.broker.grant.Retention;
+import dev.cofferdam.broker.proposal.Proposals;
 import dev.cofferdam.broker.sealed.KeysetFile;
 import dev.cofferdam.broker.sealed.SealedStore;
 import dev.cofferdam.broker.sealed.Sealer;
@@ -137,11 +138,17 @@ public final class BrokerApp implements AutoCloseable {
             materialiser,
             new Reports(database, audit, clock, meters),
             tokens,
-            config.policyLease());
+            config.policyLease(),
+            config.learn());
+    if (!config.learn()) {
+      int ended = grants.endLearning();
+      log.atInfo().setMessage("learning_forbidden").addKeyValue("ended", ended).log();
+    }
     TenantApi tenantApi =
         new TenantApi(
             secrets,
             audit,
+            new Proposals(grants, audit),
             tokens,
             config.tls().trustDomain(),
             watchReaders(config.database().poolSize()));

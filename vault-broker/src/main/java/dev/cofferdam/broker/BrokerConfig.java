@@ -31,6 +31,9 @@ import java.util.TreeMap;
  *     0ms to 5m, default 30s; 0ms keeps none
  * @param policyLease {@code policy.lease}: how long a gateway may act on its last acknowledged
  *     policy without the broker; 10s to 24h, default 10m
+ * @param learn {@code policy.learn}: whether sandboxes may learn, {@code allowed} or {@code
+ *     forbidden}, default allowed. Where it is forbidden those that did are back in mode ENFORCE
+ *     from the broker's start
  * @param grantRetention {@code grants.retention}: how long the grants of a sandbox are kept after
  *     its end, for copies of it to inherit from; 1h to 3650d, default 30d
  * @param slotPrefixes {@code node.<instance>.slot-prefix}: CIDR of the slots of that node; a node
@@ -46,6 +49,7 @@ public record BrokerConfig(
     StoreConfig store,
     Duration cacheTtl,
     Duration policyLease,
+    boolean learn,
     Duration grantRetention,
     Map<String, Cidr> slotPrefixes) {
   private static final String SLOT_PREFIX = ".slot-prefix";
@@ -102,6 +106,10 @@ public record BrokerConfig(
     Duration lease =
         settings.duration(
             "policy.lease", Duration.ofMinutes(10), Duration.ofSeconds(10), Duration.ofHours(24));
+    String learn = settings.text("policy.learn", "allowed");
+    if (!learn.equals("allowed") && !learn.equals("forbidden")) {
+      settings.problem("policy.learn", "is '" + learn + "', expected allowed or forbidden");
+    }
     Duration retention =
         settings.duration(
             "grants.retention", Duration.ofDays(30), Duration.ofHours(1), Duration.ofDays(3650));
@@ -117,6 +125,7 @@ public record BrokerConfig(
         store.orElseThrow(),
         cacheTtl,
         lease,
+        learn.equals("allowed"),
         retention,
         prefixes);
   }

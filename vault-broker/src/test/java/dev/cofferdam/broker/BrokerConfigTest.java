@@ -48,6 +48,7 @@ class BrokerConfigTest {
     assertThat(config.store()).isEqualTo(new StoreConfig.Sealed());
     assertThat(config.cacheTtl()).isEqualTo(Duration.ofSeconds(30));
     assertThat(config.policyLease()).isEqualTo(Duration.ofMinutes(10));
+    assertThat(config.learn()).isTrue();
     assertThat(config.grantRetention()).isEqualTo(Duration.ofDays(30));
     assertThat(config.slotPrefixes()).isEmpty();
   }
@@ -70,6 +71,7 @@ class BrokerConfigTest {
                 Map.entry("vault.ca-file", "/etc/vault-ca.pem"),
                 Map.entry("value.cache-ttl", "0ms"),
                 Map.entry("policy.lease", "1h"),
+                Map.entry("policy.learn", "forbidden"),
                 Map.entry("grants.retention", "24h"),
                 Map.entry("node.n1.slot-prefix", "100.80.0.0/16"),
                 Map.entry("node.host-2.slot-prefix", "100.81.0.0/16")));
@@ -96,6 +98,7 @@ class BrokerConfigTest {
     assertThat(config.cacheTtl()).isZero();
     assertThat(config.grantRetention()).isEqualTo(Duration.ofHours(24));
     assertThat(config.policyLease()).isEqualTo(Duration.ofHours(1));
+    assertThat(config.learn()).isFalse();
     assertThat(config.slotPrefixes())
         .containsOnly(
             Map.entry("n1", Cidr.parse("100.80.0.0/16")),
@@ -113,6 +116,7 @@ class BrokerConfigTest {
                         "store", "paper",
                         "value.cache-ttl", "6m",
                         "policy.lease", "9s",
+                        "policy.learn", "maybe",
                         "database.pool-size", "1",
                         "node.n1.slot-prefix", "100.80.0.1/16",
                         "node.n1.slots", "3",
@@ -129,6 +133,7 @@ class BrokerConfigTest {
             "store is 'paper'",
             "value.cache-ttl",
             "policy.lease",
+            "policy.learn is 'maybe'",
             "database.pool-size",
             "node.n1.slot-prefix",
             "node.n1.slots",

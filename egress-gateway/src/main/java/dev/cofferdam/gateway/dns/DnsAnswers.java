@@ -28,6 +28,9 @@ public final class DnsAnswers {
   /** An answer never changes within a lineage; short, so that a policy's change is soon seen. */
   private static final long TTL_SECONDS = 60;
 
+  /** Of a lineage, while it learns. */
+  public static final int MAX_LEARNED_NAMES = 4096;
+
   private final SlotTable slots;
   private final Decisions decisions;
 
@@ -74,13 +77,13 @@ public final class DnsAnswers {
           slot.attachment().tenant(),
           denied(EgressReason.EGRESS_REASON_NAME_NOT_ALLOWED, shown(question.name()))
               .setSandbox(slot.attachment().sandbox())
+              .setLearning(slot.attachment().policy().learns())
               .setMessage("the policy allows no port of this name"));
       return answer.setCode(DnsResponseCode.NXDOMAIN);
     }
     DnsRecordType type = question.type();
     if (type.equals(DnsRecordType.A)) {
-      return slot.names()
-          .addressOf(name)
+      return address(slot, name)
           .map(address ->
               answer.addRecord(
                   DnsSection.ANSWER,
@@ -96,6 +99,23 @@ public final class DnsAnswers {
     boolean empty =
         type.equals(DnsRecordType.AAAA) || type.intValue() == SVCB || type.intValue() == HTTPS;
     return empty ? answer : answer.setCode(DnsResponseCode.REFUSED);
+  }
+
+  /** A guest that is let ask for any name must not use up its lineage's addresses. */
+  private Optional<InetAddress> address(Slot slot, Host.Name name) {
+    if (!slot.attachment().policy().learned(name)) {
+      return slot.names().addressOf(name);
+    }
+    Optional<InetAddress> address = slot.names().addressOf(name, MAX_LEARNED_NAMES);
+    if (address.isEmpty()) {
+      decisions.record(
+          slot.attachment().tenant(),
+          denied(EgressReason.EGRESS_REASON_TOO_MANY_NAMES, name.value())
+              .setSandbox(slot.attachment().sandbox())
+              .setLearning(true)
+              .setMessage("more names were asked for than there are addresses in mode LEARN"));
+    }
+    return address;
   }
 
   /** RFC 9460. */

@@ -177,6 +177,7 @@ public final class Decisions {
                     .setProtocol(event.getProtocol())
                     .setVerdict(event.getVerdict())
                     .setReason(event.getReason())
+                    .setLearning(event.getLearning())
                     .setMessage("more kinds within a minute than are told apart"));
     sum.setCount(sum.getCount() + 1);
     return false;

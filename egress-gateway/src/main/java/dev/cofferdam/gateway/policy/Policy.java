@@ -12,6 +12,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /**
  * An ordered list of rules: the first that matches decides, what none matches is denied.
@@ -19,8 +20,9 @@ import java.util.Set;
  * @param rules those that are there at present
  * @param all those too whose time it is not
  * @param caps of the whole sandbox
+ * @param learns lets through what no rule matches, as {@link Learning} says
  */
-public record Policy(List<Rule> rules, List<Rule> all, Caps caps) {
+public record Policy(List<Rule> rules, List<Rule> all, Caps caps, boolean learns) {
   private static final int MAX_RULES = 256;
 
   public Policy {
@@ -33,14 +35,14 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps) {
 
   /** Of rules that are there at any time. */
   public Policy(List<Rule> rules) {
-    this(rules, rules, Caps.NONE);
+    this(rules, rules, Caps.NONE, /* learns= */ false);
   }
 
   /** The same policy at another time. */
   public Policy at(Instant now) {
     List<Rule> present =
         all.stream().filter(rule -> rule.terms().schedule().contains(now)).toList();
-    return present.equals(rules) ? this : new Policy(present, all, caps);
+    return present.equals(rules) ? this : new Policy(present, all, caps, learns);
   }
 
   /**
@@ -54,7 +56,7 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps) {
     for (EgressRule rule : policy.getRulesList()) {
       rules.add(rule(rule, rules.size() + 1));
     }
-    return new Policy(rules, rules, Caps.of(policy.getCaps()));
+    return new Policy(rules, rules, Caps.of(policy.getCaps()), Learning.asked(policy));
   }
 
   private static Rule rule(EgressRule rule, int number) {
@@ -108,7 +110,7 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps) {
       }
       otherPort |= rule.allow() && rule.covers(host);
     }
-    if (someRequest) {
+    if (someRequest || lets(host)) {
       return new Decision.Allowed(false);
     }
     return otherPort
@@ -116,6 +118,11 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps) {
             EgressReason.EGRESS_REASON_PORT_NOT_ALLOWED,
             "port " + port + " of " + host + " is not allowed by the policy")
         : denied(host);
+  }
+
+  /** Whether what no rule matches is let through to the host. */
+  private boolean lets(Host host) {
+    return learns && host instanceof Host.Name name && Learning.lets(name);
   }
 
   /** Whether one request may go out, by all but its body. */
@@ -137,6 +144,9 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps) {
             "rule %d of the policy cannot be applied: %s"
                 .formatted(rule.terms().number(), e.getMessage()));
       }
+    }
+    if (lets(host)) {
+      return new RequestVerdict.Let(Learning.RULE);
     }
     if (conditions) {
       return new RequestVerdict.Denied(
@@ -181,14 +191,28 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps) {
 
   /** Whether TLS of any host ends at the gateway, which needs a certificate for that. */
   public boolean intercepts() {
-    return rules.stream().anyMatch(rule -> rule.allow() && !rule.passthrough());
+    return learns || rules.stream().anyMatch(rule -> rule.allow() && !rule.passthrough());
   }
 
   /** Whether any port of the name is allowed, so that it is worth an answer by DNS. */
   public boolean resolves(Host.Name name) {
-    return rules.stream()
-        .filter(rule -> rule.allow() && rule.covers(name))
-        .flatMap(rule -> rule.ports().stream())
-        .anyMatch(port -> decide(name, port) instanceof Decision.Allowed);
+    return ruled(name) || learned(name);
+  }
+
+  private boolean ruled(Host.Name name) {
+    return resolves(
+        name,
+        rules.stream()
+            .filter(rule -> rule.allow() && rule.covers(name))
+            .flatMap(rule -> rule.ports().stream()));
+  }
+
+  /** Whether the name has an address only because the policy learns. */
+  public boolean learned(Host.Name name) {
+    return learns && !ruled(name) && resolves(name, Rule.DEFAULT_PORTS.stream());
+  }
+
+  private boolean resolves(Host.Name name, Stream<Integer> ports) {
+    return ports.anyMatch(port -> decide(name, port) instanceof Decision.Allowed);
   }
 }

@@ -16,6 +16,9 @@ public record Rule(
     record Hosts(HostPattern pattern) implements Match {}
 
     record Addresses(Cidr range) implements Match {}
+
+    /** Whatever no rule matched, in mode LEARN. */
+    record Anything() implements Match {}
   }
 
   public Rule {
@@ -46,6 +49,11 @@ public record Rule(
     ports = Set.copyOf(ports);
   }
 
+  /** Whether nobody wrote it: it stands for mode LEARN. */
+  public boolean learned() {
+    return match instanceof Match.Anything;
+  }
+
   Optional<RequestMatch> request() {
     return terms.request();
   }
@@ -60,6 +68,7 @@ public record Rule(
           host instanceof Host.Name name && pattern.matches(name);
       case Match.Addresses(Cidr range) ->
           host instanceof Host.Literal literal && range.contains(literal.address());
+      case Match.Anything() -> host instanceof Host.Name;
     };
   }
 }

@@ -77,6 +77,11 @@ final class Admission implements AutoCloseable {
     return true;
   }
 
+  /** Whether no rule let it through, but mode LEARN. */
+  boolean learned() {
+    return rule.learned();
+  }
+
   /** Whether it goes without credentials. */
   boolean downgrades() {
     return rule.terms().downgrade();

@@ -84,6 +84,8 @@ final class Answers {
           EGRESS_REASON_TLS_HANDSHAKE,
           EGRESS_REASON_REQUEST_NOT_ALLOWED,
           EGRESS_REASON_SECRET_EXPIRED,
+          EGRESS_REASON_LEARNING,
+          EGRESS_REASON_TOO_MANY_NAMES,
           UNRECOGNIZED ->
           403;
     };

@@ -124,7 +124,9 @@ final class Exchange
         if (!admitted.begins(head.bodyLength(), WebSocketHandshake.asked(head))) {
           return;
         }
-        if (!needed.isEmpty() && surroundings.decisions().full()) {
+        if (!needed.isEmpty() && attachment.policy().learns()) {
+          refuseLearning();
+        } else if (!needed.isEmpty() && surroundings.decisions().full()) {
           refuseUnrecorded();
         } else {
           lookAtBody(name);
@@ -284,6 +286,9 @@ final class Exchange
         Optional<RequestDecision.Stop> sliced = RequestDecision.sliced(head, more);
         if (sliced.isPresent()) {
           refuse(sliced.get().reason(), sliced.get().message());
+        } else if (attachment.policy().learns()) {
+          uses = more;
+          refuseLearning();
         } else if (surroundings.decisions().full()) {
           refuseUnrecorded();
         } else {
@@ -560,6 +565,7 @@ final class Exchange
             .setSecret(refusal.map(WebSocketRelay.Refusal::secret).orElse(used))
             .setTarget(uses.isEmpty() ? "" : uses.getFirst().target().toString())
             .setStatus(101)
+            .setLearned(admission != null && admission.learned())
             .setBytesOut(outcome.out())
             .setBytesIn(outcome.in())
             .setMessage(refusal.map(WebSocketRelay.Refusal::message).orElse("")));
@@ -645,6 +651,12 @@ final class Exchange
     refuse(reason, message, "", "");
   }
 
+  private void refuseLearning() {
+    refuseUse(
+        EgressReason.EGRESS_REASON_LEARNING,
+        "the policy is in mode LEARN, in which no secret is used");
+  }
+
   private void refuseUnrecorded() {
     refuse(
         EgressReason.EGRESS_REASON_SPOOL_FULL,
@@ -720,6 +732,7 @@ final class Exchange
             .setBytesOut(body.bytes())
             .setBytesIn(answering == null ? 0 : answering.bytes())
             .setDowngraded(downgraded())
+            .setLearned(admission != null && admission.learned())
             .setMessage(message));
     if (answering != null) {
       answering.close();

@@ -96,6 +96,7 @@ final class GuestConnection implements Slot.Tenant {
   AuditEvent.Builder event(String protocol, Verdict verdict, EgressReason reason) {
     return AuditEvent.newBuilder()
         .setSandbox(slot.attachment().sandbox())
+        .setLearning(slot.attachment().policy().learns())
         .setProtocol(protocol)
         .setPort(port())
         .setVerdict(verdict)

@@ -23,6 +23,9 @@ final class MaterialiseFailures {
           new UpstreamException(
               EgressReason.EGRESS_REASON_PLACEHOLDER_HOST_NOT_BOUND,
               "the secret is no longer bound to this part of this request");
+      case ERROR_REASON_LEARNING ->
+          new UpstreamException(
+              EgressReason.EGRESS_REASON_LEARNING, "in mode LEARN no secret is used");
       case ERROR_REASON_SECRET_EXPIRED ->
           new UpstreamException(
               EgressReason.EGRESS_REASON_SECRET_EXPIRED, "the time to use the secret is over");

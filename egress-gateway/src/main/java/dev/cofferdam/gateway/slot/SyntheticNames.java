@@ -40,12 +40,19 @@ public final class SyntheticNames {
   }
 
   /** Empty when the range is used up. */
-  public synchronized Optional<InetAddress> addressOf(Host.Name name) {
+  public Optional<InetAddress> addressOf(Host.Name name) {
+    return addressOf(name, most);
+  }
+
+  /**
+   * @param within there is no new address where so many names have one
+   */
+  public synchronized Optional<InetAddress> addressOf(Host.Name name, int within) {
     InetAddress known = byName.get(name);
     if (known != null) {
       return Optional.of(known);
     }
-    if (byName.size() >= most) {
+    if (byName.size() >= Math.min(most, within)) {
       return Optional.empty();
     }
     InetAddress address = address(FIRST + (start + byName.size()) % RANGE);

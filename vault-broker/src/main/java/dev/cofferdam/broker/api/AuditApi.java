@@ -4,6 +4,7 @@ import static dev.cofferdam.broker.api.Answers.answer;
 
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.audit.Cursor;
+import dev.cofferdam.broker.proposal.Proposals;
 import dev.cofferdam.broker.sql.Signal;
 import dev.cofferdam.kit.call.Callers;
 import dev.cofferdam.kit.error.Refusal;
@@ -14,6 +15,8 @@ import dev.cofferdam.v1.AuditServiceGrpc;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.ListAuditEventsRequest;
 import dev.cofferdam.v1.ListAuditEventsResponse;
+import dev.cofferdam.v1.PolicyProposal;
+import dev.cofferdam.v1.ProposePolicyRequest;
 import dev.cofferdam.v1.WatchAuditEventsRequest;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
@@ -31,14 +34,16 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
   private static final Duration LOOK = Duration.ofMillis(500);
 
   private final AuditLog audit;
+  private final Proposals proposals;
   private final ExecutorService watchers;
   private final Watches watches;
 
   /**
    * @param watchers a virtual thread for each watch
    */
-  AuditApi(AuditLog audit, ExecutorService watchers, Watches watches) {
+  AuditApi(AuditLog audit, Proposals proposals, ExecutorService watchers, Watches watches) {
     this.audit = audit;
+    this.proposals = proposals;
     this.watchers = watchers;
     this.watches = watches;
   }
@@ -66,6 +71,20 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
       answer.setNextCursor(page.get(size - 1).getCursor());
     }
     answer(observer, answer.build());
+  }
+
+  @Override
+  public void proposePolicy(ProposePolicyRequest request, StreamObserver<PolicyProposal> observer) {
+    PolicyProposal proposal;
+    try {
+      // Page by page in turn with the watches: whoever asks often must not take the database from
+      // uses.
+      proposal = proposals.propose(Callers.tenant().tenant(), request.getSandbox(), watches::read);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops");
+    }
+    answer(observer, proposal);
   }
 
   @Override

@@ -27,7 +27,9 @@ import dev.cofferdam.kit.call.Caller;
 import dev.cofferdam.kit.call.Callers;
 import dev.cofferdam.kit.call.TokenVerifier;
 import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.PolicyMode;
 import io.grpc.stub.StreamObserver;
 import java.time.Duration;
 import java.util.List;
@@ -42,18 +44,32 @@ final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
   private final Nodes nodes;
   private final Attachments attachments;
   private final TokenVerifier tokens;
+  private final boolean learn;
 
   GrantApi(
       NewGrants newGrants,
       Grants grants,
       Nodes nodes,
       Attachments attachments,
-      TokenVerifier tokens) {
+      TokenVerifier tokens,
+      boolean learn) {
     this.newGrants = newGrants;
     this.grants = grants;
     this.nodes = nodes;
     this.attachments = attachments;
     this.tokens = tokens;
+    this.learn = learn;
+  }
+
+  /**
+   * @throws Refusal LEARN_FORBIDDEN
+   */
+  private void checkMode(EgressPolicy policy) {
+    if (policy.getMode() == PolicyMode.POLICY_MODE_LEARN && !learn) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_LEARN_FORBIDDEN,
+          "the operator lets no sandbox learn, expected the mode ENFORCE");
+    }
   }
 
   @Override
@@ -74,6 +90,7 @@ final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
                     new SandboxGrants.Origin(
                         request.getOrigin().getSandbox(), request.getOrigin().getGeneration()))
                 : Optional.empty());
+    checkMode(request.getPolicy());
     Granted granted = newGrants.create(tenant.tenant(), wanted, request.getPolicy());
     CreateGrantsResponse.Builder answer =
         CreateGrantsResponse.newBuilder()
@@ -93,6 +110,7 @@ final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
   public void updatePolicy(
       UpdatePolicyRequest request, StreamObserver<UpdatePolicyResponse> observer) {
     Caller.Tenant tenant = tenant(Token.SANDBOXES_WRITE);
+    checkMode(request.getPolicy());
     Grants.Revision revision =
         grants.updatePolicy(tenant.tenant(), request.getSandbox(), request.getPolicy());
     List<String> missing;

@@ -33,6 +33,7 @@ public final class MeshApi implements AutoCloseable {
 
   /**
    * @param policyLease how long a gateway may act on what it acknowledged last
+   * @param learn whether a policy may be in mode LEARN
    */
   public MeshApi(
       NewGrants newGrants,
@@ -43,8 +44,9 @@ public final class MeshApi implements AutoCloseable {
       Materialiser materialiser,
       Reports reports,
       TokenVerifier tokens,
-      Duration policyLease) {
-    this.grants = new GrantApi(newGrants, grants, nodes, attachments, tokens);
+      Duration policyLease,
+      boolean learn) {
+    this.grants = new GrantApi(newGrants, grants, nodes, attachments, tokens, learn);
     this.attachments =
         new AttachmentApi(redemption, attachments, materialiser, reports, policyLease, streams);
     this.drops = new DropReportApi(reports);

@@ -2,6 +2,7 @@ package dev.cofferdam.broker.api;
 
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.catalog.Secrets;
+import dev.cofferdam.broker.proposal.Proposals;
 import dev.cofferdam.broker.tenant.Token;
 import dev.cofferdam.broker.tenant.Tokens;
 import dev.cofferdam.kit.call.CallRules;
@@ -28,9 +29,15 @@ public final class TenantApi implements AutoCloseable {
    * @param watchReaders how many watches may read the database at once
    */
   public TenantApi(
-      Secrets secrets, AuditLog audit, Tokens tokens, String trustDomain, int watchReaders) {
+      Secrets secrets,
+      AuditLog audit,
+      Proposals proposals,
+      Tokens tokens,
+      String trustDomain,
+      int watchReaders) {
     this.secrets = new SecretApi(secrets);
-    this.audit = new AuditApi(audit, watches, new Watches(WATCHES_PER_TENANT, watchReaders));
+    this.audit =
+        new AuditApi(audit, proposals, watches, new Watches(WATCHES_PER_TENANT, watchReaders));
     this.tokens = new TokenApi(tokens);
     this.notThroughTheMesh = new NotThroughTheMesh(trustDomain);
   }
@@ -57,6 +64,7 @@ public final class TenantApi implements AutoCloseable {
         .tenant(SecretServiceGrpc.getListSecretsMethod(), Token.SECRETS_READ)
         .tenant(AuditServiceGrpc.getListAuditEventsMethod(), Token.AUDIT_READ)
         .tenant(AuditServiceGrpc.getWatchAuditEventsMethod(), Token.AUDIT_READ)
+        .tenant(AuditServiceGrpc.getProposePolicyMethod(), Token.AUDIT_READ)
         .peers(TokenServiceGrpc.getRegisterTokenMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getListTokensMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getRemoveTokenMethod(), OPERATOR)

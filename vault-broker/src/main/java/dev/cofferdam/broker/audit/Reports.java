@@ -206,6 +206,8 @@ public final class Reports {
         .setBytesIn(reported.getBytesIn())
         .setUninspected(reported.getUninspected())
         .setDowngraded(reported.getDowngraded())
+        .setLearning(reported.getLearning())
+        .setLearned(reported.getLearned())
         .setCount(reported.getCount())
         .setMessage(AuditTexts.line(reported.getMessage(), 512))
         .build();

@@ -59,6 +59,9 @@ public final class CertificateAuthority {
   /** The longest that an issuer whose gateway was taken over is worth something. */
   private static final Duration ISSUER_LIFE = Duration.ofHours(24);
 
+  /** Of one that may speak for any name. Gateways take the next one an hour before its end. */
+  private static final Duration LEARNING_LIFE = Duration.ofHours(2);
+
   /** Guests' clocks may be behind. Part of the 24 hours. */
   private static final Duration CLOCK_SLACK = Duration.ofMinutes(5);
 
@@ -160,6 +163,20 @@ public final class CertificateAuthority {
           ErrorReason.ERROR_REASON_POLICY_INVALID,
           "the policy intercepts no host, so there is nothing to issue for");
     }
+    return issue(root, permitted(names), ISSUER_LIFE, request);
+  }
+
+  /**
+   * An issuer for a policy that learns, whose names nobody knows before: for every name and no
+   * address, at most 2 h. No subtree of names rather than the empty one, which would mean the same
+   * (RFC 5280, section 4.2.1.10) but not to every client.
+   */
+  public byte[] issueForAnyName(LineageRoot root, byte[] request) {
+    return issue(root, new GeneralSubtree[0], LEARNING_LIFE, request);
+  }
+
+  private byte[] issue(
+      LineageRoot root, GeneralSubtree[] permitted, Duration life, byte[] request) {
     PublicKey key = provenKey(request);
     try {
       X509Certificate parent =
@@ -172,7 +189,7 @@ public final class CertificateAuthority {
               X500Name.getInstance(parent.getSubjectX500Principal().getEncoded()),
               serial(),
               Date.from(begin),
-              Date.from(begin.plus(ISSUER_LIFE)),
+              Date.from(begin.plus(life)),
               new X500Name("CN=Cofferdam gateway issuer"),
               key);
       JcaX509ExtensionUtils extensions = new JcaX509ExtensionUtils();
@@ -184,7 +201,7 @@ public final class CertificateAuthority {
               Extension.extendedKeyUsage,
               false,
               new ExtendedKeyUsage(KeyPurposeId.id_kp_serverAuth))
-          .addExtension(Extension.nameConstraints, true, constraints(names))
+          .addExtension(Extension.nameConstraints, true, constraints(permitted))
           .addExtension(
               Extension.subjectKeyIdentifier, false, extensions.createSubjectKeyIdentifier(key))
           .addExtension(
@@ -197,14 +214,19 @@ public final class CertificateAuthority {
     }
   }
 
-  private static NameConstraints constraints(List<HostPattern> names) {
+  private static GeneralSubtree[] permitted(List<HostPattern> names) {
     // A DNS name permits itself and all below it; a wildcard's own name comes with it.
-    GeneralSubtree[] permitted =
-        names.stream()
-            .map(HostPattern::name)
-            .distinct()
-            .map(name -> new GeneralSubtree(new GeneralName(GeneralName.dNSName, name)))
-            .toArray(GeneralSubtree[]::new);
+    return names.stream()
+        .map(HostPattern::name)
+        .distinct()
+        .map(name -> new GeneralSubtree(new GeneralName(GeneralName.dNSName, name)))
+        .toArray(GeneralSubtree[]::new);
+  }
+
+  /**
+   * @param permitted none: every name
+   */
+  private static NameConstraints constraints(GeneralSubtree[] permitted) {
     // Address and mask, all zero: every address of the family.
     GeneralSubtree[] excluded = {
       new GeneralSubtree(
@@ -212,7 +234,8 @@ public final class CertificateAuthority {
       new GeneralSubtree(
           new GeneralName(GeneralName.iPAddress, new DEROctetString(new byte[2 * 16])))
     };
-    return new NameConstraints(permitted, excluded);
+    // An empty sequence must not be written (the same section), which null leaves out.
+    return new NameConstraints(permitted.length == 0 ? null : permitted, excluded);
   }
 
   private static PublicKey provenKey(byte[] request) {

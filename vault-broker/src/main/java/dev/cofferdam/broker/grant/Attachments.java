@@ -4,8 +4,8 @@ import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.ca.CertificateAuthority;
 import dev.cofferdam.broker.ca.LineageRoot;
 import dev.cofferdam.broker.grant.Places.Place;
-import dev.cofferdam.broker.policy.HostPattern;
 import dev.cofferdam.broker.policy.Policies;
+import dev.cofferdam.broker.policy.Policy;
 import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.broker.sql.Signal;
 import dev.cofferdam.internal.v1.Attachment;
@@ -89,7 +89,7 @@ public final class Attachments {
 
   /** An issuer for a sandbox attached here, for the revision that is in force. */
   public byte[] issueCertificate(String gateway, String id, long revision, byte[] request) {
-    record Ground(LineageRoot root, List<HostPattern> names) {}
+    record Ground(LineageRoot root, Policy policy) {}
 
     Ground ground =
         database.transact(tx -> {
@@ -106,10 +106,11 @@ public final class Attachments {
                 "sandbox %s has the policy revision %d, not %d"
                     .formatted(id, sandbox.policyRevision(), revision));
           }
-          return new Ground(
-              Lineages.read(tx, sandbox.lineage()), Policies.of(sandbox.policy()).intercepted());
+          return new Ground(Lineages.read(tx, sandbox.lineage()), Policies.of(sandbox.policy()));
         });
-    return authority.issue(ground.root(), ground.names(), request);
+    return ground.policy().learns()
+        ? authority.issueForAnyName(ground.root(), request)
+        : authority.issue(ground.root(), ground.policy().intercepted(), request);
   }
 
   /**

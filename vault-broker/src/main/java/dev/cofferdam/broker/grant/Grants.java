@@ -14,6 +14,7 @@ import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.PolicyMode;
 import java.sql.SQLException;
 import java.time.InstantSource;
 import java.util.List;
@@ -72,6 +73,31 @@ public final class Grants implements Secrets.Dependents {
     });
   }
 
+  /**
+   * Puts every policy that learns back into mode ENFORCE: what its rules allow, and no more. The
+   * tenant's record at the scheduler shows it with the next update.
+   *
+   * @return how many there were
+   */
+  public int endLearning() {
+    record Learner(String tenant, String id) {}
+
+    List<Learner> learners =
+        database.transact(tx -> Sandbox.live(tx)).stream()
+            .filter(Sandbox::learns)
+            .map(sandbox -> new Learner(sandbox.tenant(), sandbox.id()))
+            .toList();
+    for (Learner learner : learners) {
+      EgressPolicy learning = policy(learner.id()).policy();
+      var _ =
+          updatePolicy(
+              learner.tenant(),
+              learner.id(),
+              learning.toBuilder().setMode(PolicyMode.POLICY_MODE_ENFORCE).build());
+    }
+    return learners.size();
+  }
+
   /** A policy and its revision. */
   public record InForce(EgressPolicy policy, long revision) {}
 
@@ -81,6 +107,16 @@ public final class Grants implements Secrets.Dependents {
       Sandbox sandbox = live(Sandbox.lock(tx, id), id);
       return new InForce(sandbox.policy(), sandbox.policyRevision());
     });
+  }
+
+  /** The tenant's own sandbox's, also after its end. */
+  public InForce policy(String tenant, String id) {
+    Sandbox sandbox =
+        database
+            .look(tx -> Sandbox.read(tx, id))
+            .filter(found -> found.tenant().equals(tenant))
+            .orElseThrow(() -> unknown(id));
+    return new InForce(sandbox.policy(), sandbox.policyRevision());
   }
 
   /** A ticket for the sandbox's present generation. Fences off every lower epoch. */
@@ -170,17 +206,19 @@ public final class Grants implements Secrets.Dependents {
 
   /** Another tenant's sandbox is as unknown as one that never was. */
   static Sandbox live(Optional<Sandbox> found, String id) {
-    Sandbox sandbox =
-        found.orElseThrow(() ->
-            new Refusal(
-                ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND,
-                "the broker knows no sandbox '%s'".formatted(id)));
+    Sandbox sandbox = found.orElseThrow(() -> unknown(id));
     if (sandbox.revoked()) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_GRANT_REVOKED,
           "the grants of sandbox %s were revoked for good".formatted(id));
     }
     return sandbox;
+  }
+
+  private static Refusal unknown(String id) {
+    return new Refusal(
+        ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND,
+        "the broker knows no sandbox '%s'".formatted(id));
   }
 
   static void checkEpoch(Sandbox sandbox, long epoch) {

@@ -148,6 +148,10 @@ record Ledger(
     if (grant.get().revoked() || secret.isEmpty()) {
       return Optional.of(EgressReason.EGRESS_REASON_GRANT_REVOKED);
     }
+    // The gateway does not ask then; one that does has no reason to.
+    if (sandbox.learns()) {
+      return Optional.of(EgressReason.EGRESS_REASON_LEARNING);
+    }
     if (place.suspended()) {
       return Optional.of(EgressReason.EGRESS_REASON_GRANT_SUSPENDED);
     }

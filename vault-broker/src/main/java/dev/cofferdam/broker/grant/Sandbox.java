@@ -4,6 +4,7 @@ import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.v1.EgressPolicy;
+import dev.cofferdam.v1.PolicyMode;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.HashMap;
@@ -83,6 +84,12 @@ record Sandbox(
         ids);
   }
 
+  /** All that have not ended. */
+  static List<Sandbox> live(Tx tx) throws SQLException {
+    return tx.list(
+        "select " + COLUMNS + " from sandbox where revoke_time is null order by id", Sandbox::of);
+  }
+
   /** Those that may use a secret. */
   static List<Sandbox> withSecret(Tx tx, UUID secret) throws SQLException {
     return tx.list(
@@ -92,6 +99,11 @@ record Sandbox(
             + " (select sandbox from secret_grant where secret = ? and not revoked) order by id",
         Sandbox::of,
         secret);
+  }
+
+  /** Whether its policy lets it out to learn, for which no secret is used. */
+  boolean learns() {
+    return policy.getMode() == PolicyMode.POLICY_MODE_LEARN;
   }
 
   Sandbox at(String otherNode, long otherEpoch) {

@@ -29,7 +29,16 @@ public final class Policies {
             e.reason(), "rule %d: %s".formatted(rules.size() + 1, e.getMessage()), e.metadata());
       }
     }
-    return new Policy(rules);
+    return new Policy(rules, learns(policy));
+  }
+
+  private static boolean learns(EgressPolicy policy) {
+    return switch (policy.getMode()) {
+      case POLICY_MODE_UNSPECIFIED, POLICY_MODE_ENFORCE -> false;
+      case POLICY_MODE_LEARN -> true;
+      case UNRECOGNIZED ->
+          throw invalid("the mode is " + policy.getModeValue() + ", expected 0 to 2");
+    };
   }
 
   public static Binding of(SecretBinding binding) {

@@ -10,8 +10,9 @@ import java.util.Optional;
  * What may leave a sandbox, in order; what no rule matches is denied.
  *
  * @param rules at most {@value #MAX_RULES}
+ * @param learns what none matches is let through, all of which has to be looked into
  */
-public record Policy(List<Rule> rules) {
+public record Policy(List<Rule> rules, boolean learns) {
   public static final int MAX_RULES = 256;
 
   public Policy {
@@ -21,10 +22,22 @@ public record Policy(List<Rule> rules) {
           "the policy has %d rules, expected at most %d".formatted(rules.size(), MAX_RULES));
     }
     for (Rule rule : rules) {
+      if (learns && passes(rule)) {
+        throw invalid(
+            "in mode LEARN all is looked into, so that no placeholder leaves unseen; a rule passes %s through"
+                .formatted(rule instanceof Rule.Host host ? host.host() : "a range"));
+      }
       if (rule instanceof Rule.Host inspected && inspected.conditional()) {
         checkInspected(inspected, rules);
       }
     }
+  }
+
+  private static boolean passes(Rule rule) {
+    return switch (rule) {
+      case Rule.Host host -> host.passthrough();
+      case Rule.Range range -> range.allow();
+    };
   }
 
   /** A connection is either looked into or not. */
@@ -38,7 +51,7 @@ public record Policy(List<Rule> rules) {
     }
   }
 
-  /** Names that the gateway intercepts, each once, in order. */
+  /** Names that the gateway intercepts, each once, in order; where it learns it is any. */
   public List<HostPattern> intercepted() {
     return rules.stream()
         .filter(Rule.Host.class::isInstance)

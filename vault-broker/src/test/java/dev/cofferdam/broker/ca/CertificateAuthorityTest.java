@@ -86,6 +86,27 @@ class CertificateAuthorityTest {
     }
   }
 
+  /** For a policy that learns: any name, still no address, and not for long. */
+  @ParameterizedTest
+  @ValueSource(strings = {"SUN", "BC"})
+  void anIssuerForAnyNameIsForNamesAlone(String verifier) throws Exception {
+    X509Certificate issuer =
+        certificate(authority.issueForAnyName(root, request(gateway, gateway.getPublic())));
+    for (String name : List.of("api.example.com", "evil.com", "a.b.c.test")) {
+      verify(verifier, issuer, dns(name));
+    }
+    for (String address : List.of("198.18.1.1", "2001:db8::1")) {
+      assertThatThrownBy(
+              () -> verify(verifier, issuer, new GeneralName(GeneralName.iPAddress, address)))
+          .as(address)
+          .isInstanceOf(CertPathValidatorException.class);
+    }
+    assertThat(issuer.getCriticalExtensionOIDs()).contains(Extension.nameConstraints.getId());
+    assertThat(issuer.getBasicConstraints()).isZero();
+    assertThat(Duration.between(clock.instant(), issuer.getNotAfter().toInstant()))
+        .isLessThanOrEqualTo(Duration.ofHours(2));
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"SUN", "BC"})
   void theIssuerIssuesNoIssuers(String verifier) throws Exception {

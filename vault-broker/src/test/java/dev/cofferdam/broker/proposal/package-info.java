@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.broker.proposal;
+
+import org.jspecify.annotations.NullMarked;
