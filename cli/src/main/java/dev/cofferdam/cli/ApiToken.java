@@ -14,7 +14,13 @@ import java.util.Set;
  * @param text the whole string
  */
 public record ApiToken(String id, String text) {
-  /** Everything that a token may hold which the scheduler knows: all but {@code secrets:write}. */
+  /** Lets its bearer answer for requests that wait. */
+  public static final String APPROVALS = "approvals";
+
+  /**
+   * Everything that a token may hold which the scheduler knows: all but {@code secrets:write} and
+   * {@code approvals}.
+   */
   public static final Set<String> API_SCOPES =
       Set.of(
           "sandboxes:read",
@@ -28,7 +34,7 @@ public record ApiToken(String id, String text) {
 
   /** For the broker alone. */
   public static final Set<String> SECRETS_SCOPES =
-      Set.of("secrets:read", "secrets:write", "audit:read");
+      Set.of("secrets:read", "secrets:write", "audit:read", APPROVALS);
 
   private static final String ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
 

@@ -44,6 +44,9 @@ record EventLine(Instant time, String text) implements Comparable<EventLine> {
     add(line, "by", event.getReportedBy());
     add(line, "uninspected", event.getUninspected() ? "true" : "");
     add(line, "downgraded", event.getDowngraded() ? "true" : "");
+    add(line, "learned", event.getLearned() ? "true" : "");
+    add(line, "approval", event.getApproval());
+    add(line, "token", event.getToken());
     add(line, "request", event.getRequest());
     add(line, "message", event.getMessage());
     return new EventLine(time, line.toString());
@@ -63,7 +66,7 @@ record EventLine(Instant time, String text) implements Comparable<EventLine> {
   }
 
   /** A guest chooses hosts and paths: nothing of them may steer the reader's terminal. */
-  private static String shown(String value) {
+  static String shown(String value) {
     StringBuilder safe = new StringBuilder();
     boolean quote = false;
     for (int i = 0; i < value.length(); i++) {

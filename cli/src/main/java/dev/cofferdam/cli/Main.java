@@ -20,7 +20,7 @@ public final class Main {
 
   /** The whole client over the given world, as tests and the demo use it. */
   public static CommandLine commandLine(Context context) {
-    return new CommandLine(new Main())
+    return ApprovalCommands.addTo(new CommandLine(new Main()), context)
         .addSubcommand(new RunCommand(context))
         .addSubcommand(SandboxCommands.commandLine(context))
         .addSubcommand(SnapshotCommands.commandLine(context))

@@ -56,8 +56,8 @@ final class TokenCommands {
         split = ",",
         description =
             "sandboxes:read, sandboxes:write, exec, files, ports, secrets:use, secrets:read,"
-                + " audit:read, or secrets:write (with secrets:read and audit:read only: the"
-                + " scheduler never learns of such a token).")
+                + " audit:read, or secrets:write and approvals (with secrets:read and audit:read"
+                + " only: the scheduler never learns of such a token).")
     private List<String> scopes = new ArrayList<>();
 
     Create(Context context) {
@@ -67,10 +67,10 @@ final class TokenCommands {
     @Override
     public Integer call() throws StatusException {
       ApiToken token = ApiToken.generate(new SecureRandom());
-      boolean brokerOnly = scopes.contains(WRITE_SECRETS);
+      boolean brokerOnly = scopes.contains(WRITE_SECRETS) || scopes.contains(ApiToken.APPROVALS);
       if (brokerOnly && !ApiToken.SECRETS_SCOPES.containsAll(scopes)) {
         throw new ClientException(
-            "a token with secrets:write is known to the broker alone: of no use with "
+            "a token with secrets:write or approvals is known to the broker alone: of no use with "
                 + String.join(
                     ", ",
                     scopes.stream().filter(s -> !ApiToken.SECRETS_SCOPES.contains(s)).toList()));

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.protobuf.ByteString;
 import com.google.protobuf.Timestamp;
+import dev.cofferdam.v1.AnswerApprovalRequest;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.CreateSandboxRequest;
@@ -13,6 +14,7 @@ import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.ForkMode;
 import dev.cofferdam.v1.Node;
+import dev.cofferdam.v1.PolicyMode;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.RegisterTokenRequest;
 import dev.cofferdam.v1.SandboxEvent;
@@ -128,6 +130,52 @@ final class ClientTest {
     assertThat(type("sandbox", "policy", FIRST)).isZero();
     assertThat(out.toString(StandardCharsets.UTF_8))
         .contains("\"host\": \"a.example.com\"", "\"methods\": [\"GET\"]");
+  }
+
+  @Test
+  void learnsProposesAndAcceptsUnlessThePolicyHasChanged() {
+    mesh.proposal = ProposalTest.PROPOSAL;
+    assertThat(type("run", "--learn", "--keep", "--", "exit", "0")).isZero();
+    assertThat(the(mesh.sandboxes, FIRST).getEgressPolicy().getMode())
+        .isEqualTo(PolicyMode.POLICY_MODE_LEARN);
+
+    assertThat(type("sandbox", "proposal", FIRST)).isZero();
+    assertThat(PolicyFile.parse(out.toString(StandardCharsets.UTF_8), "out"))
+        .isEqualTo(ProposalTest.PROPOSAL.getPolicy());
+    assertThat(mesh.etag).isEmpty();
+
+    assertThat(type("sandbox", "proposal", FIRST, "--accept")).isZero();
+    assertThat(mesh.etag).isEqualTo("etag-of-" + FIRST);
+    assertThat(the(mesh.sandboxes, FIRST).getEgressPolicy())
+        .isEqualTo(ProposalTest.PROPOSAL.getPolicy());
+
+    mesh.etag = "";
+    mesh.proposal = ProposalTest.PROPOSAL.toBuilder().setPolicyRevision(7).build();
+    assertThat(type("sandbox", "proposal", FIRST, "--accept")).isEqualTo(1);
+    assertThat(mesh.etag).isEmpty();
+  }
+
+  @Test
+  void approvalsAreShownAndAnswered() {
+    assertThat(type("approvals")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8))
+        .contains("ap-1 sb-1 waiting DELETE https://api.example.com:443")
+        .contains("body=17", "secrets=api-key")
+        .doesNotContain("\u001b");
+    assertThat(type("approvals", "--follow")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8)).contains("ap-1 sb-1 lapsed");
+    assertThat(type("approve", "ap-1")).isZero();
+    assertThat(type("approve", "ap-1", "--for", "10m")).isZero();
+    assertThat(type("deny", "ap-1")).isZero();
+    assertThat(mesh.answers)
+        .containsExactly(
+            AnswerApprovalRequest.newBuilder().setApproval("ap-1").setApprove(true).build(),
+            AnswerApprovalRequest.newBuilder()
+                .setApproval("ap-1")
+                .setApprove(true)
+                .setRemember(com.google.protobuf.Duration.newBuilder().setSeconds(600))
+                .build(),
+            AnswerApprovalRequest.newBuilder().setApproval("ap-1").build());
   }
 
   @Test

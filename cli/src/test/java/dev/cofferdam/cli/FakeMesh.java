@@ -5,6 +5,10 @@ import com.google.protobuf.ByteString;
 import com.google.rpc.Code;
 import com.google.rpc.ErrorInfo;
 import dev.cofferdam.testkit.InProcess;
+import dev.cofferdam.v1.AnswerApprovalRequest;
+import dev.cofferdam.v1.Approval;
+import dev.cofferdam.v1.ApprovalServiceGrpc;
+import dev.cofferdam.v1.ApprovalState;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditServiceGrpc;
 import dev.cofferdam.v1.CreateSandboxRequest;
@@ -24,6 +28,8 @@ import dev.cofferdam.v1.ForkSandboxRequest;
 import dev.cofferdam.v1.ForkSandboxResponse;
 import dev.cofferdam.v1.GetSandboxRequest;
 import dev.cofferdam.v1.GetTemplateRequest;
+import dev.cofferdam.v1.ListApprovalsRequest;
+import dev.cofferdam.v1.ListApprovalsResponse;
 import dev.cofferdam.v1.ListAuditEventsRequest;
 import dev.cofferdam.v1.ListAuditEventsResponse;
 import dev.cofferdam.v1.ListNodesRequest;
@@ -72,6 +78,7 @@ import dev.cofferdam.v1.UndrainNodeRequest;
 import dev.cofferdam.v1.UpdateSandboxPolicyRequest;
 import dev.cofferdam.v1.Volume;
 import dev.cofferdam.v1.VolumeServiceGrpc;
+import dev.cofferdam.v1.WatchApprovalsRequest;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
 import io.grpc.Channel;
 import io.grpc.Status;
@@ -110,6 +117,8 @@ final class FakeMesh implements Connections {
   final List<AuditEvent> audit = new ArrayList<>();
   PolicyProposal proposal = PolicyProposal.getDefaultInstance();
 
+  final List<AnswerApprovalRequest> answers = new ArrayList<>();
+
   /** Of the last update of a policy. */
   String etag = "";
 
@@ -131,7 +140,8 @@ final class FakeMesh implements Connections {
           ports,
           schedulerTokens,
           new Nodes());
-  private final InProcess broker = InProcess.serve(new Secrets(), new Audit(), brokerTokens);
+  private final InProcess broker =
+      InProcess.serve(new Secrets(), new Audit(), new Approvals(), brokerTokens);
 
   @Override
   public Channel api() {
@@ -479,6 +489,51 @@ final class FakeMesh implements Connections {
                 .addAllBindings(put.getBindingsList()));
       }
       answer(answer, page.build());
+    }
+  }
+
+  private final class Approvals extends ApprovalServiceGrpc.ApprovalServiceImplBase {
+    private Approval waiting(ApprovalState state) {
+      return Approval.newBuilder()
+          .setId("ap-1")
+          .setSandbox("sb-1")
+          .setState(state)
+          .setHost("api.example.com")
+          .setPort(443)
+          .setTls(true)
+          .setMethod("DELETE")
+          .setPath("/a\u001b[2J b")
+          .setBodyBytes(17)
+          .addSecrets("api-key")
+          .build();
+    }
+
+    @Override
+    public void listApprovals(
+        ListApprovalsRequest request, StreamObserver<ListApprovalsResponse> answer) {
+      answer(
+          answer,
+          ListApprovalsResponse.newBuilder()
+              .addApprovals(waiting(ApprovalState.APPROVAL_STATE_WAITING))
+              .build());
+    }
+
+    @Override
+    public void watchApprovals(WatchApprovalsRequest request, StreamObserver<Approval> answer) {
+      answer.onNext(waiting(ApprovalState.APPROVAL_STATE_WAITING));
+      answer.onNext(waiting(ApprovalState.APPROVAL_STATE_LAPSED));
+      answer.onCompleted();
+    }
+
+    @Override
+    public void answerApproval(AnswerApprovalRequest request, StreamObserver<Approval> answer) {
+      answers.add(request);
+      answer(
+          answer,
+          waiting(
+              request.getApprove()
+                  ? ApprovalState.APPROVAL_STATE_APPROVED
+                  : ApprovalState.APPROVAL_STATE_DENIED));
     }
   }
 

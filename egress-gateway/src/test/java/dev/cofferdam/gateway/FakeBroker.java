@@ -5,6 +5,8 @@ import com.google.protobuf.Duration;
 import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
+import dev.cofferdam.internal.v1.AwaitApprovalRequest;
+import dev.cofferdam.internal.v1.AwaitApprovalResponse;
 import dev.cofferdam.internal.v1.DetachRequest;
 import dev.cofferdam.internal.v1.DetachResponse;
 import dev.cofferdam.internal.v1.IssueCertificateRequest;
@@ -22,12 +24,14 @@ import dev.cofferdam.internal.v1.Synchronized;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.ManagedChannel;
 import io.grpc.Server;
 import io.grpc.Status;
 import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.NettyServerBuilder;
+import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -71,6 +75,9 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
 
   /** Keeps back the answers to tickets, which have been redeemed. */
   volatile boolean holdsRedeemed;
+
+  /** Calls for approvals, each for a test to answer. */
+  final BlockingQueue<Asked> asked = new LinkedBlockingQueue<>();
 
   final BlockingQueue<Redeemed> redeemed = new LinkedBlockingQueue<>();
 
@@ -181,6 +188,24 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   synchronized void put(Attachment attachment) {
     attachments.put(attachment.getSandbox(), attachment);
     syncs.forEach(out -> tell(out, SyncAttachmentsResponse.newBuilder().setUpdated(attachment)));
+  }
+
+  /** A request that waits for a word. */
+  record Asked(AwaitApprovalRequest request, ServerCallStreamObserver<AwaitApprovalResponse> out) {
+    void answer(EgressReason refused) {
+      out.onNext(
+          AwaitApprovalResponse.newBuilder().setRefused(refused).setApproval("ap-1").build());
+      out.onCompleted();
+    }
+  }
+
+  @Override
+  public void awaitApproval(
+      AwaitApprovalRequest request, StreamObserver<AwaitApprovalResponse> out) {
+    ServerCallStreamObserver<AwaitApprovalResponse> call =
+        (ServerCallStreamObserver<AwaitApprovalResponse>) out;
+    call.setOnCancelHandler(() -> {});
+    asked.add(new Asked(request, call));
   }
 
   @Override

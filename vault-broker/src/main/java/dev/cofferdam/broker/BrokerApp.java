@@ -9,6 +9,7 @@ import dev.cofferdam.broker.audit.Reports;
 import dev.cofferdam.broker.ca.CertificateAuthority;
 import dev.cofferdam.broker.ca.RootReservoir;
 import dev.cofferdam.broker.catalog.Secrets;
+import dev.cofferdam.broker.grant.Approvals;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.Grants;
 import dev.cofferdam.broker.grant.Materialiser;
@@ -120,6 +121,8 @@ public final class BrokerApp implements AutoCloseable {
     Redemption redemption = new Redemption(database, audit, config.slotPrefixes(), news, clock);
     Attachments attachments = new Attachments(database, audit, authority, news, clock);
     Materialiser materialiser = parts.add(new Materialiser(database, audit, values, clock));
+    Approvals approvals =
+        new Approvals(database, audit, clock, ids, config.approvalWait(), name(config.tls()));
     Secrets secrets = new Secrets(database, store, values, audit, grants, clock);
     parts.add(
         Housekeeping.of(
@@ -136,6 +139,7 @@ public final class BrokerApp implements AutoCloseable {
             redemption,
             attachments,
             materialiser,
+            approvals,
             new Reports(database, audit, clock, meters),
             tokens,
             config.policyLease(),
@@ -149,6 +153,7 @@ public final class BrokerApp implements AutoCloseable {
             secrets,
             audit,
             new Proposals(grants, audit),
+            approvals,
             tokens,
             config.tls().trustDomain(),
             watchReaders(config.database().poolSize()));

@@ -34,6 +34,8 @@ import java.util.TreeMap;
  * @param learn {@code policy.learn}: whether sandboxes may learn, {@code allowed} or {@code
  *     forbidden}, default allowed. Where it is forbidden those that did are back in mode ENFORCE
  *     from the broker's start
+ * @param approvalWait {@code approval.wait}: how long a request waits for an approval; 1s to 1h,
+ *     default 5m
  * @param grantRetention {@code grants.retention}: how long the grants of a sandbox are kept after
  *     its end, for copies of it to inherit from; 1h to 3650d, default 30d
  * @param slotPrefixes {@code node.<instance>.slot-prefix}: CIDR of the slots of that node; a node
@@ -50,6 +52,7 @@ public record BrokerConfig(
     Duration cacheTtl,
     Duration policyLease,
     boolean learn,
+    Duration approvalWait,
     Duration grantRetention,
     Map<String, Cidr> slotPrefixes) {
   private static final String SLOT_PREFIX = ".slot-prefix";
@@ -110,6 +113,9 @@ public record BrokerConfig(
     if (!learn.equals("allowed") && !learn.equals("forbidden")) {
       settings.problem("policy.learn", "is '" + learn + "', expected allowed or forbidden");
     }
+    Duration approvalWait =
+        settings.duration(
+            "approval.wait", Duration.ofMinutes(5), Duration.ofSeconds(1), Duration.ofHours(1));
     Duration retention =
         settings.duration(
             "grants.retention", Duration.ofDays(30), Duration.ofHours(1), Duration.ofDays(3650));
@@ -126,6 +132,7 @@ public record BrokerConfig(
         cacheTtl,
         lease,
         learn.equals("allowed"),
+        approvalWait,
         retention,
         prefixes);
   }

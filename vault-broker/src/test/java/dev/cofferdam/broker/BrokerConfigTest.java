@@ -49,6 +49,7 @@ class BrokerConfigTest {
     assertThat(config.cacheTtl()).isEqualTo(Duration.ofSeconds(30));
     assertThat(config.policyLease()).isEqualTo(Duration.ofMinutes(10));
     assertThat(config.learn()).isTrue();
+    assertThat(config.approvalWait()).isEqualTo(Duration.ofMinutes(5));
     assertThat(config.grantRetention()).isEqualTo(Duration.ofDays(30));
     assertThat(config.slotPrefixes()).isEmpty();
   }
@@ -72,6 +73,7 @@ class BrokerConfigTest {
                 Map.entry("value.cache-ttl", "0ms"),
                 Map.entry("policy.lease", "1h"),
                 Map.entry("policy.learn", "forbidden"),
+                Map.entry("approval.wait", "1h"),
                 Map.entry("grants.retention", "24h"),
                 Map.entry("node.n1.slot-prefix", "100.80.0.0/16"),
                 Map.entry("node.host-2.slot-prefix", "100.81.0.0/16")));
@@ -99,6 +101,7 @@ class BrokerConfigTest {
     assertThat(config.grantRetention()).isEqualTo(Duration.ofHours(24));
     assertThat(config.policyLease()).isEqualTo(Duration.ofHours(1));
     assertThat(config.learn()).isFalse();
+    assertThat(config.approvalWait()).isEqualTo(Duration.ofHours(1));
     assertThat(config.slotPrefixes())
         .containsOnly(
             Map.entry("n1", Cidr.parse("100.80.0.0/16")),

@@ -1,9 +1,12 @@
 package dev.cofferdam.gateway.broker;
 
+import com.google.common.util.concurrent.ListenableFuture;
 import com.google.protobuf.ByteString;
 import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
+import dev.cofferdam.internal.v1.AwaitApprovalRequest;
+import dev.cofferdam.internal.v1.AwaitApprovalResponse;
 import dev.cofferdam.internal.v1.DetachRequest;
 import dev.cofferdam.internal.v1.IssueCertificateRequest;
 import dev.cofferdam.internal.v1.MaterializeRequest;
@@ -36,6 +39,9 @@ import java.util.function.Supplier;
 /** Single calls to the vault-broker. They block: call from a virtual thread. */
 public final class BrokerClient {
   private static final long DEADLINE_SECONDS = 5;
+
+  /** More than a broker can be set to wait. */
+  private static final long APPROVAL_MINUTES = 61;
 
   private static final MethodDescriptor<MaterializeRequest, List<SecretValue>> MATERIALIZE =
       AttachmentServiceGrpc.getMaterializeMethod().toBuilder(
@@ -192,6 +198,16 @@ public final class BrokerClient {
     return Times.histogram("cofferdam.gateway.materialise", "The broker's answer to a use")
         .tag("outcome", outcome)
         .register(meters);
+  }
+
+  /**
+   * Does not block, and takes as long as a person: outside the circuit of short calls. To cancel it
+   * is to let the approval go.
+   */
+  public ListenableFuture<AwaitApprovalResponse> awaitApproval(AwaitApprovalRequest request) {
+    return AttachmentServiceGrpc.newFutureStub(channel)
+        .withDeadlineAfter(APPROVAL_MINUTES, TimeUnit.MINUTES)
+        .awaitApproval(request);
   }
 
   private AttachmentServiceGrpc.AttachmentServiceBlockingStub stub() {

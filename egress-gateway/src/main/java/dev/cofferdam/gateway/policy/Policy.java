@@ -68,7 +68,11 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps, boolean learns
     Set<Integer> ports = new HashSet<>(rule.getPortsList());
     boolean allow =
         switch (rule.getAction()) {
-          case RULE_ACTION_UNSPECIFIED, RULE_ACTION_ALLOW, RULE_ACTION_DOWNGRADE -> true;
+          case RULE_ACTION_UNSPECIFIED,
+              RULE_ACTION_ALLOW,
+              RULE_ACTION_DOWNGRADE,
+              RULE_ACTION_APPROVE ->
+              true;
           case RULE_ACTION_DENY -> false;
           case UNRECOGNIZED ->
               throw new IllegalArgumentException("action " + rule.getActionValue() + " is unknown");

@@ -38,6 +38,10 @@ public record Rule(
       throw new IllegalArgumentException(
           "rule for " + match + " passes through and takes credentials out");
     }
+    if (terms.approve() && passthrough) {
+      throw new IllegalArgumentException(
+          "rule for " + match + " passes through and asks for approvals");
+    }
     long most = terms.maxRequestBytes();
     if (most < 0 || (most > 0 && (!allow || passthrough))) {
       throw new IllegalArgumentException(

@@ -17,6 +17,7 @@ import java.util.Optional;
  * @param request what a request must be like, too; empty: any
  * @param maxRequestBytes of body; 0: no limit
  * @param downgrade requests leave without credentials and cookies
+ * @param approve requests wait for somebody's word
  */
 public record Terms(
     int number,
@@ -24,11 +25,12 @@ public record Terms(
     Optional<RequestMatch> request,
     long maxRequestBytes,
     boolean downgrade,
+    boolean approve,
     Caps caps,
     Schedule schedule) {
   /** Of a rule that says nothing more. */
   public static final Terms NONE =
-      new Terms(0, ByteString.EMPTY, Optional.empty(), 0, false, Caps.NONE, Schedule.ALWAYS);
+      new Terms(0, ByteString.EMPTY, Optional.empty(), 0, false, false, Caps.NONE, Schedule.ALWAYS);
 
   static Terms of(EgressRule rule, int number) {
     return new Terms(
@@ -43,6 +45,7 @@ public record Terms(
         rule.hasHttp() ? Optional.of(RequestMatch.of(rule.getHttp())) : Optional.empty(),
         rule.getMaxRequestBytes(),
         rule.getAction() == RuleAction.RULE_ACTION_DOWNGRADE,
+        rule.getAction() == RuleAction.RULE_ACTION_APPROVE,
         Caps.of(rule.getCaps()),
         Schedule.of(rule));
   }

@@ -59,7 +59,16 @@ final class Admission implements AutoCloseable {
   private void judgedAnew(RequestVerdict verdict) {
     switch (verdict) {
       case RequestVerdict.Denied(EgressReason reason, String why) -> exchange.refuse(reason, why);
-      case RequestVerdict.Let(Rule present) -> checkSocket(present);
+      case RequestVerdict.Let(Rule present) -> {
+        if (present.terms().approve() && !rule.terms().approve()) {
+          exchange.refuse(
+              EgressReason.EGRESS_REASON_REQUEST_NOT_ALLOWED,
+              "rule %d of the policy lets such a request begin with an approval alone"
+                  .formatted(present.terms().number()));
+        } else {
+          checkSocket(present);
+        }
+      }
     }
   }
 
@@ -67,7 +76,10 @@ final class Admission implements AutoCloseable {
   private boolean checkSocket(Rule present) {
     Terms terms = present.terms();
     if (webSocket
-        && (terms.request().isPresent() || terms.maxRequestBytes() > 0 || terms.downgrade())) {
+        && (terms.request().isPresent()
+            || terms.maxRequestBytes() > 0
+            || terms.downgrade()
+            || terms.approve())) {
       exchange.refuse(
           EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
           "rule %d of the policy is on single requests, which those in a WebSocket are not"
@@ -75,6 +87,11 @@ final class Admission implements AutoCloseable {
       return false;
     }
     return true;
+  }
+
+  /** Whether it may leave only with somebody's word. */
+  boolean needsApproval() {
+    return rule.terms().approve();
   }
 
   /** Whether no rule let it through, but mode LEARN. */

@@ -33,7 +33,10 @@ import org.jspecify.annotations.Nullable;
  * back clean. Everything happens on the event loop of the guest's connection.
  */
 final class Exchange
-    implements UpstreamStream.Listener, IncomingBody.Listener, Materialisation.Listener {
+    implements UpstreamStream.Listener,
+        IncomingBody.Listener,
+        Materialisation.Listener,
+        Approval.Listener {
   private static final Set<String> REPEATABLE =
       Set.of("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE");
 
@@ -67,6 +70,7 @@ final class Exchange
   private @Nullable Secrets secrets;
   private @Nullable Answering answering;
   private @Nullable Admission admission;
+  private @Nullable Approval approval;
 
   /** Why a WebSocket that it became may not go on. */
   private Optional<WebSocketRelay.Refusal> forbidden = Optional.empty();
@@ -189,7 +193,7 @@ final class Exchange
     if (finished) {
       return;
     }
-    if (answer != null && answer.waitsForGuest()) {
+    if ((answer != null && answer.waitsForGuest()) || (approval != null && approval.waits())) {
       deadline.cancel();
     } else if (answer == null && !body.ended() && !body.full()) {
       deadline.within(surroundings.limits().idleTimeout().toMillis(), this::stalled);
@@ -312,6 +316,39 @@ final class Exchange
       return;
     }
     opening = true;
+    // Asked for last: a person is not bothered with what would be refused anyway.
+    if (approval == null && admission != null && admission.needsApproval()) {
+      approval =
+          Approval.ask(
+              surroundings,
+              guest.eventLoop(),
+              attachment,
+              id,
+              head,
+              name(),
+              connection.port(),
+              connection.tls(),
+              uses,
+              this);
+    } else {
+      connect();
+    }
+  }
+
+  @Override
+  public void approved() {
+    if (!finished) {
+      connect();
+      progress();
+    }
+  }
+
+  @Override
+  public void notApproved(EgressReason reason, String message) {
+    refuse(reason, message);
+  }
+
+  private void connect() {
     surroundings
         .upstreams()
         .of(guest.eventLoop())
@@ -718,6 +755,9 @@ final class Exchange
     if (admission != null) {
       admission.close();
     }
+    if (approval != null) {
+      approval.close();
+    }
     UpstreamStream stream = upstream;
     upstream = null;
     if (stream != null) {
@@ -732,6 +772,7 @@ final class Exchange
             .setBytesOut(body.bytes())
             .setBytesIn(answering == null ? 0 : answering.bytes())
             .setDowngraded(downgraded())
+            .setApproval(approval == null ? "" : approval.id())
             .setLearned(admission != null && admission.learned())
             .setMessage(message));
     if (answering != null) {

@@ -4,12 +4,15 @@ import static dev.cofferdam.broker.api.Answers.answer;
 
 import com.google.protobuf.ByteString;
 import dev.cofferdam.broker.audit.Reports;
+import dev.cofferdam.broker.grant.Approvals;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.MaterialiseRequest;
 import dev.cofferdam.broker.grant.Materialiser;
 import dev.cofferdam.broker.grant.Redemption;
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
+import dev.cofferdam.internal.v1.AwaitApprovalRequest;
+import dev.cofferdam.internal.v1.AwaitApprovalResponse;
 import dev.cofferdam.internal.v1.DetachRequest;
 import dev.cofferdam.internal.v1.DetachResponse;
 import dev.cofferdam.internal.v1.IssueCertificateRequest;
@@ -21,6 +24,9 @@ import dev.cofferdam.internal.v1.ReportDecisionsResponse;
 import dev.cofferdam.internal.v1.SyncAttachmentsRequest;
 import dev.cofferdam.internal.v1.SyncAttachmentsResponse;
 import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.v1.ErrorReason;
 import io.grpc.ServerServiceDefinition;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
@@ -38,6 +44,7 @@ final class AttachmentApi extends AttachmentServiceGrpc.AttachmentServiceImplBas
   private final Redemption redemption;
   private final Attachments attachments;
   private final Materialiser materialiser;
+  private final Approvals approvals;
   private final Reports reports;
   private final Duration policyLease;
   private final ExecutorService executor;
@@ -50,12 +57,14 @@ final class AttachmentApi extends AttachmentServiceGrpc.AttachmentServiceImplBas
       Redemption redemption,
       Attachments attachments,
       Materialiser materialiser,
+      Approvals approvals,
       Reports reports,
       Duration policyLease,
       ExecutorService executor) {
     this.redemption = redemption;
     this.attachments = attachments;
     this.materialiser = materialiser;
+    this.approvals = approvals;
     this.reports = reports;
     this.policyLease = policyLease;
     this.executor = executor;
@@ -128,6 +137,31 @@ final class AttachmentApi extends AttachmentServiceGrpc.AttachmentServiceImplBas
     DecisionStream stream = new DecisionStream(gateway(), reports, executor, call);
     call.setOnCancelHandler(stream::stop);
     return stream;
+  }
+
+  /** On a thread of its own, for it takes as long as a person. */
+  @Override
+  public void awaitApproval(
+      AwaitApprovalRequest request, StreamObserver<AwaitApprovalResponse> observer) {
+    String gateway = gateway();
+    ServerCallStreamObserver<AwaitApprovalResponse> call =
+        (ServerCallStreamObserver<AwaitApprovalResponse>) observer;
+    // Its presence keeps an answer to a caller who has left from throwing; a look finds it out.
+    call.setOnCancelHandler(() -> {});
+    var _ =
+        executor.submit(() -> {
+          try {
+            AwaitApprovalResponse response = approvals.await(gateway, request, call::isCancelled);
+            call.onNext(response);
+            call.onCompleted();
+          } catch (InterruptedException e) {
+            call.onError(
+                Refusals.toStatus(
+                    new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops")));
+          } catch (RuntimeException e) {
+            call.onError(Refusals.toStatus(e));
+          }
+        });
   }
 
   private Values materialise(MaterializeRequest request) throws InterruptedException {

@@ -180,10 +180,11 @@ final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
                 new Refusal(
                     ErrorReason.ERROR_REASON_TOKEN_INVALID,
                     "the token is not known to the broker"));
-    if (tenant.scopes().contains(Token.SECRETS_WRITE)) {
+    if (tenant.scopes().contains(Token.SECRETS_WRITE)
+        || tenant.scopes().contains(Token.APPROVALS)) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_THROUGH_SCHEDULER,
-          "token %s may write secrets and must never be sent to the scheduler: replace it"
+          "token %s may write secrets or answer for requests, and must never be sent to the scheduler: replace it"
               .formatted(tenant.tokenId()));
     }
     require(tenant, scope);

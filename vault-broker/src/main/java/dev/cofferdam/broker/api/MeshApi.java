@@ -1,6 +1,7 @@
 package dev.cofferdam.broker.api;
 
 import dev.cofferdam.broker.audit.Reports;
+import dev.cofferdam.broker.grant.Approvals;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.Grants;
 import dev.cofferdam.broker.grant.Materialiser;
@@ -42,13 +43,15 @@ public final class MeshApi implements AutoCloseable {
       Redemption redemption,
       Attachments attachments,
       Materialiser materialiser,
+      Approvals approvals,
       Reports reports,
       TokenVerifier tokens,
       Duration policyLease,
       boolean learn) {
     this.grants = new GrantApi(newGrants, grants, nodes, attachments, tokens, learn);
     this.attachments =
-        new AttachmentApi(redemption, attachments, materialiser, reports, policyLease, streams);
+        new AttachmentApi(
+            redemption, attachments, materialiser, approvals, reports, policyLease, streams);
     this.drops = new DropReportApi(reports);
   }
 
@@ -74,6 +77,7 @@ public final class MeshApi implements AutoCloseable {
         .peers(AttachmentServiceGrpc.getDetachMethod(), GATEWAY)
         .peers(AttachmentServiceGrpc.getIssueCertificateMethod(), GATEWAY)
         .peers(AttachmentServiceGrpc.getMaterializeMethod(), GATEWAY)
+        .peers(AttachmentServiceGrpc.getAwaitApprovalMethod(), GATEWAY)
         .peers(AttachmentServiceGrpc.getReportDecisionsMethod(), GATEWAY)
         .peers(DropReportServiceGrpc.getReportDropsMethod(), NODE)
         .build();

@@ -36,7 +36,7 @@ final class NotThroughTheMesh implements ServerInterceptor {
       if (peer.isEmpty() || !peer.get().service().equals(OPERATOR)) {
         throw new Refusal(
             ErrorReason.ERROR_REASON_THROUGH_SCHEDULER,
-            "secrets are written by their owners alone, not by way of "
+            "secrets are written, and requests answered for, by their owners alone, not by way of "
                 + peer.map(PeerIdentity::service).orElse("a peer without a name"));
       }
     }

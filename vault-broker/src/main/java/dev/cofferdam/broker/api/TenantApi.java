@@ -2,11 +2,13 @@ package dev.cofferdam.broker.api;
 
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.catalog.Secrets;
+import dev.cofferdam.broker.grant.Approvals;
 import dev.cofferdam.broker.proposal.Proposals;
 import dev.cofferdam.broker.tenant.Token;
 import dev.cofferdam.broker.tenant.Tokens;
 import dev.cofferdam.kit.call.CallRules;
 import dev.cofferdam.kit.server.RpcServer;
+import dev.cofferdam.v1.ApprovalServiceGrpc;
 import dev.cofferdam.v1.AuditServiceGrpc;
 import dev.cofferdam.v1.SecretServiceGrpc;
 import dev.cofferdam.v1.TokenServiceGrpc;
@@ -22,6 +24,7 @@ public final class TenantApi implements AutoCloseable {
   private final ExecutorService watches = Executors.newVirtualThreadPerTaskExecutor();
   private final SecretApi secrets;
   private final AuditApi audit;
+  private final ApprovalApi approvals;
   private final TokenApi tokens;
   private final NotThroughTheMesh notThroughTheMesh;
 
@@ -32,12 +35,15 @@ public final class TenantApi implements AutoCloseable {
       Secrets secrets,
       AuditLog audit,
       Proposals proposals,
+      Approvals approvals,
       Tokens tokens,
       String trustDomain,
       int watchReaders) {
     this.secrets = new SecretApi(secrets);
     this.audit =
         new AuditApi(audit, proposals, watches, new Watches(WATCHES_PER_TENANT, watchReaders));
+    this.approvals =
+        new ApprovalApi(approvals, watches, new Watches(WATCHES_PER_TENANT, watchReaders));
     this.tokens = new TokenApi(tokens);
     this.notThroughTheMesh = new NotThroughTheMesh(trustDomain);
   }
@@ -45,6 +51,7 @@ public final class TenantApi implements AutoCloseable {
   public RpcServer.Builder serve(RpcServer.Builder listener) {
     return listener
         .service(ServerInterceptors.intercept(secrets.definition(), notThroughTheMesh))
+        .service(ServerInterceptors.intercept(approvals.bindService(), notThroughTheMesh))
         .service(audit)
         .service(tokens)
         .rules(rules());
@@ -65,6 +72,9 @@ public final class TenantApi implements AutoCloseable {
         .tenant(AuditServiceGrpc.getListAuditEventsMethod(), Token.AUDIT_READ)
         .tenant(AuditServiceGrpc.getWatchAuditEventsMethod(), Token.AUDIT_READ)
         .tenant(AuditServiceGrpc.getProposePolicyMethod(), Token.AUDIT_READ)
+        .tenant(ApprovalServiceGrpc.getListApprovalsMethod(), Token.APPROVALS)
+        .tenant(ApprovalServiceGrpc.getWatchApprovalsMethod(), Token.APPROVALS)
+        .tenant(ApprovalServiceGrpc.getAnswerApprovalMethod(), Token.APPROVALS)
         .peers(TokenServiceGrpc.getRegisterTokenMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getListTokensMethod(), OPERATOR)
         .peers(TokenServiceGrpc.getRemoveTokenMethod(), OPERATOR)

@@ -31,6 +31,10 @@ public final class AuditTexts {
     return line(text.substring(0, end), 2048);
   }
 
+  public static Instant instant(Timestamp time) {
+    return Instant.ofEpochSecond(time.getSeconds(), time.getNanos());
+  }
+
   public static Timestamp timestamp(Instant instant) {
     return Timestamp.newBuilder()
         .setSeconds(instant.getEpochSecond())

@@ -208,6 +208,7 @@ public final class Reports {
         .setDowngraded(reported.getDowngraded())
         .setLearning(reported.getLearning())
         .setLearned(reported.getLearned())
+        .setApproval(AuditTexts.line(reported.getApproval(), 64))
         .setCount(reported.getCount())
         .setMessage(AuditTexts.line(reported.getMessage(), 512))
         .build();

@@ -8,6 +8,8 @@ import java.time.InstantSource;
 /** Forgets the rows that nobody asks for any more. Any number of brokers may do so at once. */
 public final class Retention {
   /** After its expiry. Until then the refusal of a ticket says what is wrong with it. */
+  static final Duration APPROVAL = Duration.ofDays(1);
+
   static final Duration TICKET = Duration.ofHours(1);
 
   /** After its sandbox's end. Until then a gateway's spool may still report of it. */
@@ -41,6 +43,14 @@ public final class Retention {
             + " (select a.gateway, a.sandbox from attachment a join sandbox s on s.id = a.sandbox"
             + " where a.detached and s.revoke_time < ? limit ? for update of a skip locked)",
         now.minus(ATTACHMENT));
+    sweep(
+        "delete from approval where id in (select id from approval where expire_time < ?"
+            + " limit ? for update skip locked)",
+        now.minus(APPROVAL));
+    sweep(
+        "delete from standing_approval where (sandbox, kind) in (select sandbox, kind"
+            + " from standing_approval where expire_time < ? limit ? for update skip locked)",
+        now);
     // Sandboxes and their lineages stay: the broker cannot know of what there are snapshots.
     sweep(
         "delete from secret_grant where id in (select g.id from secret_grant g"

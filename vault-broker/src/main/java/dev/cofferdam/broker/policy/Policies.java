@@ -69,10 +69,15 @@ public final class Policies {
     }
     boolean allow =
         switch (rule.getAction()) {
-          case RULE_ACTION_UNSPECIFIED, RULE_ACTION_ALLOW, RULE_ACTION_DOWNGRADE -> true;
+          case RULE_ACTION_UNSPECIFIED,
+              RULE_ACTION_ALLOW,
+              RULE_ACTION_DOWNGRADE,
+              RULE_ACTION_APPROVE ->
+              true;
           case RULE_ACTION_DENY -> false;
           case UNRECOGNIZED ->
-              throw invalid("a rule has the action " + rule.getActionValue() + ", expected 0 to 3");
+              throw invalid(
+                  "a rule has the action " + rule.getActionValue() + ", expected 0 to 3 or 20");
         };
     RequestConditions.checkCapsAndTimes(rule, allow);
     List<Integer> ports = rule.getPortsList();

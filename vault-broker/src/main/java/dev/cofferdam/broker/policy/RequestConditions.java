@@ -26,8 +26,9 @@ final class RequestConditions {
           "max_request_bytes is for requests that are let through one by one, and this rule %s"
               .formatted(allow ? "passes connections through" : "denies"));
     }
-    if (rule.getPassthrough() && downgrades(rule)) {
-      throw invalid("the rule passes through and downgrades, expected one of both");
+    if (rule.getPassthrough() && isOfRequests(rule)) {
+      throw invalid(
+          "the rule passes through and downgrades or asks for approvals, expected one of both");
     }
     try {
       if (rule.hasHttp()) {
@@ -61,14 +62,16 @@ final class RequestConditions {
 
   /** Of a range's rule, whose connections nobody looks into. */
   static void checkNone(EgressRule rule) {
-    if (rule.hasHttp() || rule.getMaxRequestBytes() != 0 || downgrades(rule)) {
+    if (rule.hasHttp() || rule.getMaxRequestBytes() != 0 || isOfRequests(rule)) {
       throw invalid(
           "a rule for a range says something of requests, expected host in place of cidr");
     }
   }
 
-  private static boolean downgrades(EgressRule rule) {
-    return rule.getAction() == RuleAction.RULE_ACTION_DOWNGRADE;
+  /** Whether its action is one that only a look inside can take. */
+  private static boolean isOfRequests(EgressRule rule) {
+    return rule.getAction() == RuleAction.RULE_ACTION_DOWNGRADE
+        || rule.getAction() == RuleAction.RULE_ACTION_APPROVE;
   }
 
   private static Refusal invalid(String message) {

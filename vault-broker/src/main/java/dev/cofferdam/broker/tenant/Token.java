@@ -23,6 +23,9 @@ public record Token(String id, String tenant, List<String> scopes, Instant creat
   public static final String SANDBOXES_WRITE = "sandboxes:write";
   public static final String AUDIT_READ = "audit:read";
 
+  /** Lets its bearer answer for requests that wait. Never known at the scheduler either. */
+  public static final String APPROVALS = "approvals";
+
   private static final Set<String> SCOPES =
       Set.of(
           "sandboxes:read",
@@ -33,7 +36,8 @@ public record Token(String id, String tenant, List<String> scopes, Instant creat
           SECRETS_USE,
           SECRETS_READ,
           SECRETS_WRITE,
-          AUDIT_READ);
+          AUDIT_READ,
+          APPROVALS);
   private static final Pattern ID = Pattern.compile("tk-[a-z2-7]{16}");
   private static final Pattern TENANT = Pattern.compile("[a-z][a-z0-9-]{0,62}");
 

@@ -10,6 +10,8 @@ import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.HttpMatch;
 import dev.cofferdam.v1.RuleAction;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class RequestConditionsTest {
   private static EgressRule.Builder get(String host) {
@@ -81,19 +83,19 @@ class RequestConditionsTest {
         .hasSize(2);
   }
 
-  @Test
-  void whatNobodyLooksIntoIsNotDowngraded() {
+  @ParameterizedTest
+  @EnumSource(names = {"RULE_ACTION_DOWNGRADE", "RULE_ACTION_APPROVE"})
+  void whatNobodyLooksIntoIsNeitherDowngradedNorApproved(RuleAction action) {
     assertInvalid(
-        "passes through and downgrades",
-        host("a.example.com").setPassthrough(true).setAction(RuleAction.RULE_ACTION_DOWNGRADE));
+        "passes through and downgrades or asks for approvals",
+        host("a.example.com").setPassthrough(true).setAction(action));
     assertInvalid(
         "a rule for a range",
         EgressRule.newBuilder()
             .setCidr("203.0.113.0/24")
             .addPorts(1)
-            .setAction(RuleAction.RULE_ACTION_DOWNGRADE));
-    assertThat(
-            policy(host("a.example.com").setAction(RuleAction.RULE_ACTION_DOWNGRADE)).intercepted())
+            .setAction(action));
+    assertThat(policy(host("a.example.com").setAction(action)).intercepted())
         .hasSize(1);
   }
 

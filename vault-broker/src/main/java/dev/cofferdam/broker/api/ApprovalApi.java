@@ -1,0 +1,135 @@
+package dev.cofferdam.broker.api;
+
+import static dev.cofferdam.broker.api.Answers.answer;
+
+import dev.cofferdam.broker.grant.Approvals;
+import dev.cofferdam.broker.sql.Signal;
+import dev.cofferdam.kit.call.Caller;
+import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.v1.AnswerApprovalRequest;
+import dev.cofferdam.v1.Approval;
+import dev.cofferdam.v1.ApprovalServiceGrpc;
+import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.ListApprovalsRequest;
+import dev.cofferdam.v1.ListApprovalsResponse;
+import dev.cofferdam.v1.WatchApprovalsRequest;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutorService;
+
+/** {@code cofferdam.v1.ApprovalService}: who answers for a tenant's requests. */
+final class ApprovalApi extends ApprovalServiceGrpc.ApprovalServiceImplBase {
+  /** How long what another broker does may wait to be found. */
+  private static final Duration LOOK = Duration.ofMillis(500);
+
+  private final Approvals approvals;
+  private final ExecutorService watchers;
+  private final Watches watches;
+
+  /**
+   * @param watchers a virtual thread for each watch
+   */
+  ApprovalApi(Approvals approvals, ExecutorService watchers, Watches watches) {
+    this.approvals = approvals;
+    this.watchers = watchers;
+    this.watches = watches;
+  }
+
+  @Override
+  public void listApprovals(
+      ListApprovalsRequest request, StreamObserver<ListApprovalsResponse> observer) {
+    answer(
+        observer,
+        ListApprovalsResponse.newBuilder()
+            .addAllApprovals(
+                approvals.waiting(Callers.tenant().tenant(), present(request.getSandbox())))
+            .build());
+  }
+
+  @Override
+  public void answerApproval(AnswerApprovalRequest request, StreamObserver<Approval> observer) {
+    Caller.Tenant tenant = Callers.tenant();
+    answer(
+        observer,
+        approvals.answer(
+            tenant.tenant(),
+            tenant.tokenId(),
+            request.getApproval(),
+            request.getApprove(),
+            Duration.ofSeconds(
+                request.getRemember().getSeconds(), request.getRemember().getNanos())));
+  }
+
+  @Override
+  public void watchApprovals(WatchApprovalsRequest request, StreamObserver<Approval> observer) {
+    String tenant = Callers.tenant().tenant();
+    ServerCallStreamObserver<Approval> call = (ServerCallStreamObserver<Approval>) observer;
+    Signal ready = new Signal();
+    call.setOnReadyHandler(ready::raise);
+    // Its presence keeps a send to a caller who has left from throwing; the loop looks itself.
+    call.setOnCancelHandler(ready::raise);
+    watches.open(tenant);
+    var _ = watchers.submit(() -> watch(call, ready, tenant, present(request.getSandbox())));
+  }
+
+  private void watch(
+      ServerCallStreamObserver<Approval> call,
+      Signal ready,
+      String tenant,
+      Optional<String> sandbox) {
+    Map<String, Approval> told = new LinkedHashMap<>();
+    try {
+      while (!call.isCancelled()) {
+        long seen = approvals.news().seen();
+        List<Approval> waiting = watches.read(() -> approvals.waiting(tenant, sandbox));
+        List<String> over =
+            told.keySet().stream()
+                .filter(id -> waiting.stream().noneMatch(one -> one.getId().equals(id)))
+                .toList();
+        for (String id : over) {
+          told.remove(id);
+          Optional<Approval> ended = watches.read(() -> approvals.find(tenant, id));
+          if (ended.isPresent()) {
+            tell(call, ready, ended.get());
+          }
+        }
+        for (Approval one : waiting) {
+          if (told.putIfAbsent(one.getId(), one) == null) {
+            tell(call, ready, one);
+          }
+        }
+        approvals.news().await(seen, LOOK);
+      }
+    } catch (InterruptedException e) {
+      call.onError(
+          Refusals.toStatus(
+              new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops")));
+    } catch (RuntimeException e) {
+      call.onError(Refusals.toStatus(e));
+    } finally {
+      watches.close(tenant);
+    }
+  }
+
+  private static void tell(ServerCallStreamObserver<Approval> call, Signal ready, Approval approval)
+      throws InterruptedException {
+    while (!call.isReady() && !call.isCancelled()) {
+      long seen = ready.seen();
+      if (!call.isReady() && !call.isCancelled()) {
+        ready.await(seen, LOOK);
+      }
+    }
+    call.onNext(approval);
+  }
+
+  private static Optional<String> present(String text) {
+    return Optional.of(text).filter(present -> !present.isEmpty());
+  }
+}
