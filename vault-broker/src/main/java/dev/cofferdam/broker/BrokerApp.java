@@ -122,7 +122,8 @@ public final class BrokerApp implements AutoCloseable {
     Attachments attachments = new Attachments(database, audit, authority, news, clock);
     Materialiser materialiser = parts.add(new Materialiser(database, audit, values, clock));
     Approvals approvals =
-        new Approvals(database, audit, clock, ids, config.approvalWait(), name(config.tls()));
+        parts.add(
+            new Approvals(database, audit, clock, ids, config.approvalWait(), name(config.tls())));
     Secrets secrets = new Secrets(database, store, values, audit, grants, clock);
     parts.add(
         Housekeeping.of(

@@ -25,6 +25,10 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -32,7 +36,7 @@ import java.util.function.BooleanSupplier;
  * the answer; the call of the gateway waits at one broker, and what was approved for that call is
  * no other's. Whatever changes is one transaction with its record.
  */
-public final class Approvals {
+public final class Approvals implements AutoCloseable {
   /** Of a sandbox at a time. */
   public static final int MAX_WAITING = 16;
 
@@ -41,7 +45,7 @@ public final class Approvals {
   private static final int MAX_PATH = 2048;
   private static final int MAX_GRANTS = 64;
 
-  /** How long an answer given at another broker may wait to be found. */
+  /** How often a call that waits looks whether it is in vain. */
   private static final Duration LOOK = Duration.ofMillis(200);
 
   private final Database database;
@@ -51,6 +55,7 @@ public final class Approvals {
   private final RandomTokens ids;
   private final Duration wait;
   private final String broker;
+  private final AnswerBoard board;
 
   /**
    * @param wait how long an answer may take
@@ -69,6 +74,7 @@ public final class Approvals {
     this.ids = ids;
     this.wait = wait;
     this.broker = broker;
+    this.board = new AnswerBoard(database, news);
     var _ =
         database.transact(tx ->
             tx.update(
@@ -76,6 +82,11 @@ public final class Approvals {
                 ApprovalState.APPROVAL_STATE_LAPSED_VALUE,
                 broker,
                 ApprovalState.APPROVAL_STATE_WAITING_VALUE));
+  }
+
+  @Override
+  public void close() {
+    board.close();
   }
 
   /** Raised with every change of this broker; another's is found by looking. */
@@ -241,40 +252,30 @@ public final class Approvals {
   private AwaitApprovalResponse await(String tenant, Approval approval, BooleanSupplier gone)
       throws InterruptedException {
     Instant end = AuditTexts.instant(approval.getExpireTime());
+    Future<ApprovalState> answer = board.enter(approval.getId());
     try {
       while (true) {
-        long seen = news.seen();
-        ApprovalState state = state(approval.getId());
-        if (state != ApprovalState.APPROVAL_STATE_WAITING) {
-          return answered(approval, state);
-        }
-        Instant now = clock.instant();
-        boolean nobody = gone.getAsBoolean();
-        if (!nobody && now.isBefore(end)) {
-          Duration left = Duration.between(now, end);
-          news.await(seen, left.compareTo(LOOK) < 0 ? left : LOOK);
-        } else if (lapse(tenant, approval, nobody ? "its request is gone" : "nobody answered")) {
-          return refused(EgressReason.EGRESS_REASON_APPROVAL_TIMEOUT, approval.getId());
+        try {
+          return answered(approval, answer.get(LOOK.toMillis(), TimeUnit.MILLISECONDS));
+        } catch (TimeoutException e) {
+          boolean nobody = gone.getAsBoolean();
+          boolean over = nobody || !clock.instant().isBefore(end);
+          if (over && lapse(tenant, approval, nobody ? "its request is gone" : "nobody answered")) {
+            return refused(EgressReason.EGRESS_REASON_APPROVAL_TIMEOUT, approval.getId());
+          }
+        } catch (ExecutionException e) {
+          throw new IllegalStateException("the board never fails an answer", e);
         }
       }
     } catch (InterruptedException e) {
       var _ = lapse(tenant, approval, "the broker stops");
       throw e;
+    } finally {
+      board.leave(approval.getId());
     }
   }
 
-  private ApprovalState state(String id) {
-    return database
-        .look(tx ->
-            tx.first(
-                "select state from approval where id = ?",
-                row -> Approvals.state(row.getInt(1)),
-                id))
-        // Its sandbox is gone.
-        .orElse(ApprovalState.APPROVAL_STATE_LAPSED);
-  }
-
-  private static ApprovalState state(int number) {
+  static ApprovalState state(int number) {
     ApprovalState state = ApprovalState.forNumber(number);
     return state == null ? ApprovalState.APPROVAL_STATE_LAPSED : state;
   }

@@ -88,12 +88,19 @@ public final class Grants implements Secrets.Dependents {
             .map(sandbox -> new Learner(sandbox.tenant(), sandbox.id()))
             .toList();
     for (Learner learner : learners) {
-      EgressPolicy learning = policy(learner.id()).policy();
-      var _ =
-          updatePolicy(
-              learner.tenant(),
-              learner.id(),
-              learning.toBuilder().setMode(PolicyMode.POLICY_MODE_ENFORCE).build());
+      try {
+        EgressPolicy learning = policy(learner.id()).policy();
+        var _ =
+            updatePolicy(
+                learner.tenant(),
+                learner.id(),
+                learning.toBuilder().setMode(PolicyMode.POLICY_MODE_ENFORCE).build());
+      } catch (Refusal e) {
+        if (e.reason() != ErrorReason.ERROR_REASON_GRANT_REVOKED) {
+          throw e;
+        }
+        // It has ended meanwhile.
+      }
     }
     return learners.size();
   }

@@ -91,12 +91,8 @@ class RequestConditionsTest {
         host("a.example.com").setPassthrough(true).setAction(action));
     assertInvalid(
         "a rule for a range",
-        EgressRule.newBuilder()
-            .setCidr("203.0.113.0/24")
-            .addPorts(1)
-            .setAction(action));
-    assertThat(policy(host("a.example.com").setAction(action)).intercepted())
-        .hasSize(1);
+        EgressRule.newBuilder().setCidr("203.0.113.0/24").addPorts(1).setAction(action));
+    assertThat(policy(host("a.example.com").setAction(action)).intercepted()).hasSize(1);
   }
 
   @Test
