@@ -68,19 +68,20 @@ record Sandbox(
   }
 
   /** What of it decides about the use of its secrets. */
-  record Standing(String id, String tenant, long generation, boolean revoked) {}
+  record Standing(String id, String tenant, long generation, boolean revoked, boolean learns) {}
 
   /** Held against change until the transaction ends. */
   static Tx.Select<Standing> share(List<String> ids) {
     return Tx.Select.of(
-        "select id, tenant, generation, revoke_time is not null as revoked from sandbox"
+        "select id, tenant, generation, policy, revoke_time is not null as revoked from sandbox"
             + " where id = any (?) order by id for share",
         row ->
             new Standing(
                 row.getString("id"),
                 row.getString("tenant"),
                 row.getLong("generation"),
-                row.getBoolean("revoked")),
+                row.getBoolean("revoked"),
+                learns(policy(row))),
         ids);
   }
 
@@ -103,6 +104,10 @@ record Sandbox(
 
   /** Whether its policy lets it out to learn, for which no secret is used. */
   boolean learns() {
+    return learns(policy);
+  }
+
+  private static boolean learns(EgressPolicy policy) {
     return policy.getMode() == PolicyMode.POLICY_MODE_LEARN;
   }
 
@@ -121,18 +126,22 @@ record Sandbox(
   }
 
   private static Sandbox of(ResultSet row) throws SQLException {
+    return new Sandbox(
+        row.getString("id"),
+        row.getString("tenant"),
+        row.getString("lineage"),
+        ByteString.copyFrom(row.getBytes("root")),
+        row.getLong("generation"),
+        row.getLong("epoch"),
+        row.getString("node"),
+        policy(row),
+        row.getLong("policy_revision"),
+        row.getBoolean("revoked"));
+  }
+
+  private static EgressPolicy policy(ResultSet row) throws SQLException {
     try {
-      return new Sandbox(
-          row.getString("id"),
-          row.getString("tenant"),
-          row.getString("lineage"),
-          ByteString.copyFrom(row.getBytes("root")),
-          row.getLong("generation"),
-          row.getLong("epoch"),
-          row.getString("node"),
-          EgressPolicy.parseFrom(row.getBytes("policy")),
-          row.getLong("policy_revision"),
-          row.getBoolean("revoked"));
+      return EgressPolicy.parseFrom(row.getBytes("policy"));
     } catch (InvalidProtocolBufferException e) {
       throw new SQLException("sandbox holds no policy", e);
     }
