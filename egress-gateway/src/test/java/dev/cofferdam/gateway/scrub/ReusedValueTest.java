@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-final class SecretValueTest {
+final class ReusedValueTest {
   private static SecretValue filled(int length) {
     SecretValue value = new SecretValue(length);
     for (int i = 0; i < length; i++) {
