@@ -26,9 +26,6 @@ import java.util.concurrent.ExecutorService;
 
 /** {@code cofferdam.v1.ApprovalService}: who answers for a tenant's requests. */
 final class ApprovalApi extends ApprovalServiceGrpc.ApprovalServiceImplBase {
-  /** How long what another broker does may wait to be found. */
-  private static final Duration LOOK = Duration.ofMillis(500);
-
   private final Approvals approvals;
   private final ExecutorService watchers;
   private final Watches watches;
@@ -105,7 +102,7 @@ final class ApprovalApi extends ApprovalServiceGrpc.ApprovalServiceImplBase {
             tell(call, ready, one);
           }
         }
-        approvals.news().await(seen, LOOK);
+        approvals.news().await(seen, Watches.LOOK);
       }
     } catch (InterruptedException e) {
       call.onError(
@@ -120,12 +117,7 @@ final class ApprovalApi extends ApprovalServiceGrpc.ApprovalServiceImplBase {
 
   private static void tell(ServerCallStreamObserver<Approval> call, Signal ready, Approval approval)
       throws InterruptedException {
-    while (!call.isReady() && !call.isCancelled()) {
-      long seen = ready.seen();
-      if (!call.isReady() && !call.isCancelled()) {
-        ready.await(seen, LOOK);
-      }
-    }
+    Watches.awaitReady(call, ready);
     call.onNext(approval);
   }
 

@@ -20,7 +20,6 @@ import dev.cofferdam.v1.ProposePolicyRequest;
 import dev.cofferdam.v1.WatchAuditEventsRequest;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
-import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
@@ -29,9 +28,6 @@ import java.util.concurrent.ExecutorService;
 final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
   private static final int PAGE = 100;
   private static final int BATCH = 256;
-
-  /** How long another broker's events may wait to be found. */
-  private static final Duration LOOK = Duration.ofMillis(500);
 
   private final AuditLog audit;
   private final Proposals proposals;
@@ -115,12 +111,12 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
         List<AuditEvent> batch =
             watches.read(() -> audit.read(tenant, after, sandbox, Optional.empty(), BATCH));
         for (AuditEvent event : batch) {
-          awaitReady(call, ready);
+          Watches.awaitReady(call, ready);
           call.onNext(event);
           last = Cursor.parse(event.getCursor());
         }
         if (batch.size() < BATCH) {
-          audit.appended().await(seen, LOOK);
+          audit.appended().await(seen, Watches.LOOK);
         }
       }
     } catch (InterruptedException e) {
@@ -132,16 +128,6 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
       call.onError(Refusals.toStatus(e));
     } finally {
       watches.close(tenant);
-    }
-  }
-
-  private static void awaitReady(ServerCallStreamObserver<AuditEvent> call, Signal ready)
-      throws InterruptedException {
-    while (!call.isReady() && !call.isCancelled()) {
-      long seen = ready.seen();
-      if (!call.isReady() && !call.isCancelled()) {
-        ready.await(seen, LOOK);
-      }
     }
   }
 

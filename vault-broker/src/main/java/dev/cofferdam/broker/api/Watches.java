@@ -1,7 +1,10 @@
 package dev.cofferdam.broker.api;
 
+import dev.cofferdam.broker.sql.Signal;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.ErrorReason;
+import io.grpc.stub.ServerCallStreamObserver;
+import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
@@ -12,6 +15,9 @@ import java.util.function.Supplier;
  * many read the database at once. Uses of secrets need its connections too.
  */
 final class Watches {
+  /** What another broker commits is found by looking, so often. */
+  static final Duration LOOK = Duration.ofMillis(500);
+
   private final int perTenant;
   private final Map<String, Integer> open = new ConcurrentHashMap<>();
   private final Semaphore readers;
@@ -62,5 +68,20 @@ final class Watches {
   /** How many wait for their turn to read. */
   int waiting() {
     return readers.getQueueLength();
+  }
+
+  /**
+   * Until its reader takes more, or has left.
+   *
+   * @param ready raised when either happens
+   */
+  static void awaitReady(ServerCallStreamObserver<?> call, Signal ready)
+      throws InterruptedException {
+    while (!call.isReady() && !call.isCancelled()) {
+      long seen = ready.seen();
+      if (!call.isReady() && !call.isCancelled()) {
+        ready.await(seen, LOOK);
+      }
+    }
   }
 }
