@@ -147,7 +147,8 @@ final class TestUpstream implements AutoCloseable {
       } else {
         ctx.pipeline()
             .addLast(new HttpServerCodec(), new Slow(), new HttpObjectAggregator(8 << 20))
-            .addLast(new WebSocketServerProtocolHandler("/socket", null, true, 8 << 20))
+            .addLast(
+                new WebSocketServerProtocolHandler("/socket", null, true, 8 << 20, false, true))
             .addLast(new Talk(), new Echo());
       }
     }
@@ -203,7 +204,9 @@ final class TestUpstream implements AutoCloseable {
     }
   }
 
-  /** Over a WebSocket at {@code /socket}: says what it heard, or what it was asked for. */
+  /**
+   * Over a WebSocket at {@code /socket} and below it: says what it heard, or what it was asked for.
+   */
   private final class Talk extends SimpleChannelInboundHandler<WebSocketFrame> {
     private String credential = "";
 

@@ -37,6 +37,13 @@ final class WebSocketTest extends AttackSuite {
           + ("Sec-WebSocket-Key: " + KEY + "\r\n");
 
   private HttpClient client;
+  private int opened;
+
+  /**
+   * Of the socket opened last; no other has it, so that its event is told from a late one of
+   * another.
+   */
+  private String path = "";
 
   WebSocketTest() {
     // The upstream speaks HTTP/2 too, which has to be left aside.
@@ -108,12 +115,13 @@ final class WebSocketTest extends AttackSuite {
   }
 
   private WebSocket open(Heard heard, String... headers) {
+    path = "/socket/" + ++opened;
     WebSocket.Builder builder = client.newWebSocketBuilder();
     for (int i = 0; i < headers.length; i += 2) {
       builder.header(headers[i], headers[i + 1]);
     }
     return builder
-        .buildAsync(URI.create("wss://api.example.test:" + harness.port + "/socket"), heard)
+        .buildAsync(URI.create("wss://api.example.test:" + harness.port + path), heard)
         .orTimeout(30, TimeUnit.SECONDS)
         .join();
   }
@@ -134,7 +142,7 @@ final class WebSocketTest extends AttackSuite {
     socket.sendClose(WebSocket.NORMAL_CLOSURE, "bye").join();
     assertThat(heard.next()).isEqualTo("close 1000 bye");
 
-    AuditEvent event = harness.broker.event(e -> e.getPath().equals("/socket"));
+    AuditEvent event = harness.broker.event(e -> e.getPath().equals(path));
     assertThat(event.getVerdict()).isEqualTo(Verdict.VERDICT_ALLOWED);
     assertThat(event.getStatus()).isEqualTo(101);
     assertThat(event.getBytesOut()).isGreaterThan(1_000_000);
@@ -155,7 +163,7 @@ final class WebSocketTest extends AttackSuite {
     socket.abort();
 
     assertThat(harness.broker.materialised).hasSize(1);
-    AuditEvent event = harness.broker.event(e -> e.getPath().equals("/socket"));
+    AuditEvent event = harness.broker.event(e -> e.getPath().equals(path));
     assertThat(event.getSecret()).isEqualTo("api-key");
   }
 
@@ -185,7 +193,7 @@ final class WebSocketTest extends AttackSuite {
     }
 
     assertThat(heard.next()).isEqualTo("close 1008 placeholder_outside_target");
-    AuditEvent event = harness.broker.event(e -> e.getPath().equals("/socket"));
+    AuditEvent event = harness.broker.event(e -> e.getPath().equals(path));
     assertThat(event.getVerdict()).isEqualTo(Verdict.VERDICT_DENIED);
     assertThat(event.getReason()).isEqualTo(EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET);
     assertThat(harness.upstream.heard).isEmpty();
