@@ -135,7 +135,8 @@ public final class GatewayApp implements AutoCloseable {
             rules,
             resolvers(config.resolvers()),
             limits,
-            clock);
+            clock,
+            config.upstreamProxy().map(UpstreamProxySettings::open));
     Surroundings surroundings =
         new Surroundings(
             slots,

@@ -51,6 +51,8 @@ import java.util.Optional;
  *     1000000. Default 50000.
  * @param firstMeshPort {@code mesh.ports}: first-last, ports of the mesh that no upstream on a
  *     private address may have. Default 7400-7480.
+ * @param upstreamProxy {@code upstream.proxy} and what belongs to it: {@link
+ *     UpstreamProxySettings}. Default none.
  */
 public record GatewayConfig(
     InetSocketAddress controlListen,
@@ -72,7 +74,8 @@ public record GatewayConfig(
     Duration answerTimeout,
     int spoolEvents,
     int firstMeshPort,
-    int lastMeshPort) {
+    int lastMeshPort,
+    Optional<UpstreamProxySettings> upstreamProxy) {
   public GatewayConfig {
     privateRanges = List.copyOf(privateRanges);
     resolvers = List.copyOf(resolvers);
@@ -122,6 +125,7 @@ public record GatewayConfig(
     int spool = settings.integer("limits.spool-events", 50_000, 16, 1_000_000);
     String mesh = settings.text("mesh.ports", "7400-7480");
     int[] ports = meshPorts(settings, mesh);
+    Optional<UpstreamProxySettings> upstreamProxy = UpstreamProxySettings.read(settings);
     settings.finish();
     return new GatewayConfig(
         control,
@@ -143,7 +147,8 @@ public record GatewayConfig(
         answer,
         spool,
         ports[0],
-        ports[1]);
+        ports[1],
+        upstreamProxy);
   }
 
   private static List<Cidr> ranges(Settings settings) {

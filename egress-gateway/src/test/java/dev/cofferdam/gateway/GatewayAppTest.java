@@ -102,7 +102,8 @@ final class GatewayAppTest {
         Duration.ofSeconds(5),
         100,
         7400,
-        7480);
+        7480,
+        Optional.empty());
   }
 
   @Test

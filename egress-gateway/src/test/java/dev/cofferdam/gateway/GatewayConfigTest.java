@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.gateway.policy.Cidr;
+import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.policy.HostPattern;
 import dev.cofferdam.kit.config.ConfigException;
 import dev.cofferdam.kit.config.Settings;
 import java.net.InetSocketAddress;
@@ -15,6 +17,8 @@ import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class GatewayConfigTest {
   @TempDir Path directory;
@@ -58,6 +62,7 @@ final class GatewayConfigTest {
     assertThat(config.spoolEvents()).isEqualTo(50_000);
     assertThat(config.firstMeshPort()).isEqualTo(7400);
     assertThat(config.lastMeshPort()).isEqualTo(7480);
+    assertThat(config.upstreamProxy()).isEmpty();
   }
 
   @Test
@@ -84,6 +89,10 @@ final class GatewayConfigTest {
                 limits.answer-timeout = 4s
                 limits.spool-events = 100
                 mesh.ports = 5-6
+                upstream.proxy = https://proxy.example.com:3129
+                upstream.proxy-credentials-file = /credentials
+                upstream.proxy-target = name
+                upstream.no-proxy = *.example.org, git.example.com, 10.0.0.0/8
                 """);
 
     assertThat(config.controlListen().getPort()).isEqualTo(1);
@@ -109,6 +118,59 @@ final class GatewayConfigTest {
     assertThat(config.spoolEvents()).isEqualTo(100);
     assertThat(config.firstMeshPort()).isEqualTo(5);
     assertThat(config.lastMeshPort()).isEqualTo(6);
+    assertThat(config.upstreamProxy())
+        .contains(
+            new UpstreamProxySettings(
+                true,
+                Host.parse("proxy.example.com").orElseThrow(),
+                3129,
+                Optional.of(Path.of("/credentials")),
+                true,
+                List.of(HostPattern.parse("*.example.org"), HostPattern.parse("git.example.com")),
+                List.of(Cidr.parse("10.0.0.0/8"))));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "upstream.proxy = proxy.example.com:3128",
+        "upstream.proxy = socks5://proxy.example.com:1080",
+        "upstream.proxy = http://user:secret@proxy.example.com:3128",
+        "upstream.proxy = http://proxy.example.com",
+        "upstream.proxy = http://proxy.example.com:0",
+        "upstream.proxy = http://proxy.example.com:3128/path",
+        "upstream.no-proxy = example.com",
+        "upstream.proxy-target = name",
+        "upstream.proxy-credentials-file = /c",
+      })
+  void aProxyThatMakesNoSense(String line) {
+    assertThatThrownBy(() -> read(REQUIRED + line))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("upstream.proxy")
+        .hasMessageNotContaining("secret");
+  }
+
+  @Test
+  void theProxysCredentialsAreOneLine() throws Exception {
+    Path file = directory.resolve("credentials");
+    UpstreamProxySettings settings =
+        new UpstreamProxySettings(
+            false,
+            Host.parse("192.0.2.1").orElseThrow(),
+            3128,
+            Optional.of(file),
+            false,
+            List.of(),
+            List.of());
+    Files.writeString(file, "user:pass word\n");
+    assertThat(settings.open().authorization()).contains("Basic dXNlcjpwYXNzIHdvcmQ=");
+    assertThat(settings.open().toString()).isEqualTo("http://192.0.2.1:3128");
+    for (String bad : List.of("user\n", "", ":x", "user:a\nb\n", "user:a\r\nX: y")) {
+      Files.writeString(file, bad);
+      assertThatThrownBy(settings::open)
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("user:password");
+    }
   }
 
   @Test
@@ -119,6 +181,8 @@ final class GatewayConfigTest {
         egress.private-ranges = 10.0.0.1/8
         limits.header-bytes = 1
         limits.nonsense = 1
+        upstream.proxy = nonsense
+        upstream.no-proxy = 10.0.0.1/8
         """;
     assertThatThrownBy(() -> read(text))
         .isInstanceOf(ConfigException.class)
@@ -126,6 +190,8 @@ final class GatewayConfigTest {
         .hasMessageContaining("egress.private-ranges")
         .hasMessageContaining("limits.header-bytes")
         .hasMessageContaining("limits.nonsense")
+        .hasMessageContaining("upstream.proxy ")
+        .hasMessageContaining("upstream.no-proxy")
         .hasMessageContaining("state.dir")
         .hasMessageContaining("tls.key");
   }

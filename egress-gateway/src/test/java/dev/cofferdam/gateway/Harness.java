@@ -15,6 +15,7 @@ import dev.cofferdam.gateway.policy.HostsFile;
 import dev.cofferdam.gateway.proxy.ExchangeMeters;
 import dev.cofferdam.gateway.proxy.Limits;
 import dev.cofferdam.gateway.proxy.Surroundings;
+import dev.cofferdam.gateway.proxy.UpstreamProxy;
 import dev.cofferdam.gateway.proxy.UpstreamsByLoop;
 import dev.cofferdam.gateway.slot.PolicyLease;
 import dev.cofferdam.gateway.slot.SlotTable;
@@ -72,7 +73,7 @@ final class Harness implements AutoCloseable {
   static final String WEAK = "cofferdam_" + "W0w1W2w3W4w5W6w7W8w9W0w1W2w3W4w5W6w7W8w9Wwe";
 
   final TestPki lineage = new TestPki("lineage");
-  final TestPki public_ = new TestPki("public");
+  final TestPki public_;
   final FakeBroker broker;
   final TestUpstream upstream;
   final SettableClock clock = new SettableClock(Instant.now());
@@ -96,6 +97,22 @@ final class Harness implements AutoCloseable {
    */
   Harness(Path directory, boolean http2, UnaryOperator<Limits> changed, InetSocketAddress resolver)
       throws Exception {
+    this(directory, http2, changed, resolver, new TestPki("public"), Optional.empty());
+  }
+
+  /**
+   * @param authority of the upstream
+   * @param proxy through which upstreams are reached
+   */
+  Harness(
+      Path directory,
+      boolean http2,
+      UnaryOperator<Limits> changed,
+      InetSocketAddress resolver,
+      TestPki authority,
+      Optional<UpstreamProxy> proxy)
+      throws Exception {
+    public_ = authority;
     KeyPair key = TestPki.newKey();
     upstream =
         own(
@@ -107,7 +124,8 @@ final class Harness implements AutoCloseable {
                     key.getPublic(),
                     Duration.ofHours(1),
                     "api.example.test",
-                    "other.example.test")));
+                    "other.example.test",
+                    "unpinned.example.test")));
     port = upstream.port();
     asked.set(InetAddress.getByName("198.18.77.1"));
     broker = own(new FakeBroker(lineage));
@@ -142,14 +160,16 @@ final class Harness implements AutoCloseable {
                 // Nobody listens at the first.
                 "127.0.0.6 two.example.test",
                 "127.0.0.2 two.example.test",
-                "127.0.0.1 mesh.example.test"));
+                "127.0.0.1 mesh.example.test",
+                "127.0.0.2 proxy.example.test"));
     UpstreamsByLoop upstreams =
         new UpstreamsByLoop(
             new UpstreamTls(Optional.of(public_.writeRoot(directory))),
             new AddressRules(hosts, List.of(Cidr.parse("127.0.0.4/31")), 7400, 7480, _ -> false),
             List.of(resolver),
             limits,
-            InstantSource.system());
+            InstantSource.system(),
+            proxy);
     SandboxCertificates certificates =
         new SandboxCertificates(
             client::issue, own(new KeyReservoir()), InstantSource.system(), blocking);

@@ -27,10 +27,17 @@ final class Resolution {
   private final EventLoop loop;
   private final AddressRules rules;
   private final DnsNameResolver resolver;
+  private final Optional<UpstreamProxy> proxy;
 
-  Resolution(EventLoop loop, AddressRules rules, List<InetSocketAddress> servers, Limits limits) {
+  Resolution(
+      EventLoop loop,
+      AddressRules rules,
+      List<InetSocketAddress> servers,
+      Limits limits,
+      Optional<UpstreamProxy> proxy) {
     this.loop = loop;
     this.rules = rules;
+    this.proxy = proxy;
     DnsNameResolverBuilder builder =
         new DnsNameResolverBuilder(loop)
             .datagramChannelType(EpollDatagramChannel.class)
@@ -54,6 +61,43 @@ final class Resolution {
     return (name, types) -> null;
   }
 
+  Optional<UpstreamProxy> proxy() {
+    return proxy;
+  }
+
+  /** Whether the operator's proxy resolves the host, so that what was resolved is the proxy. */
+  boolean leavesToProxy(Host host) {
+    return host instanceof Host.Name name
+        && proxy.isPresent()
+        && proxy.get().resolves(name, rules.hosts().addresses(name));
+  }
+
+  /** No rule applies to it: it is the operator's own choice. Fails as {@link #resolve}. */
+  Future<List<InetAddress>> proxyAddresses(UpstreamProxy of) {
+    List<InetAddress> known =
+        switch (of.host()) {
+          case Host.Literal(InetAddress address) -> List.of(address);
+          case Host.Name name -> rules.hosts().addresses(name);
+        };
+    if (!known.isEmpty()) {
+      return loop.newSucceededFuture(known);
+    }
+    Promise<List<InetAddress>> promise = loop.newPromise();
+    resolver
+        .resolveAll(of.host() + ".")
+        .addListener((Future<List<InetAddress>> resolved) -> {
+          if (resolved.isSuccess()) {
+            promise.setSuccess(resolved.getNow());
+          } else {
+            promise.setFailure(
+                new UpstreamException(
+                    EgressReason.EGRESS_REASON_UPSTREAM_PROXY,
+                    "the operator's proxy could not be resolved"));
+          }
+        });
+    return promise;
+  }
+
   /** Fails with an {@link UpstreamException}. Never gives an empty list. */
   Future<List<InetAddress>> resolve(Host.Name name, int port) {
     Promise<List<InetAddress>> promise = loop.newPromise();
@@ -61,6 +105,9 @@ final class Resolution {
     if (!pinned.isEmpty()) {
       permit(name, port, pinned, promise);
       return promise;
+    }
+    if (leavesToProxy(name)) {
+      return proxyAddresses(proxy.orElseThrow());
     }
     // With the dot it is absolute, and no search list of this host applies.
     resolver

@@ -51,7 +51,7 @@ final class Upstreams {
     this.tls = tls;
     this.resolution = resolution;
     this.limits = limits;
-    this.dialler = new Dialler(loop, allocator, limits.connectTimeout());
+    this.dialler = new Dialler(loop, allocator, resolution, tls, limits.connectTimeout());
     this.pool = new UpstreamPool(loop, clock);
   }
 

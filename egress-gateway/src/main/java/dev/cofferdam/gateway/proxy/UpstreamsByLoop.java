@@ -7,6 +7,7 @@ import java.net.InetSocketAddress;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -20,26 +21,32 @@ public final class UpstreamsByLoop {
   private final List<InetSocketAddress> resolvers;
   private final Limits limits;
   private final InstantSource clock;
+  private final Optional<UpstreamProxy> proxy;
 
   /**
    * @param resolvers empty: those of the system
+   * @param proxy of the operator's, where all but what it names goes through one
    */
   public UpstreamsByLoop(
       UpstreamTls tls,
       AddressRules rules,
       List<InetSocketAddress> resolvers,
       Limits limits,
-      InstantSource clock) {
+      InstantSource clock,
+      Optional<UpstreamProxy> proxy) {
     this.tls = tls;
     this.rules = rules;
     this.resolvers = List.copyOf(resolvers);
     this.limits = limits;
     this.clock = clock;
+    this.proxy = proxy;
   }
 
   Upstreams of(EventLoop loop) {
     return byLoop.computeIfAbsent(
         loop,
-        l -> new Upstreams(l, tls, new Resolution(l, rules, resolvers, limits), limits, clock));
+        l ->
+            new Upstreams(
+                l, tls, new Resolution(l, rules, resolvers, limits, proxy), limits, clock));
   }
 }
