@@ -18,6 +18,7 @@ import dev.cofferdam.broker.grant.Nodes;
 import dev.cofferdam.broker.grant.RandomTokens;
 import dev.cofferdam.broker.grant.Redemption;
 import dev.cofferdam.broker.grant.Retention;
+import dev.cofferdam.broker.grant.Sessions;
 import dev.cofferdam.broker.proposal.Proposals;
 import dev.cofferdam.broker.sealed.KeysetFile;
 import dev.cofferdam.broker.sealed.SealedStore;
@@ -124,11 +125,13 @@ public final class BrokerApp implements AutoCloseable {
     Approvals approvals =
         parts.add(
             new Approvals(database, audit, clock, ids, config.approvalWait(), name(config.tls())));
+    Sessions sessions = new Sessions(database, newGrants, grants, attachments, clock, ids);
     Secrets secrets = new Secrets(database, store, values, audit, grants, clock);
     parts.add(
         Housekeeping.of(
             values,
             secrets,
+            sessions,
             new Retention(database, clock, config.grantRetention()),
             audit,
             config.cacheTtl()));
@@ -152,6 +155,7 @@ public final class BrokerApp implements AutoCloseable {
     TenantApi tenantApi =
         new TenantApi(
             secrets,
+            sessions,
             audit,
             new Proposals(grants, audit),
             approvals,

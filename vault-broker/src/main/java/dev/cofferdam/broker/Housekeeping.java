@@ -3,6 +3,7 @@ package dev.cofferdam.broker;
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.catalog.Secrets;
 import dev.cofferdam.broker.grant.Retention;
+import dev.cofferdam.broker.grant.Sessions;
 import dev.cofferdam.broker.secret.ValueCache;
 import java.time.Duration;
 import java.util.HexFormat;
@@ -21,6 +22,7 @@ final class Housekeeping implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Housekeeping.class);
 
   private static final Duration SWEEP = Duration.ofMinutes(1);
+  private static final Duration END_SESSIONS = Duration.ofSeconds(2);
   private static final Duration CHECKPOINT = Duration.ofMinutes(5);
   private static final Duration SOONEST = Duration.ofMillis(100);
 
@@ -48,11 +50,17 @@ final class Housekeeping implements AutoCloseable {
    * @param cacheTtl no value outlives it by more than a tenth
    */
   static Housekeeping of(
-      ValueCache values, Secrets secrets, Retention rows, AuditLog audit, Duration cacheTtl) {
+      ValueCache values,
+      Secrets secrets,
+      Sessions sessions,
+      Retention rows,
+      AuditLog audit,
+      Duration cacheTtl) {
     Duration tenth = cacheTtl.dividedBy(10);
     return new Housekeeping(
         List.of(
             new Task("evict", tenth.compareTo(SOONEST) < 0 ? SOONEST : tenth, values::evictExpired),
+            new Task("end-sessions", END_SESSIONS, sessions::endExpired),
             new Task("sweep-store", SWEEP, secrets::sweep),
             new Task("sweep-rows", SWEEP, rows::sweep),
             new Task("checkpoint", CHECKPOINT, () -> checkpoint(audit))));

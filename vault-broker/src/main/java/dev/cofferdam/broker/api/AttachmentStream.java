@@ -3,9 +3,11 @@ package dev.cofferdam.broker.api;
 import com.google.protobuf.Duration;
 import dev.cofferdam.broker.grant.Attachments;
 import dev.cofferdam.broker.grant.Change;
+import dev.cofferdam.broker.grant.Sessions;
 import dev.cofferdam.internal.v1.Lease;
 import dev.cofferdam.internal.v1.SyncAttachmentsRequest;
 import dev.cofferdam.internal.v1.SyncAttachmentsResponse;
+import dev.cofferdam.internal.v1.SyncStart;
 import dev.cofferdam.internal.v1.Synchronized;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
@@ -59,7 +61,7 @@ final class AttachmentStream implements StreamObserver<SyncAttachmentsRequest> {
   @Override
   public void onNext(SyncAttachmentsRequest message) {
     switch (message.getMessageCase()) {
-      case START -> start(message.getStart().getProcess());
+      case START -> start(message.getStart());
       case ACKNOWLEDGE -> acknowledge(message.getAcknowledge());
       case MESSAGE_NOT_SET -> throw invalid("a message with neither start nor acknowledge");
     }
@@ -93,20 +95,25 @@ final class AttachmentStream implements StreamObserver<SyncAttachmentsRequest> {
     }
   }
 
-  private void start(String name) {
+  private void start(SyncStart start) {
+    String name = start.getProcess();
     if (process.isPresent()) {
       throw invalid("a second start");
     }
     if (name.isEmpty() || name.length() > 128) {
       throw invalid("a start without a process, expected 1 to 128 characters");
     }
+    Optional<Sessions.Proxy> proxy =
+        start.getProxyAddress().isEmpty()
+            ? Optional.empty()
+            : Optional.of(new Sessions.Proxy(start.getProxyAddress(), start.getProxyTls()));
     process = Optional.of(name);
-    executor.execute(() -> send(name));
+    executor.execute(() -> send(name, proxy));
   }
 
-  private void send(String name) {
+  private void send(String name, Optional<Sessions.Proxy> proxy) {
     try {
-      Attachments.Snapshot snapshot = attachments.begin(gateway, name);
+      Attachments.Snapshot snapshot = attachments.begin(gateway, name, proxy);
       snapshot.attached().forEach(change -> out.onNext(message(change)));
       out.onNext(
           SyncAttachmentsResponse.newBuilder()

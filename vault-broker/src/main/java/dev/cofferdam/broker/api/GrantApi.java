@@ -79,6 +79,7 @@ final class GrantApi extends GrantServiceGrpc.GrantServiceImplBase {
     if (request.getSecretsCount() > 0) {
       require(tenant, Token.SECRETS_USE);
     }
+    SandboxGrants.checkNoSession(request.getSandbox());
     SandboxGrants wanted =
         new SandboxGrants(
             request.getSandbox(),

@@ -3,6 +3,7 @@ package dev.cofferdam.broker.api;
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.catalog.Secrets;
 import dev.cofferdam.broker.grant.Approvals;
+import dev.cofferdam.broker.grant.Sessions;
 import dev.cofferdam.broker.proposal.Proposals;
 import dev.cofferdam.broker.tenant.Token;
 import dev.cofferdam.broker.tenant.Tokens;
@@ -10,6 +11,7 @@ import dev.cofferdam.kit.call.CallRules;
 import dev.cofferdam.kit.server.RpcServer;
 import dev.cofferdam.v1.ApprovalServiceGrpc;
 import dev.cofferdam.v1.AuditServiceGrpc;
+import dev.cofferdam.v1.EgressSessionServiceGrpc;
 import dev.cofferdam.v1.SecretServiceGrpc;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import io.grpc.ServerInterceptors;
@@ -26,6 +28,7 @@ public final class TenantApi implements AutoCloseable {
   private final AuditApi audit;
   private final ApprovalApi approvals;
   private final TokenApi tokens;
+  private final EgressSessionApi sessions;
   private final NotThroughTheMesh notThroughTheMesh;
 
   /**
@@ -33,6 +36,7 @@ public final class TenantApi implements AutoCloseable {
    */
   public TenantApi(
       Secrets secrets,
+      Sessions sessions,
       AuditLog audit,
       Proposals proposals,
       Approvals approvals,
@@ -45,6 +49,7 @@ public final class TenantApi implements AutoCloseable {
     this.approvals =
         new ApprovalApi(approvals, watches, new Watches(WATCHES_PER_TENANT, watchReaders));
     this.tokens = new TokenApi(tokens);
+    this.sessions = new EgressSessionApi(sessions);
     this.notThroughTheMesh = new NotThroughTheMesh(trustDomain);
   }
 
@@ -52,6 +57,7 @@ public final class TenantApi implements AutoCloseable {
     return listener
         .service(ServerInterceptors.intercept(secrets.definition(), notThroughTheMesh))
         .service(ServerInterceptors.intercept(approvals.bindService(), notThroughTheMesh))
+        .service(ServerInterceptors.intercept(sessions, notThroughTheMesh))
         .service(audit)
         .service(tokens)
         .rules(rules());
@@ -69,6 +75,9 @@ public final class TenantApi implements AutoCloseable {
         .tenant(SecretServiceGrpc.getNarrowSecretMethod(), Token.SECRETS_WRITE)
         .tenant(SecretServiceGrpc.getDeleteSecretMethod(), Token.SECRETS_WRITE)
         .tenant(SecretServiceGrpc.getListSecretsMethod(), Token.SECRETS_READ)
+        .tenant(EgressSessionServiceGrpc.getCreateEgressSessionMethod(), Token.SANDBOXES_WRITE)
+        .tenant(EgressSessionServiceGrpc.getExtendEgressSessionMethod(), Token.SANDBOXES_WRITE)
+        .tenant(EgressSessionServiceGrpc.getDeleteEgressSessionMethod(), Token.SANDBOXES_WRITE)
         .tenant(AuditServiceGrpc.getListAuditEventsMethod(), Token.AUDIT_READ)
         .tenant(AuditServiceGrpc.getWatchAuditEventsMethod(), Token.AUDIT_READ)
         .tenant(AuditServiceGrpc.getProposePolicyMethod(), Token.AUDIT_READ)

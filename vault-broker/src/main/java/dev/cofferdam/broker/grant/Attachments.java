@@ -117,18 +117,23 @@ public final class Attachments {
    * The beginning of a gateway's stream.
    *
    * @param process what an earlier process acknowledged says nothing of this one
+   * @param proxy where programs reach its explicit proxy, if it has one
    */
-  public Snapshot begin(String gateway, String process) {
+  public Snapshot begin(String gateway, String process, Optional<Sessions.Proxy> proxy) {
     return database.transact(tx -> {
       long sequence =
           tx.only(
-              "insert into gateway as g (instance, process) values (?, ?) on conflict (instance)"
+              "insert into gateway as g (instance, process, proxy_address, proxy_tls)"
+                  + " values (?, ?, ?, ?) on conflict (instance)"
                   + " do update set process = excluded.process, acknowledged ="
-                  + " case when g.process = excluded.process then g.acknowledged else 0 end"
+                  + " case when g.process = excluded.process then g.acknowledged else 0 end,"
+                  + " proxy_address = excluded.proxy_address, proxy_tls = excluded.proxy_tls"
                   + " returning sequence",
               row -> row.getLong(1),
               gateway,
-              process);
+              process,
+              proxy.map(Sessions.Proxy::address).orElse(""),
+              proxy.map(Sessions.Proxy::tls).orElse(false));
       List<Change.Attached> attached = new ArrayList<>();
       Views.of(tx, Places.liveAt(tx, gateway))
           .forEach((place, view) -> attached.add(new Change.Attached(place.sequence(), view)));

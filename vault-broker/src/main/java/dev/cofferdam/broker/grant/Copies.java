@@ -26,7 +26,7 @@ final class Copies {
   static Sandbox origin(Tx tx, String tenant, SandboxGrants.Origin wanted) throws SQLException {
     Sandbox origin =
         Sandbox.read(tx, wanted.sandbox())
-            .filter(found -> found.tenant().equals(tenant))
+            .filter(found -> found.tenant().equals(tenant) && found.session().isEmpty())
             .orElseThrow(() ->
                 new Refusal(
                     ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND,

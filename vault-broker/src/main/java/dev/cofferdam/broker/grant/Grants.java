@@ -151,19 +151,26 @@ public final class Grants implements Secrets.Dependents {
   /** Ends everything of a sandbox. One that is not known has ended already. */
   public void revoke(String id) {
     database.transact(tx -> {
-      Optional<Sandbox> found = Sandbox.lock(tx, id).filter(sandbox -> !sandbox.revoked());
+      Optional<Sandbox> found =
+          Sandbox.lock(tx, id).filter(sandbox -> !sandbox.revoked() && sandbox.session().isEmpty());
       if (found.isPresent()) {
-        Sandbox sandbox = found.get();
-        tx.update("update sandbox set revoke_time = ? where id = ?", clock.instant(), id);
-        Grant.revokeOf(tx, id);
-        var _ = Places.detached(tx, Places.live(tx, id));
-        audit.append(
-            tx,
-            List.of(Records.change(clock.instant(), sandbox.tenant(), id, "all grants revoked")));
-        tx.afterCommit(news::raise);
+        end(tx, found.get());
       }
       return id;
     });
+  }
+
+  /**
+   * @param sandbox locked, and not revoked yet
+   */
+  void end(Tx tx, Sandbox sandbox) throws SQLException {
+    String id = sandbox.id();
+    tx.update("update sandbox set revoke_time = ? where id = ?", clock.instant(), id);
+    Grant.revokeOf(tx, id);
+    var _ = Places.detached(tx, Places.live(tx, id));
+    audit.append(
+        tx, List.of(Records.change(clock.instant(), sandbox.tenant(), id, "all grants revoked")));
+    tx.afterCommit(news::raise);
   }
 
   @Override
@@ -211,9 +218,13 @@ public final class Grants implements Secrets.Dependents {
         .toList();
   }
 
-  /** Another tenant's sandbox is as unknown as one that never was. */
+  /**
+   * Another tenant's sandbox is as unknown as one that never was, and so is an egress session: the
+   * scheduler, whom its tenant did not ask, could move it to a node.
+   */
   static Sandbox live(Optional<Sandbox> found, String id) {
-    Sandbox sandbox = found.orElseThrow(() -> unknown(id));
+    Sandbox sandbox =
+        found.filter(known -> known.session().isEmpty()).orElseThrow(() -> unknown(id));
     if (sandbox.revoked()) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_GRANT_REVOKED,

@@ -77,7 +77,7 @@ record Ledger(
     if (sandbox == null) {
       return refuseAll("", request, EgressReason.EGRESS_REASON_UNKNOWN_SLOT);
     }
-    if (sandbox.revoked()) {
+    if (sandbox.ended(now)) {
       return refuseAll(sandbox.tenant(), request, EgressReason.EGRESS_REASON_GRANT_REVOKED);
     }
     Optional<Held> place = place(sandbox, request);

@@ -16,6 +16,7 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.ErrorReason;
 import java.sql.SQLException;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -87,6 +88,33 @@ public final class NewGrants {
           sandbox.policyRevision(),
           sandbox.generation());
     });
+  }
+
+  /**
+   * An egress session, so far attached nowhere.
+   *
+   * @param token by which explicit proxies know it
+   * @param placeholders is filled in
+   */
+  Sandbox beginSession(
+      Tx tx,
+      String tenant,
+      SandboxGrants wanted,
+      EgressPolicy policy,
+      String token,
+      Instant expires,
+      Map<String, String> placeholders)
+      throws SQLException {
+    Sandbox sandbox = begin(tx, tenant, wanted, policy, Optional.empty());
+    tx.update(
+        "update sandbox set proxy_token_sha256 = ?, expire_time = ? where id = ?",
+        RandomTokens.hash(token),
+        expires,
+        sandbox.id());
+    List<Grant> grants = grants(tx, sandbox, wanted, Policies.of(policy), placeholders);
+    Grant.insertAll(tx, grants);
+    audit.append(tx, rows(sandbox, grants, wanted));
+    return sandbox;
   }
 
   /** Fresh ones for all wishes. */
@@ -173,7 +201,8 @@ public final class NewGrants {
         wanted.node(),
         policy,
         1,
-        false);
+        false,
+        Optional.empty());
   }
 
   private static Sandbox again(

@@ -7,6 +7,7 @@ import java.security.SecureRandom;
 public final class RandomTokens {
   static final String PLACEHOLDER = "cofferdam_";
   static final String TICKET = "cft_";
+  static final String PROXY_TOKEN = "cfp_";
 
   // 62^43 > 2^256.
   private static final int LENGTH = 43;
@@ -27,6 +28,24 @@ public final class RandomTokens {
   /** {@code cft_} and 43 characters of [0-9A-Za-z]. */
   String ticket() {
     return next(TICKET);
+  }
+
+  /** {@code cfp_} and 43 characters of [0-9A-Za-z]. */
+  String proxyToken() {
+    return next(PROXY_TOKEN);
+  }
+
+  /** An address of 100::/64 (RFC 6666), as text: from there no packet comes. */
+  String discardAddress() {
+    byte[] address = new byte[16];
+    random.nextBytes(address);
+    java.util.Arrays.fill(address, 0, 8, (byte) 0);
+    address[0] = 1;
+    try {
+      return java.net.InetAddress.getByAddress(address).getHostAddress();
+    } catch (java.net.UnknownHostException e) {
+      throw new IllegalStateException("sixteen bytes are an address", e);
+    }
   }
 
   /** An id that is not secret: a prefix and 20 characters of [0-9a-z]. */

@@ -7,6 +7,7 @@ import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.PolicyMode;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +23,7 @@ import java.util.UUID;
  * @param node the one that the latest ticket is for
  * @param policyRevision from 1
  * @param revoked for good
+ * @param session what is known only of an egress session, which is in no slot
  */
 record Sandbox(
     String id,
@@ -33,11 +35,18 @@ record Sandbox(
     String node,
     EgressPolicy policy,
     long policyRevision,
-    boolean revoked) {
+    boolean revoked,
+    Optional<Session> session) {
+  /**
+   * @param tokenHash SHA-256 of what it is known by at explicit proxies
+   * @param expires when it ends, unless that is put off
+   */
+  record Session(ByteString tokenHash, Instant expires) {}
+
   private static final String COLUMNS =
       "id, tenant, lineage, (select certificate from lineage where id = sandbox.lineage) as root,"
           + " generation, epoch, node, policy, policy_revision,"
-          + " revoke_time is not null as revoked";
+          + " revoke_time is not null as revoked, proxy_token_sha256, expire_time";
 
   static Optional<Sandbox> read(Tx tx, String id) throws SQLException {
     return tx.first("select " + COLUMNS + " from sandbox where id = ?", Sandbox::of, id);
@@ -122,7 +131,20 @@ record Sandbox(
         otherNode,
         policy,
         policyRevision,
-        revoked);
+        revoked,
+        session);
+  }
+
+  /** Whether it is over: a session ends by itself, whether or not that was written down yet. */
+  boolean ended(Instant now) {
+    return revoked || session.filter(with -> !now.isBefore(with.expires())).isPresent();
+  }
+
+  private static Optional<Session> session(ResultSet row) throws SQLException {
+    byte[] hash = row.getBytes("proxy_token_sha256");
+    return hash == null
+        ? Optional.empty()
+        : Optional.of(new Session(ByteString.copyFrom(hash), Tx.instant(row, "expire_time")));
   }
 
   private static Sandbox of(ResultSet row) throws SQLException {
@@ -136,7 +158,8 @@ record Sandbox(
         row.getString("node"),
         policy(row),
         row.getLong("policy_revision"),
-        row.getBoolean("revoked"));
+        row.getBoolean("revoked"),
+        session(row));
   }
 
   private static EgressPolicy policy(ResultSet row) throws SQLException {

@@ -91,6 +91,13 @@ public record SandboxGrants(
     }
   }
 
+  /** For one who makes ids of sandboxes by itself. */
+  public static void checkNoSession(String sandbox) {
+    if (sandbox.startsWith(Sessions.PREFIX)) {
+      throw invalid("a sandbox's id does not begin with %s".formatted(Sessions.PREFIX));
+    }
+  }
+
   static void checkSandbox(String sandbox) {
     if (!SANDBOX.matcher(sandbox).matches()) {
       throw invalid("the sandbox's id does not look like one, expected " + SANDBOX);

@@ -1,5 +1,6 @@
 package dev.cofferdam.broker.grant;
 
+import com.google.protobuf.ByteString;
 import dev.cofferdam.broker.catalog.Secret;
 import dev.cofferdam.broker.catalog.SecretRows;
 import dev.cofferdam.broker.grant.Places.Place;
@@ -55,6 +56,8 @@ final class Views {
         .setPolicy(sandbox.policy())
         .setPolicyRevision(sandbox.policyRevision())
         .setCaCertificate(sandbox.root())
+        .setProxyTokenSha256(
+            sandbox.session().map(Sandbox.Session::tokenHash).orElse(ByteString.EMPTY))
         .addAllSecrets(
             granted.getOrDefault(sandbox.id(), List.of()).stream()
                 .filter(live -> live.grant().generation() == sandbox.generation())
