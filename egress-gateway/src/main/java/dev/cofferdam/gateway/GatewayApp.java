@@ -20,6 +20,7 @@ import dev.cofferdam.gateway.slot.SlotTable;
 import dev.cofferdam.gateway.tls.KeyReservoir;
 import dev.cofferdam.gateway.tls.SandboxCertificates;
 import dev.cofferdam.gateway.tls.UpstreamTls;
+import dev.cofferdam.internal.v1.SyncStart;
 import dev.cofferdam.kit.admin.AdminServer;
 import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import dev.cofferdam.kit.client.MeshChannels;
@@ -30,6 +31,7 @@ import io.micrometer.core.instrument.Gauge;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.netty.handler.ssl.ClientAuth;
+import io.netty.handler.ssl.SslContext;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
@@ -70,10 +72,11 @@ public final class GatewayApp implements AutoCloseable {
   /**
    * Starts everything; guests are let in once the broker has told who they are, which may be later.
    *
+   * @param sockets empty where it serves as an explicit proxy alone
    * @param failed told when guests cannot be let in after all: the process is of no use then
    */
   public static GatewayApp start(
-      GatewayConfig config, InheritedSockets sockets, Consumer<Throwable> failed)
+      GatewayConfig config, Optional<InheritedSockets> sockets, Consumer<Throwable> failed)
       throws IOException {
     GatewayApp app = new GatewayApp();
     try {
@@ -85,8 +88,14 @@ public final class GatewayApp implements AutoCloseable {
     }
   }
 
-  private void wire(GatewayConfig config, InheritedSockets sockets, Consumer<Throwable> failed)
+  private void wire(
+      GatewayConfig config, Optional<InheritedSockets> sockets, Consumer<Throwable> failed)
       throws IOException {
+    Optional<SslContext> proxyTls =
+        config
+            .explicitProxy()
+            .flatMap(ExplicitProxySettings::tls)
+            .map(ExplicitProxySettings.Identity::context);
     Clock clock = Clock.systemUTC();
     PrometheusMeterRegistry meters =
         own(new PrometheusMeterRegistry(PrometheusConfig.DEFAULT), PrometheusMeterRegistry::close);
@@ -161,7 +170,12 @@ public final class GatewayApp implements AutoCloseable {
                 slots,
                 lease,
                 attachment -> soon.execute(() -> certificates.prepare(attachment)),
-                UUID.randomUUID().toString()),
+                SyncStart.newBuilder()
+                    .setProcess(UUID.randomUUID().toString())
+                    .setProxyAddress(
+                        config.explicitProxy().map(ExplicitProxySettings::address).orElse(""))
+                    .setProxyTls(proxyTls.isPresent())
+                    .build()),
             AttachmentSync::close);
     own(
         AdminServer.start(
@@ -191,7 +205,16 @@ public final class GatewayApp implements AutoCloseable {
     blocking.execute(() -> {
       try {
         sync.awaitFirst();
-        listeners.adopt(sockets, surroundings, new DnsAnswers(slots, decisions));
+        if (sockets.isPresent()) {
+          listeners.adopt(sockets.get(), surroundings, new DnsAnswers(slots, decisions));
+        }
+        if (config.explicitProxy().isPresent()) {
+          InetSocketAddress listen = config.explicitProxy().get().listen();
+          listeners.listenProxy(
+              new InetSocketAddress(listen.getHostString(), listen.getPort()),
+              surroundings,
+              proxyTls);
+        }
         open.set(true);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();

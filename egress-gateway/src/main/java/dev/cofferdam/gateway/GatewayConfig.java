@@ -53,6 +53,8 @@ import java.util.Optional;
  *     private address may have. Default 7400-7480.
  * @param upstreamProxy {@code upstream.proxy} and what belongs to it: {@link
  *     UpstreamProxySettings}. Default none.
+ * @param explicitProxy {@code proxy.listen} and what belongs to it: {@link ExplicitProxySettings}.
+ *     Default none.
  */
 public record GatewayConfig(
     InetSocketAddress controlListen,
@@ -75,7 +77,8 @@ public record GatewayConfig(
     int spoolEvents,
     int firstMeshPort,
     int lastMeshPort,
-    Optional<UpstreamProxySettings> upstreamProxy) {
+    Optional<UpstreamProxySettings> upstreamProxy,
+    Optional<ExplicitProxySettings> explicitProxy) {
   public GatewayConfig {
     privateRanges = List.copyOf(privateRanges);
     resolvers = List.copyOf(resolvers);
@@ -126,6 +129,7 @@ public record GatewayConfig(
     String mesh = settings.text("mesh.ports", "7400-7480");
     int[] ports = meshPorts(settings, mesh);
     Optional<UpstreamProxySettings> upstreamProxy = UpstreamProxySettings.read(settings);
+    Optional<ExplicitProxySettings> explicitProxy = ExplicitProxySettings.read(settings);
     settings.finish();
     return new GatewayConfig(
         control,
@@ -148,7 +152,8 @@ public record GatewayConfig(
         spool,
         ports[0],
         ports[1],
-        upstreamProxy);
+        upstreamProxy,
+        explicitProxy);
   }
 
   private static List<Cidr> ranges(Settings settings) {

@@ -4,6 +4,7 @@ import dev.cofferdam.gateway.dns.DnsAnswers;
 import dev.cofferdam.gateway.dns.DnsHandlers;
 import dev.cofferdam.gateway.proxy.GuestConnections;
 import dev.cofferdam.gateway.proxy.Limits;
+import dev.cofferdam.gateway.proxy.ProxyConnections;
 import dev.cofferdam.gateway.proxy.Surroundings;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.bootstrap.ServerBootstrap;
@@ -16,9 +17,11 @@ import io.netty.channel.WriteBufferWaterMark;
 import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.handler.ssl.SslContext;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
@@ -71,6 +74,19 @@ public final class Listeners implements AutoCloseable {
       Function<Channel, InetSocketAddress> destination) {
     return started(
         server(new GuestConnections(surroundings, destination))
+            .channel(EpollServerSocketChannel.class)
+            .bind(address));
+  }
+
+  /**
+   * Listens as an explicit proxy.
+   *
+   * @param tls in which it is spoken to
+   */
+  public InetSocketAddress listenProxy(
+      InetSocketAddress address, Surroundings surroundings, Optional<SslContext> tls) {
+    return started(
+        server(new ProxyConnections(surroundings, tls))
             .channel(EpollServerSocketChannel.class)
             .bind(address));
   }

@@ -4,7 +4,9 @@ import dev.cofferdam.kit.app.ServiceMain;
 import java.util.Optional;
 import org.slf4j.LoggerFactory;
 
-/** {@code egress-gateway --config FILE}, with its sockets inherited. */
+/**
+ * {@code egress-gateway --config FILE}, with its sockets inherited, or as an explicit proxy alone.
+ */
 public final class Main {
   /** As sysexits(3). */
   private static final int SOFTWARE = 70;
@@ -27,13 +29,16 @@ public final class Main {
         args,
         settings -> {
           GatewayConfig config = GatewayConfig.read(settings);
-          String sockets =
+          Optional<InheritedSockets> sockets =
               Optional.ofNullable(System.getenv(InheritedSockets.VARIABLE))
-                  .orElseThrow(() ->
-                      new IllegalArgumentException(
-                          InheritedSockets.VARIABLE
-                              + " is not set: start it through node-helper gateway-exec"));
-          return GatewayApp.start(config, InheritedSockets.parse(sockets), Main::fail);
+                  .map(InheritedSockets::parse);
+          if (sockets.isEmpty() && config.explicitProxy().isEmpty()) {
+            throw new IllegalArgumentException(
+                InheritedSockets.VARIABLE
+                    + " is not set: start it through node-helper gateway-exec, or set proxy.listen"
+                    + " to serve as an explicit proxy alone");
+          }
+          return GatewayApp.start(config, sockets, Main::fail);
         });
   }
 }

@@ -103,6 +103,7 @@ final class GatewayAppTest {
         100,
         7400,
         7480,
+        Optional.empty(),
         Optional.empty());
   }
 
@@ -126,7 +127,7 @@ final class GatewayAppTest {
         GatewayApp app =
             GatewayApp.start(
                 config(files(mesh, "egress-gateway", "gateway-1"), broker.port(), control, admin),
-                sockets(upstream.port()),
+                Optional.of(sockets(upstream.port())),
                 why -> fail("guests cannot be let in", why))) {
       broker.secret(Harness.PLACEHOLDER, Harness.VALUE);
       broker.tickets.put("ticket-1", Harness.attachment(upstream.port()).build());
@@ -249,7 +250,7 @@ final class GatewayAppTest {
                 config(
                     files(mesh, "egress-gateway", "gateway-1"), broker.port(), freePort(), admin),
                 // No process has that many.
-                new InheritedSockets(1 << 20, (1 << 20) + 1, (1 << 20) + 2),
+                Optional.of(new InheritedSockets(1 << 20, (1 << 20) + 1, (1 << 20) + 2)),
                 failed::complete)) {
       assertThat(failed.get(20, TimeUnit.SECONDS)).isNotNull();
       assertThat(page(admin, "/readyz")).contains("listeners: no guest is let in yet");

@@ -63,6 +63,7 @@ final class GatewayConfigTest {
     assertThat(config.firstMeshPort()).isEqualTo(7400);
     assertThat(config.lastMeshPort()).isEqualTo(7480);
     assertThat(config.upstreamProxy()).isEmpty();
+    assertThat(config.explicitProxy()).isEmpty();
   }
 
   @Test
@@ -93,6 +94,10 @@ final class GatewayConfigTest {
                 upstream.proxy-credentials-file = /credentials
                 upstream.proxy-target = name
                 upstream.no-proxy = *.example.org, git.example.com, 10.0.0.0/8
+                proxy.listen = 192.0.2.7:7490
+                proxy.address = proxy.example.com:443
+                proxy.tls-certificate = /pc
+                proxy.tls-key = /pk
                 """);
 
     assertThat(config.controlListen().getPort()).isEqualTo(1);
@@ -128,6 +133,35 @@ final class GatewayConfigTest {
                 true,
                 List.of(HostPattern.parse("*.example.org"), HostPattern.parse("git.example.com")),
                 List.of(Cidr.parse("10.0.0.0/8"))));
+    assertThat(config.explicitProxy())
+        .contains(
+            new ExplicitProxySettings(
+                InetSocketAddress.createUnresolved("192.0.2.7", 7490),
+                "proxy.example.com:443",
+                Optional.of(new ExplicitProxySettings.Identity(Path.of("/pc"), Path.of("/pk")))));
+  }
+
+  @Test
+  void anExplicitProxyIsOnLoopbackUnlessItSpeaksTls() throws Exception {
+    ExplicitProxySettings settings =
+        read(REQUIRED + "proxy.listen = 127.0.0.1:7490\n").explicitProxy().orElseThrow();
+    assertThat(settings.address()).isEqualTo("127.0.0.1:7490");
+    assertThat(settings.tls()).isEmpty();
+    for (String bad :
+        List.of(
+            "proxy.listen = 0.0.0.0:7490",
+            "proxy.listen = 192.0.2.7:7490",
+            "proxy.listen = localhost:7490",
+            "proxy.listen = 127.0.0.1:0",
+            "proxy.listen = 127.0.0.1",
+            "proxy.listen = 192.0.2.7:7490\nproxy.tls-certificate = /pc",
+            "proxy.address = proxy.example.com:443",
+            "proxy.tls-certificate = /pc\nproxy.tls-key = /pk")) {
+      assertThatThrownBy(() -> read(REQUIRED + bad))
+          .as(bad)
+          .isInstanceOf(ConfigException.class)
+          .hasMessageContaining("proxy.");
+    }
   }
 
   @ParameterizedTest

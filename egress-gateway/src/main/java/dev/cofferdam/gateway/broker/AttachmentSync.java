@@ -37,7 +37,7 @@ public final class AttachmentSync implements AutoCloseable {
   private final SlotTable slots;
   private final PolicyLease lease;
   private final Consumer<dev.cofferdam.gateway.slot.Attachment> attached;
-  private final String process;
+  private final SyncStart start;
   private final CountDownLatch first = new CountDownLatch(1);
   private final Thread thread;
 
@@ -52,11 +52,23 @@ public final class AttachmentSync implements AutoCloseable {
       PolicyLease lease,
       Consumer<dev.cofferdam.gateway.slot.Attachment> attached,
       String process) {
+    this(broker, slots, lease, attached, SyncStart.newBuilder().setProcess(process).build());
+  }
+
+  /**
+   * @param start what each stream begins with
+   */
+  public AttachmentSync(
+      BrokerClient broker,
+      SlotTable slots,
+      PolicyLease lease,
+      Consumer<dev.cofferdam.gateway.slot.Attachment> attached,
+      SyncStart start) {
     this.attached = attached;
     this.broker = broker;
     this.slots = slots;
     this.lease = lease;
-    this.process = process;
+    this.start = start;
     this.thread = Thread.ofVirtual().name("attachments").start(this::run);
   }
 
@@ -125,10 +137,7 @@ public final class AttachmentSync implements AutoCloseable {
       slots.syncStarts();
       AttachmentServiceGrpc.newStub(broker.channel())
           .syncAttachments(this)
-          .onNext(
-              SyncAttachmentsRequest.newBuilder()
-                  .setStart(SyncStart.newBuilder().setProcess(process))
-                  .build());
+          .onNext(SyncAttachmentsRequest.newBuilder().setStart(start).build());
     }
 
     /** Why the stream ended before the first word. */

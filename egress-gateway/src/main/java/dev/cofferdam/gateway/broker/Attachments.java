@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway.broker;
 
 import com.google.common.net.InetAddresses;
+import com.google.protobuf.ByteString;
 import dev.cofferdam.gateway.placeholder.Binding;
 import dev.cofferdam.gateway.placeholder.Grant;
 import dev.cofferdam.gateway.placeholder.Judge;
@@ -35,7 +36,16 @@ final class Attachments {
         Policy.compile(from.getPolicy()),
         from.getPolicyRevision(),
         grants,
-        new Judge(grants));
+        new Judge(grants),
+        tokenHash(from.getProxyTokenSha256()));
+  }
+
+  private static Optional<ByteString> tokenHash(ByteString hash) {
+    if (!hash.isEmpty() && hash.size() != 32) {
+      throw new IllegalArgumentException(
+          "a session's token has a hash of %d bytes, expected 32".formatted(hash.size()));
+    }
+    return Optional.of(hash).filter(there -> !there.isEmpty());
   }
 
   private static Grant grant(GrantedSecret from) {

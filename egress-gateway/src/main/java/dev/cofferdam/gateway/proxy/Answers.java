@@ -43,6 +43,7 @@ final class Answers {
   static int status(EgressReason reason) {
     return switch (reason) {
       case EGRESS_REASON_MALFORMED_REQUEST, EGRESS_REASON_REQUEST_AMBIGUOUS -> 400;
+      case EGRESS_REASON_PROXY_AUTHENTICATION -> 407;
       case EGRESS_REASON_BODY_TOO_LARGE -> 413;
       case EGRESS_REASON_CONTENT_ENCODING -> 415;
       case EGRESS_REASON_HOST_MISMATCH -> 421;

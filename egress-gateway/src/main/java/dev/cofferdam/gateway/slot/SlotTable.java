@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.slot;
 
+import com.google.protobuf.ByteString;
 import java.net.InetAddress;
 import java.time.Duration;
 import java.time.Instant;
@@ -25,6 +26,10 @@ public final class SlotTable {
   private final RandomGenerator random;
   private final InstantSource clock;
   private final Map<InetAddress, Slot> byAddress = new ConcurrentHashMap<>();
+
+  /** Egress sessions, which no address stands for, by the SHA-256 of their tokens. */
+  private final Map<ByteString, Slot> byToken = new ConcurrentHashMap<>();
+
   private final Map<String, Slot> bySandbox = new HashMap<>();
   private final Map<String, SyntheticNames> byLineage = new HashMap<>();
 
@@ -59,6 +64,14 @@ public final class SlotTable {
     return Optional.ofNullable(byAddress.get(address));
   }
 
+  /**
+   * The egress session whose token has this SHA-256. How long the look-up takes tells something of
+   * hashes at most, from which no token can be found.
+   */
+  public Optional<Slot> ofToken(ByteString hash) {
+    return Optional.ofNullable(byToken.get(hash));
+  }
+
   /** Whether the broker has told everything once since this process started. */
   public boolean synchronised() {
     return synchronised;
@@ -84,6 +97,7 @@ public final class SlotTable {
         return false;
       }
       if (before.slot().equals(attachment.slot())
+          && before.tokenHash().equals(attachment.tokenHash())
           && before.generation() == attachment.generation()) {
         known.update(attachment);
         notifyAll();
@@ -100,7 +114,10 @@ public final class SlotTable {
             attachment,
             byLineage.computeIfAbsent(attachment.lineage(), _ -> new SyntheticNames(random)));
     bySandbox.put(attachment.sandbox(), slot);
-    byAddress.put(attachment.slot(), slot);
+    attachment
+        .tokenHash()
+        .ifPresentOrElse(
+            hash -> byToken.put(hash, slot), () -> byAddress.put(attachment.slot(), slot));
     notifyAll();
     return true;
   }
@@ -143,6 +160,11 @@ public final class SlotTable {
    * @param epoch of the assignment that ended; a later one stays
    */
   public synchronized void detach(String sandbox, long epoch) {
+    Slot known = bySandbox.get(sandbox);
+    if (known != null && known.attachment().tokenHash().isPresent()) {
+      // It is on no node, and no business of one.
+      return;
+    }
     leaving.merge(sandbox, epoch, Math::max);
     notifyAll();
     Slot slot = bySandbox.get(sandbox);
@@ -172,6 +194,7 @@ public final class SlotTable {
   /** Ends everything that lives in any slot; the slots stay. */
   void endTenants() {
     byAddress.values().forEach(Slot::endTenants);
+    byToken.values().forEach(Slot::endTenants);
   }
 
   public synchronized int size() {
@@ -184,6 +207,7 @@ public final class SlotTable {
       return;
     }
     byAddress.remove(slot.attachment().slot(), slot);
+    slot.attachment().tokenHash().ifPresent(hash -> byToken.remove(hash, slot));
     slot.end();
     String lineage = slot.attachment().lineage();
     if (bySandbox.values().stream().noneMatch(s -> s.attachment().lineage().equals(lineage))) {
