@@ -3,7 +3,7 @@ package dev.cofferdam.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** {@code cofferdam run|sandbox|snapshot|template|volume|secret|token|node|events}. */
+/** {@code cofferdam run|sandbox|snapshot|template|volume|secret|token|node|events|egress}. */
 @Command(
     name = "cofferdam",
     mixinStandardHelpOptions = true,
@@ -30,6 +30,7 @@ public final class Main {
         .addSubcommand(TokenCommands.commandLine(context))
         .addSubcommand(NodeCommands.commandLine(context))
         .addSubcommand(new EventsCommand(context))
+        .addSubcommand(EgressCommands.commandLine(context))
         .setExecutionExceptionHandler((exception, command, parsed) -> {
           context.err().println("cofferdam: " + ErrorLine.of(exception));
           return FAILED;

@@ -74,19 +74,21 @@ final class SandboxOptions {
             .putAllLabels(labels)
             .setEgressPolicy(policy.policy())
             .setSize(SandboxSize.newBuilder().setVcpus(cpus).setMemoryMib(memory).setDiskMib(disk));
-    for (String secret : secrets) {
-      int equals = secret.indexOf('=');
-      request.addSecrets(
-          SecretReference.newBuilder()
-              .setSecret(equals < 0 ? secret : secret.substring(0, equals))
-              .setEnv(equals < 0 ? "" : secret.substring(equals + 1)));
-    }
+    secrets.forEach(secret -> request.addSecrets(secret(secret)));
     volumes.forEach(volume -> mount(request, volume));
     end.lifetime().ifPresent(request::setLifetime);
     if (!idleTimeout.isEmpty()) {
       request.setIdleTimeout(LifetimeOptions.duration("--idle-timeout", idleTimeout));
     }
     return request.build();
+  }
+
+  static SecretReference secret(String text) {
+    int equals = text.indexOf('=');
+    return SecretReference.newBuilder()
+        .setSecret(equals < 0 ? text : text.substring(0, equals))
+        .setEnv(equals < 0 ? "" : text.substring(equals + 1))
+        .build();
   }
 
   private static void mount(CreateSandboxRequest.Builder request, String volume) {

@@ -125,6 +125,7 @@ final class FakeMesh implements Connections {
   final FakeProcesses processes = new FakeProcesses();
   final FakeFiles files = new FakeFiles();
   final FakePorts ports = new FakePorts();
+  final FakeEgress egress = new FakeEgress();
   final Map<String, Node> nodes = new LinkedHashMap<>();
   final Tokens schedulerTokens = new Tokens();
   final Tokens brokerTokens = new Tokens();
@@ -141,7 +142,7 @@ final class FakeMesh implements Connections {
           schedulerTokens,
           new Nodes());
   private final InProcess broker =
-      InProcess.serve(new Secrets(), new Audit(), new Approvals(), brokerTokens);
+      InProcess.serve(new Secrets(), new Audit(), new Approvals(), brokerTokens, egress);
 
   @Override
   public Channel api() {
