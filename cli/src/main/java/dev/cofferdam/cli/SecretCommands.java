@@ -78,8 +78,9 @@ final class SecretCommands {
         paramLabel = "TARGET",
         description =
             "header:NAME, basic:username, basic:password, query:NAME, path, json:POINTER,"
-                + " form:FIELD or multipart:FIELD; repeatable. Default: header:authorization,"
-                + " header:x-api-key, basic:password.")
+                + " form:FIELD, multipart:FIELD or aws4:REGION/SERVICE (* for any), by which"
+                + " requests are signed with a value KEYID:SECRETKEY[:TOKEN]; repeatable. Default:"
+                + " header:authorization, header:x-api-key, basic:password.")
     private List<String> targets = new ArrayList<>();
 
     @Option(names = "--occurrences", paramLabel = "N", description = "In one target. Default: 1.")
@@ -198,7 +199,8 @@ final class SecretCommands {
     @Override
     public Integer call() throws StatusException {
       try (Connections connections = context.connections().get()) {
-        Table table = new Table("SECRET", "VERSION", "UPDATED", "FORK", "HOSTS", "TARGETS");
+        Table table =
+            new Table("SECRET", "VERSION", "UPDATED", "FORK", "HOSTS", "TARGETS", "LIMITS");
         String page = "";
         do {
           ListSecretsResponse answer =
@@ -221,7 +223,8 @@ final class SecretCommands {
                 SandboxCommands.time(secret.getUpdateTime()),
                 secret.getForkMode() == ForkMode.FORK_MODE_INHERIT ? "inherit" : "drop",
                 String.join(",", binding.getHostsList()),
-                String.join(",", binding.getTargetsList())));
+                String.join(",", binding.getTargetsList()),
+                UseLimitOptions.text(secret.getLimits())));
       }
     }
   }

@@ -4,6 +4,8 @@ import com.google.protobuf.Timestamp;
 import dev.cofferdam.v1.RateCap;
 import dev.cofferdam.v1.UseLimits;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -30,6 +32,22 @@ final class UseLimitOptions {
       paramLabel = "TIME",
       description = "30s, 10m, 2h or 7d from now it can be used no more. Default: never.")
   private String expires = "";
+
+  /** As the options have it, but for the end, which is a time. */
+  static String text(UseLimits limits) {
+    List<String> parts = new ArrayList<>();
+    if (limits.getUses() != 0) {
+      parts.add(Long.toUnsignedString(limits.getUses()));
+    }
+    if (limits.hasRate()) {
+      parts.add(
+          "%d/%ds".formatted(limits.getRate().getCount(), limits.getRate().getPer().getSeconds()));
+    }
+    if (limits.hasExpireTime()) {
+      parts.add("until " + SandboxCommands.time(limits.getExpireTime()));
+    }
+    return parts.isEmpty() ? "-" : String.join(", ", parts);
+  }
 
   Optional<UseLimits> limits() {
     UseLimits.Builder limits = UseLimits.newBuilder().setUses(uses);

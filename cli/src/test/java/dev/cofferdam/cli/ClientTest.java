@@ -587,7 +587,22 @@ final class ClientTest {
   void copiesInheritASecretsPlaceholderOnlyWhereItWasSaid() {
     stdin = "sk-0123456789abcdef";
     assertThat(type("secret", "put", "a", "--host", "h.example.com")).isZero();
-    assertThat(type("secret", "put", "b", "--host", "h.example.com", "--fork", "inherit")).isZero();
+    assertThat(
+            type(
+                "secret",
+                "put",
+                "b",
+                "--host",
+                "h.example.com",
+                "--fork",
+                "inherit",
+                "--target",
+                "aws4:*/s3",
+                "--max-uses",
+                "3",
+                "--rate",
+                "60/1m"))
+        .isZero();
     assertThat(type("secret", "put", "c", "--host", "h.example.com", "--fork", "always"))
         .isEqualTo(2);
     assertThat(the(mesh.secrets, "a").getForkMode()).isEqualTo(ForkMode.FORK_MODE_DROP);
@@ -596,7 +611,7 @@ final class ClientTest {
     assertThat(type("secret", "ls")).isZero();
     assertThat(out.toString(StandardCharsets.UTF_8))
         .containsPattern("a .* drop +h.example.com")
-        .containsPattern("b .* inherit +h.example.com");
+        .containsPattern("b .* inherit +h.example.com +aws4:\\*/s3 +3, 60/60s");
   }
 
   @Test

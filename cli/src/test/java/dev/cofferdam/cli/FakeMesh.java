@@ -487,6 +487,7 @@ final class FakeMesh implements Connections {
                 .setName(put.getName())
                 .setVersion(1)
                 .setForkMode(put.getForkMode())
+                .setLimits(put.getLimits())
                 .addAllBindings(put.getBindingsList()));
       }
       answer(answer, page.build());

@@ -6,12 +6,15 @@ import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.internal.v1.MaterializeRequest;
 import dev.cofferdam.internal.v1.PlaceholderUse;
+import dev.cofferdam.internal.v1.RequestToSign;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The request that values are needed for.
  *
  * @param id 16 random bytes as hex
+ * @param toSign what the only use is to sign
  */
 public record Question(
     Attachment attachment,
@@ -21,7 +24,8 @@ public record Question(
     String method,
     String path,
     boolean tls,
-    List<Use> uses) {
+    List<Use> uses,
+    Optional<RequestToSign> toSign) {
 
   MaterializeRequest toProto() {
     MaterializeRequest.Builder request =
@@ -36,12 +40,14 @@ public record Question(
             .setPath(path)
             .setTls(tls);
     for (Use use : uses) {
-      request.addUses(
+      PlaceholderUse.Builder one =
           PlaceholderUse.newBuilder()
               .setPlaceholderSha256(
                   ByteString.copyFrom(PlaceholderHash.of(use.placeholder()).bytes()))
               .setTarget(use.target().toString())
-              .setOccurrences(use.occurrences()));
+              .setOccurrences(use.occurrences());
+      toSign.ifPresent(one::setToSign);
+      request.addUses(one);
     }
     return request.build();
   }

@@ -18,7 +18,11 @@ final class HeadParts {
     for (Header header : head.headers().lines()) {
       parts.add(Part.of(new Target.Elsewhere("header name"), header.name()));
       Optional<Basic> basic = Basic.of(header);
-      if (basic.isPresent()) {
+      Optional<Aws4> aws4 = Aws4.of(header);
+      if (aws4.isPresent()) {
+        parts.add(aws4.get().part());
+        parts.add(Part.of(new Target.Elsewhere("header name"), aws4.get().signedHeaders()));
+      } else if (basic.isPresent()) {
         parts.add(Part.of(new Target.BasicUsername(), basic.get().username()));
         parts.add(Part.of(new Target.BasicPassword(), basic.get().password()));
       } else {
@@ -58,7 +62,7 @@ final class HeadParts {
       if (part.target() instanceof Target.Path) {
         inPath |= found;
       } else if (!part.text().isEmpty()) {
-        credentials.add(new Credential(List.of(part.target()), found));
+        credentials.add(new Credential(named(part.target()), found));
       }
     }
     credentials.add(new Credential(List.of(new Target.Path()), inPath));
@@ -68,6 +72,13 @@ final class HeadParts {
       }
     }
     return credentials;
+  }
+
+  /** A presigned URL is a credential as the header is that it stands for. */
+  private static List<Target> named(Target target) {
+    return target instanceof Target.Query(String name) && name.equalsIgnoreCase("x-amz-credential")
+        ? List.of(target, new Target.Aws4("", ""))
+        : List.of(target);
   }
 
   /** Whoever binds a half of Basic means the whole header: other schemes are in its place. */
@@ -84,6 +95,11 @@ final class HeadParts {
                 !Candidates.in(b.username()).isEmpty() || !Candidates.in(b.password()).isEmpty())
             .isPresent();
     return new Credential(
-        List.of(itself, new Target.BasicUsername(), new Target.BasicPassword()), found);
+        List.of(
+            itself,
+            new Target.BasicUsername(),
+            new Target.BasicPassword(),
+            new Target.Aws4("", "")),
+        found);
   }
 }

@@ -81,6 +81,34 @@ public sealed interface Target {
     }
   }
 
+  /**
+   * The access key's id in an {@code Authorization} of AWS Signature Version 4, which the broker
+   * signs anew.
+   *
+   * @param region in a binding {@code *} for any; empty for a credential that names none
+   * @param service likewise
+   */
+  record Aws4(String region, String service) implements Target {
+    private static Optional<Target> parse(String scope) {
+      int slash = scope.indexOf('/');
+      return slash < 1 || slash == scope.length() - 1
+          ? Optional.empty()
+          : Optional.of(new Aws4(scope.substring(0, slash), scope.substring(slash + 1)));
+    }
+
+    @Override
+    public boolean permits(Target place) {
+      return place instanceof Aws4(String placeRegion, String placeService)
+          && (region.equals("*") || placeRegion.isEmpty() || region.equals(placeRegion))
+          && (service.equals("*") || placeService.isEmpty() || service.equals(placeService));
+    }
+
+    @Override
+    public String toString() {
+      return "aws4:" + region + "/" + service;
+    }
+  }
+
   /** A part that no binding can name. */
   record Elsewhere(String part) implements Target {
     @Override
@@ -104,6 +132,7 @@ public sealed interface Target {
             case "password" -> Optional.of(new BasicPassword());
             default -> Optional.empty();
           };
+      case "aws4:" -> Aws4.parse(name);
       case "query:" -> Optional.of(new Query(name));
       case "json:" -> Optional.of(new Json(name));
       case "form:" -> Optional.of(new Form(name));
@@ -117,7 +146,8 @@ public sealed interface Target {
     return switch (this) {
       case Query _ -> new Elsewhere("query");
       case Json _, Form _, Multipart _ -> new Elsewhere("body");
-      case Header _, AnyHeader _, BasicUsername _, BasicPassword _, Path _, Elsewhere _ -> this;
+      case Header _, AnyHeader _, BasicUsername _, BasicPassword _, Path _, Aws4 _, Elsewhere _ ->
+          this;
     };
   }
 
@@ -127,7 +157,13 @@ public sealed interface Target {
       case Path _ -> Escape.SEGMENT;
       case Query _, Form _ -> Escape.PERCENT;
       case Json _ -> Escape.JSON;
-      case Header _, AnyHeader _, BasicUsername _, BasicPassword _, Multipart _, Elsewhere _ ->
+      case Header _,
+          AnyHeader _,
+          BasicUsername _,
+          BasicPassword _,
+          Multipart _,
+          Aws4 _,
+          Elsewhere _ ->
           Escape.NONE;
     };
   }

@@ -5,4 +5,9 @@ package dev.cofferdam.gateway.placeholder;
  *
  * @param occurrences in this target, at least 1
  */
-public record Use(Grant grant, String placeholder, Target target, int occurrences) {}
+public record Use(Grant grant, String placeholder, Target target, int occurrences) {
+  /** Whether the broker gives a signature in place of the value. */
+  public boolean signs() {
+    return target instanceof Target.Aws4;
+  }
+}

@@ -57,6 +57,11 @@ final class Exchange
   private Host.@Nullable Name host;
   private List<Use> uses = List.of();
   private Optional<TargetedBody> targeted = Optional.empty();
+
+  /** What the broker is to sign; the body may have to be kept for it. */
+  private Optional<SignedRequest> signed = Optional.empty();
+
+  private boolean keptToSign;
   private boolean opening;
 
   /** The broker was asked, which it is once for an exchange, however often that is tried. */
@@ -143,14 +148,17 @@ final class Exchange
     Optional<TargetedBody> wanted =
         TargetedBody.of(attachment, head, name, connection.tls(), surroundings.random());
     boolean readable =
-        RequestBody.readable(head.headers()) || wanted.map(TargetedBody::readable).orElse(false);
+        RequestBody.readable(head.headers())
+            || wanted.map(TargetedBody::readable).orElse(false)
+            || SignedRequest.chunked(head, uses);
     if (!attachment.grants().isEmpty() && !readable) {
       refuse(
           EgressReason.EGRESS_REASON_CONTENT_ENCODING,
           "a body in this Content-Encoding cannot be searched for placeholders");
       return;
     }
-    if (wanted.isPresent()) {
+    boolean toSign = SignedRequest.needsBody(head, uses);
+    if (wanted.isPresent() || toSign) {
       if (!connection.slot().keptBodies().tryAdd(TargetedBody.MAX_AT_ONCE)) {
         refuse(
             EgressReason.EGRESS_REASON_TOO_MANY_AT_ONCE,
@@ -159,11 +167,12 @@ final class Exchange
       }
       // From here on it is counted, and in the end no longer.
       targeted = wanted;
+      keptToSign = toSign;
       body.keep(TargetedBody.MAX_BYTES);
       if (head.bodyLength() > TargetedBody.MAX_BYTES) {
         refuse(
             EgressReason.EGRESS_REASON_BODY_TOO_LARGE,
-            "a body in which a secret may stand has at most %d bytes"
+            "a body in which a secret may stand, or that is signed, has at most %d bytes"
                 .formatted(TargetedBody.MAX_BYTES));
         return;
       }
@@ -246,6 +255,12 @@ final class Exchange
       pass();
     } else if (targeted.isPresent()) {
       judgeBody(targeted.get());
+    } else if (keptToSign) {
+      if (body.ended() && body.found().isEmpty()) {
+        open();
+      } else if (body.ended()) {
+        found(body.found().getFirst(), "body");
+      }
     } else if (body.ended() || body.waitingBytes() > surroundings.limits().bodyScanBytes()) {
       open();
     }
@@ -287,7 +302,9 @@ final class Exchange
       case Judge.OfBody.Refused(Judgement.Refuse why) -> refuse(why);
       case Judge.OfBody.Untouched() -> open();
       case Judge.OfBody.Filled(List<Use> more, _) -> {
-        Optional<RequestDecision.Stop> sliced = RequestDecision.sliced(head, more);
+        List<Use> all = Stream.concat(uses.stream(), more.stream()).toList();
+        Optional<RequestDecision.Stop> sliced =
+            RequestDecision.sliced(head, more).or(() -> RequestDecision.unsigned(head, all));
         if (sliced.isPresent()) {
           refuse(sliced.get().reason(), sliced.get().message());
         } else if (attachment.policy().learns()) {
@@ -296,7 +313,7 @@ final class Exchange
         } else if (surroundings.decisions().full()) {
           refuseUnrecorded();
         } else {
-          uses = Stream.concat(uses.stream(), more.stream()).toList();
+          uses = all;
           open();
         }
       }
@@ -403,6 +420,10 @@ final class Exchange
           "the policy lets this request go without credentials");
       return;
     }
+    if (uses.getFirst().signs()) {
+      signed = Optional.of(SignedRequest.of(head, name(), body::sha256));
+      head = signed.get().head();
+    }
     Question question =
         new Question(
             attachment,
@@ -412,7 +433,8 @@ final class Exchange
             head.method(),
             RequestTarget.shownPath(head.path()),
             connection.tls(),
-            uses);
+            uses,
+            signed.map(SignedRequest::toSign));
     if (!Materialisation.begin(
         surroundings, connection.slot(), guest.eventLoop(), question, this)) {
       // Without the secret's name, so that a flood of them is counted and not told one by one.
@@ -428,7 +450,13 @@ final class Exchange
       values.forEach(SecretValue::close);
       return;
     }
-    secrets = new Secrets(uses, values);
+    try {
+      secrets = new Secrets(uses, values, signed);
+    } catch (IllegalArgumentException e) {
+      values.forEach(SecretValue::close);
+      refuseUse(EgressReason.EGRESS_REASON_INTERNAL, String.valueOf(e.getMessage()));
+      return;
+    }
     // Where the connection was lost meanwhile this waits for the next one.
     send();
   }
@@ -785,7 +813,9 @@ final class Exchange
   /** Once; a body that was counted among those that are kept no longer is. */
   private void closeBody() {
     body.close();
-    targeted.ifPresent(_ -> connection.slot().keptBodies().remove());
+    if (targeted.isPresent() || keptToSign) {
+      connection.slot().keptBodies().remove();
+    }
   }
 
   private void closeSecrets() {

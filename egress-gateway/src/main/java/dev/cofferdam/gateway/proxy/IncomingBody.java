@@ -65,6 +65,11 @@ final class IncomingBody implements AutoCloseable {
     return body.found();
   }
 
+  /** See {@link RequestBody#sha256}. */
+  String sha256() {
+    return body.sha256();
+  }
+
   /** See {@link RequestBody#replace}. */
   void replace(ByteBuf other) {
     body.replace(other);

@@ -29,6 +29,10 @@ final class MaterialiseFailures {
       case ERROR_REASON_SECRET_EXPIRED ->
           new UpstreamException(
               EgressReason.EGRESS_REASON_SECRET_EXPIRED, "the time to use the secret is over");
+      case ERROR_REASON_SIGNATURE_DATE ->
+          new UpstreamException(
+              EgressReason.EGRESS_REASON_SIGNATURE_DATE,
+              "the date to sign is more than 15 minutes off, by the broker's clock");
       case ERROR_REASON_CAP_EXCEEDED ->
           new UpstreamException(
               EgressReason.EGRESS_REASON_CAP_EXCEEDED, "the secret was used too often");

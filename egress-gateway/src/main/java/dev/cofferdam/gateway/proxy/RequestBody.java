@@ -7,9 +7,12 @@ import dev.cofferdam.gateway.scrub.GzipReader;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -96,6 +99,17 @@ final class RequestBody implements AutoCloseable {
     List<ByteBuf> parts = unpacker.isPresent() ? kept : List.copyOf(waiting);
     return Unpooled.wrappedBuffer(
         parts.stream().map(ByteBuf::retainedDuplicate).toArray(ByteBuf[]::new));
+  }
+
+  /** Of one that is kept, once it has ended: SHA-256 of what leaves, in hexadecimal. */
+  String sha256() {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      waiting.forEach(part -> digest.update(part.nioBuffer()));
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JDK has SHA-256", e);
+    }
   }
 
   /** Puts another in the place of one that was kept; takes it over. */

@@ -100,14 +100,29 @@ sealed interface RequestDecision {
           new Stop(refuse.reason(), refuse.message(), refuse.secret(), refuse.target().toString());
       case Judgement.Proceed(List<Use> uses) ->
           sliced(head, uses)
+              .or(() -> unsigned(head, uses))
               .<RequestDecision>map(stop -> stop)
               .orElseGet(() -> new Go(name, uses, head, facts, rule));
     };
   }
 
-  /** What a request with values in it must not ask for. */
+  /** A request that has to be signed and cannot be. */
+  static Optional<Stop> unsigned(RequestHead head, List<Use> uses) {
+    return SignedRequest.unsupported(head, uses)
+        .map(why ->
+            new Stop(
+                EgressReason.EGRESS_REASON_SIGNATURE_UNSUPPORTED,
+                why,
+                uses.getFirst().grant().secret(),
+                uses.getFirst().target().toString()));
+  }
+
+  /**
+   * What a request with values in it must not ask for. The key that signs one is not in it, and its
+   * slices show at most what is worth nothing without the key.
+   */
   static Optional<Stop> sliced(RequestHead head, List<Use> uses) {
-    return !uses.isEmpty() && SLICES.stream().anyMatch(head.headers()::has)
+    return !uses.stream().allMatch(Use::signs) && SLICES.stream().anyMatch(head.headers()::has)
         ? Optional.of(
             stop(
                 EgressReason.EGRESS_REASON_RANGE_WITH_SECRET,

@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.http.Header;
+import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.placeholder.RequestTarget;
 import dev.cofferdam.gateway.placeholder.Target;
 import dev.cofferdam.gateway.placeholder.Template;
@@ -22,14 +23,23 @@ final class Secrets implements AutoCloseable {
   private final Scrubber scrubber;
   private final boolean weak;
   private final boolean inTarget;
+  private final Optional<Signature> signature;
 
   /**
    * @param values in the order of the uses; taken over
+   * @param signed the request, where its only use is one that signs
    */
-  Secrets(List<Use> uses, List<SecretValue> values) {
+  Secrets(List<Use> uses, List<SecretValue> values, Optional<SignedRequest> signed) {
+    this.signature = signed.map(request -> new Signature(request, values.getFirst()));
     this.values = new ArrayList<>(values);
     List<Scrubber.Secret> secrets = new ArrayList<>();
-    for (int i = 0; i < uses.size(); i++) {
+    signature.ifPresent(made ->
+        made.parts()
+            .forEach(part ->
+                secrets.add(
+                    new Scrubber.Secret(
+                        part, uses.getFirst().placeholder(), uses.getFirst().grant().weak()))));
+    for (int i = 0; i < uses.size() && signature.isEmpty(); i++) {
       Use use = uses.get(i);
       SecretValue value = values.get(i);
       if (byPlaceholder.putIfAbsent(use.placeholder(), value) == null) {
@@ -59,13 +69,24 @@ final class Secrets implements AutoCloseable {
     return scrubber;
   }
 
+  /** With a line for each that has to be added, which {@link #seal} then fills. */
+  Headers prepared(Headers headers) {
+    return signature.filter(Signature::hasToken).isPresent()
+        ? headers.with(SignedRequest.TOKEN, "")
+        : headers;
+  }
+
   /**
    * The values of those headers that hold a placeholder, by their place; for the writer to close.
    */
   Map<Integer, SecretValue> seal(List<Header> lines) {
     Map<Integer, SecretValue> sealed = new HashMap<>();
     for (int i = 0; i < lines.size(); i++) {
-      if (Splicer.concerns(lines.get(i), byPlaceholder)) {
+      Header line = lines.get(i);
+      Optional<SecretValue> signing = signature.flatMap(made -> made.of(line));
+      if (signing.isPresent()) {
+        sealed.put(i, signing.get());
+      } else if (Splicer.concerns(lines.get(i), byPlaceholder)) {
         sealed.put(i, Splicer.splice(lines.get(i), byPlaceholder));
       }
     }
@@ -92,6 +113,7 @@ final class Secrets implements AutoCloseable {
   @Override
   public void close() {
     scrubber.close();
+    signature.ifPresent(Signature::close);
     values.forEach(SecretValue::close);
   }
 }

@@ -16,7 +16,8 @@ final class Splicer {
 
   private Splicer() {}
 
-  private sealed interface Piece {
+  /** What a value is made of. */
+  sealed interface Piece {
     int length();
 
     int at(int index);
@@ -112,7 +113,7 @@ final class Splicer {
     return pieces;
   }
 
-  private static SecretValue join(List<Piece> pieces) {
+  static SecretValue join(List<Piece> pieces) {
     SecretValue joined = new SecretValue(pieces.stream().mapToInt(Piece::length).sum());
     int at = 0;
     for (Piece piece : pieces) {

@@ -41,6 +41,7 @@ final class UpstreamRequest {
           Grpc.unpackedAnswers(headers)
               .without("accept-encoding")
               .with("accept-encoding", gzip ? "gzip, identity" : "identity");
+      headers = secrets.get().prepared(headers);
     }
     Headers sent = headers;
     Optional<SecretValue> target =
@@ -54,7 +55,7 @@ final class UpstreamRequest {
   }
 
   /** In the one spelling that was judged, whatever the guest's was. */
-  private static String authority(RequestHead head, Host.Name name) {
+  static String authority(RequestHead head, Host.Name name) {
     String text = head.authority();
     String port = text.substring(text.indexOf(':') + 1);
     return text.indexOf(':') < 0 || port.isEmpty()

@@ -100,7 +100,7 @@ public final class Secrets {
 
   /** Stores a new secret, or a whole new one in place of it. The caller closes the value. */
   public Secret put(String tenant, Draft draft, SecretValue value, String actor) {
-    SecretRules.checkValue(value, draft.weak());
+    checkValue(value, draft.weak(), draft.bindings());
     Optional<Secret> present =
         database.transact(tx -> SecretRows.find(tx, tenant, draft.name(), Lock.NONE));
     if (present.isPresent() && !draft.replace()) {
@@ -135,11 +135,18 @@ public final class Secrets {
             .transact(tx -> SecretRows.find(tx, tenant, SecretRules.checkName(name), Lock.NONE))
             .orElseThrow(() -> notFound(name));
     checkEtag(present, etag);
-    SecretRules.checkValue(value, present.weak());
+    checkValue(value, present.weak(), present.bindings());
     Secret planned =
         nextValue(
             present, present.bindings(), present.limits(), present.weak(), present.forkMode());
     return store(planned, Optional.of(present), value, "rotated", actor);
+  }
+
+  private static void checkValue(SecretValue value, boolean weak, List<Binding> bindings) {
+    SecretRules.checkValue(value, weak);
+    if (Binding.signs(bindings)) {
+      SecretRules.checkAwsCredential(value);
+    }
   }
 
   /**

@@ -159,6 +159,9 @@ record Ledger(
     if (target.isEmpty()) {
       return Optional.of(EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET);
     }
+    if (found.signing().isPresent() && !found.signing().get().timely(now)) {
+      return Optional.of(EgressReason.EGRESS_REASON_SIGNATURE_DATE);
+    }
     return Bindings.refuse(
             secret.get().bindings(),
             new Use(

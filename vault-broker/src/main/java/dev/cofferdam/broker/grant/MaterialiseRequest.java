@@ -37,8 +37,14 @@ public record MaterialiseRequest(
    * @param placeholderHash SHA-256 of it
    * @param target the part that holds it, as the gateway names it
    * @param occurrences at least 1
+   * @param signing what to sign, where the target is one that is signed
    */
-  public record Found(ByteString placeholderHash, String target, int occurrences) {
+  public record Found(
+      ByteString placeholderHash, String target, int occurrences, Optional<Signing> signing) {
+    public Found(ByteString placeholderHash, String target, int occurrences) {
+      this(placeholderHash, target, occurrences, Optional.empty());
+    }
+
     public Found {
       if (placeholderHash.size() != HASH_LENGTH) {
         throw invalid(
@@ -54,7 +60,14 @@ public record MaterialiseRequest(
     Optional<Target> knownTarget() {
       try {
         Target known = Target.parse(target);
-        return known instanceof Target.AnyHeader ? Optional.empty() : Optional.of(known);
+        boolean pattern =
+            known instanceof Target.AnyHeader
+                || (known instanceof Target.Aws4(String region, String service)
+                    && (region.equals("*") || service.equals("*")));
+        // A key that signs is not handed out, whatever a gateway leaves out of its question.
+        return pattern || known instanceof Target.Aws4 == signing.isEmpty()
+            ? Optional.empty()
+            : Optional.of(known);
       } catch (Refusal e) {
         return Optional.empty();
       }
@@ -72,6 +85,14 @@ public record MaterialiseRequest(
     }
     if (host.isEmpty() || host.length() > 253) {
       throw invalid("the host is none, expected 1 to 253 characters");
+    }
+    for (Found found : uses) {
+      if (found.signing().isPresent()) {
+        if (uses.size() > 1) {
+          throw invalid("a request to sign holds other placeholders too, expected none");
+        }
+        found.signing().get().checkOf(host, path);
+      }
     }
     if (port < 1 || port > 65535) {
       throw invalid("the port is %d, expected 1 to 65535".formatted(port));

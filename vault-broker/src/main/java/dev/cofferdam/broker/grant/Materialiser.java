@@ -9,6 +9,7 @@ import dev.cofferdam.broker.grant.Outcome.Release;
 import dev.cofferdam.broker.secret.SecretValue;
 import dev.cofferdam.broker.secret.StoreUnavailableException;
 import dev.cofferdam.broker.secret.ValueCache;
+import dev.cofferdam.broker.sign.Aws4;
 import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.broker.sql.GroupCommit;
 import dev.cofferdam.broker.sql.Tx;
@@ -91,7 +92,7 @@ public final class Materialiser implements AutoCloseable {
     List<SecretValue> fetched = new ArrayList<>();
     try {
       for (Release release : released.releases()) {
-        fetched.add(values.get(release.key()));
+        fetched.add(handedOut(request, release));
       }
       return fetched;
     } catch (StoreUnavailableException e) {
@@ -104,6 +105,17 @@ public final class Materialiser implements AutoCloseable {
       // Native memory that runs out is an Error.
       notHandedOut(request, released, fetched, EgressReason.EGRESS_REASON_INTERNAL);
       throw e;
+    }
+  }
+
+  /** The value, or what was made with one that nobody else may see. */
+  private SecretValue handedOut(MaterialiseRequest request, Release release) {
+    SecretValue value = values.get(release.key());
+    if (release.found().signing().isEmpty()) {
+      return value;
+    }
+    try (value) {
+      return Aws4.sign(release.found().signing().get().input(request.method()), value);
     }
   }
 
@@ -189,6 +201,7 @@ public final class Materialiser implements AutoCloseable {
           case EGRESS_REASON_UNKNOWN_SLOT -> ErrorReason.ERROR_REASON_ATTACHMENT_NOT_FOUND;
           case EGRESS_REASON_LEARNING -> ErrorReason.ERROR_REASON_LEARNING;
           case EGRESS_REASON_SECRET_EXPIRED -> ErrorReason.ERROR_REASON_SECRET_EXPIRED;
+          case EGRESS_REASON_SIGNATURE_DATE -> ErrorReason.ERROR_REASON_SIGNATURE_DATE;
           case EGRESS_REASON_PLACEHOLDER_TOO_OFTEN, EGRESS_REASON_CAP_EXCEEDED ->
               ErrorReason.ERROR_REASON_CAP_EXCEEDED;
           default -> ErrorReason.ERROR_REASON_BINDING_INVALID;

@@ -74,7 +74,22 @@ public record Binding(
       throw invalid(
           "the secret has %d bindings, expected 1 to %d".formatted(bindings.size(), MAX_BINDINGS));
     }
+    long signing =
+        bindings.stream()
+            .flatMap(binding -> binding.targets().stream())
+            .filter(Target.Aws4.class::isInstance)
+            .count();
+    if (signing > 0 && signing < bindings.stream().mapToInt(b -> b.targets().size()).sum()) {
+      throw invalid(
+          "the secret is to sign requests and to stand in them too, expected one of the two: a key"
+              + " that signs is never handed out");
+    }
     return List.copyOf(bindings);
+  }
+
+  /** Whether a secret with these bindings signs requests and never stands in one. */
+  public static boolean signs(List<Binding> checked) {
+    return checked.getFirst().targets().getFirst() instanceof Target.Aws4;
   }
 
   boolean matchesHost(String host) {

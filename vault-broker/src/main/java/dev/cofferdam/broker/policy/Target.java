@@ -147,6 +147,42 @@ public sealed interface Target {
     }
   }
 
+  /**
+   * The access key's id in an {@code Authorization} of AWS Signature Version 4, which is signed
+   * anew by the broker.
+   *
+   * @param region {@code *} for any
+   * @param service {@code *} for any
+   */
+  record Aws4(String region, String service) implements Target {
+    private static final Pattern PART = Pattern.compile("\\*|[a-z0-9][a-z0-9-]{0,63}");
+
+    public Aws4 {
+      if (!PART.matcher(region).matches() || !PART.matcher(service).matches()) {
+        throw invalid(
+            "aws4:" + region + "/" + service,
+            "expected aws4:<region>/<service> in lower case, each of them * for any");
+      }
+    }
+
+    private static Aws4 parse(String scope) {
+      int slash = scope.indexOf('/');
+      return new Aws4(scope.substring(0, Math.max(slash, 0)), scope.substring(slash + 1));
+    }
+
+    @Override
+    public String text() {
+      return "aws4:" + region + "/" + service;
+    }
+
+    @Override
+    public boolean covers(Target other) {
+      return other instanceof Aws4(String otherRegion, String otherService)
+          && (region.equals("*") || region.equals(otherRegion))
+          && (service.equals("*") || service.equals(otherService));
+    }
+  }
+
   /** Of a name. */
   int MAX_NAME = 256;
 
@@ -168,6 +204,7 @@ public sealed interface Target {
       case "form:" -> new Named(Named.Kind.FORM, name);
       case "multipart:" -> new Named(Named.Kind.MULTIPART, name);
       case "json:" -> new Json(name);
+      case "aws4:" -> Aws4.parse(name);
       default -> {
         if (!text.equalsIgnoreCase("path")) {
           throw invalid(text, EXPECTED);
@@ -180,7 +217,7 @@ public sealed interface Target {
   /** What a target may be. */
   String EXPECTED =
       "expected header:<name>, header:*, basic:username, basic:password, query:<name>, path,"
-          + " json:<pointer>, form:<field> or multipart:<field>";
+          + " json:<pointer>, form:<field>, multipart:<field> or aws4:<region>/<service>";
 
   private static Target basic(String text, String half) {
     return switch (half) {

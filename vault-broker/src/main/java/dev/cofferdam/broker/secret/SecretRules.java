@@ -54,6 +54,40 @@ public final class SecretRules {
     }
   }
 
+  /**
+   * Refuses what is no credential of AWS: an access key's id, a secret access key and perhaps a
+   * session token, with colons between them; the first two of 16 characters at least.
+   */
+  public static void checkAwsCredential(SecretValue value) {
+    int[] lengths = new int[3];
+    int part = 0;
+    boolean fits = true;
+    for (int i = 0; i < value.length() && fits; i++) {
+      byte unit = value.at(i);
+      if (unit == ':') {
+        part++;
+        fits = part < lengths.length;
+      } else {
+        lengths[part]++;
+        fits = part == 0 ? isWord(unit) : unit > 0x20 && unit < 0x7f;
+      }
+    }
+    if (!fits
+        || part == 0
+        || lengths[0] < MIN_LENGTH
+        || lengths[0] > 128
+        || lengths[1] < MIN_LENGTH
+        || (part == 2 && lengths[2] == 0)) {
+      throw invalid(
+          "the value is no credential of AWS, expected <access key id>:<secret access key>, or"
+              + " those and :<session token>");
+    }
+  }
+
+  private static boolean isWord(byte unit) {
+    return unit == '_' || unit == '-' || unit == '.' || Character.isLetterOrDigit(unit);
+  }
+
   /** The refusal of a value that is longer than any may be. */
   public static Refusal tooLong(long length) {
     return invalid(
