@@ -11,3 +11,6 @@ alter table gateway add column proxy_tls boolean not null default false;
 
 -- In the place of a node, for sessions are on none.
 insert into node (instance) values ('explicit-proxy') on conflict do nothing;
+
+-- Whether the policy is in mode LEARN, for each use of a secret asks that.
+alter table sandbox add column learns boolean not null default false;

@@ -61,8 +61,9 @@ public final class Grants implements Secrets.Dependents {
       checked.checkAgainst(bindings(tx, sandbox));
       long revision = sandbox.policyRevision() + 1;
       tx.update(
-          "update sandbox set policy = ?, policy_revision = ? where id = ?",
+          "update sandbox set policy = ?, learns = ?, policy_revision = ? where id = ?",
           policy.toByteArray(),
+          Sandbox.learns(policy),
           revision,
           id);
       Map<String, Long> sequences = Places.changed(tx, Places.live(tx, id));

@@ -177,8 +177,8 @@ public final class NewGrants {
     }
     int inserted =
         tx.update(
-            "insert into sandbox (id, tenant, lineage, generation, epoch, node, policy,"
-                + " policy_revision, create_time) values (?, ?, ?, 1, ?, ?, ?, 1, ?)"
+            "insert into sandbox (id, tenant, lineage, generation, epoch, node, policy, learns,"
+                + " policy_revision, create_time) values (?, ?, ?, 1, ?, ?, ?, ?, 1, ?)"
                 + " on conflict do nothing",
             wanted.sandbox(),
             tenant,
@@ -186,6 +186,7 @@ public final class NewGrants {
             wanted.epoch(),
             wanted.node(),
             policy.toByteArray(),
+            Sandbox.learns(policy),
             clock.instant());
     if (inserted == 0) {
       // Another call made it since we looked: begin again, as the second one.
@@ -225,10 +226,11 @@ public final class NewGrants {
     var _ = Places.detached(tx, Places.live(tx, known.id()));
     tx.update(
         "update sandbox set generation = generation + 1, epoch = ?, node = ?, policy = ?,"
-            + " policy_revision = policy_revision + 1 where id = ?",
+            + " learns = ?, policy_revision = policy_revision + 1 where id = ?",
         wanted.epoch(),
         wanted.node(),
         policy.toByteArray(),
+        Sandbox.learns(policy),
         known.id());
     return Sandbox.lock(tx, known.id()).orElseThrow();
   }

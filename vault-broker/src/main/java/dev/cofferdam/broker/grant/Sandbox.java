@@ -77,20 +77,24 @@ record Sandbox(
   }
 
   /** What of it decides about the use of its secrets. */
-  record Standing(String id, String tenant, long generation, boolean revoked, boolean learns) {}
+  record Standing(String id, String tenant, long generation, boolean learns, Instant end) {
+    boolean ended(Instant now) {
+      return !now.isBefore(end);
+    }
+  }
 
   /** Held against change until the transaction ends. */
   static Tx.Select<Standing> share(List<String> ids) {
     return Tx.Select.of(
-        "select id, tenant, generation, policy, revoke_time is not null as revoked from sandbox"
-            + " where id = any (?) order by id for share",
+        "select id, tenant, generation, learns, least(revoke_time, expire_time) as end_time"
+            + " from sandbox where id = any (?) order by id for share",
         row ->
             new Standing(
                 row.getString("id"),
                 row.getString("tenant"),
                 row.getLong("generation"),
-                row.getBoolean("revoked"),
-                learns(policy(row))),
+                row.getBoolean("learns"),
+                row.getObject("end_time") == null ? Instant.MAX : Tx.instant(row, "end_time")),
         ids);
   }
 
@@ -116,7 +120,7 @@ record Sandbox(
     return learns(policy);
   }
 
-  private static boolean learns(EgressPolicy policy) {
+  static boolean learns(EgressPolicy policy) {
     return policy.getMode() == PolicyMode.POLICY_MODE_LEARN;
   }
 
