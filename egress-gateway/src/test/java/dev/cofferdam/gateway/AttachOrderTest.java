@@ -189,7 +189,7 @@ final class AttachOrderTest {
 
   @Test
   void whatANodeHasEndedTheStreamCannotBringBackBeforeTheBrokerHeardOfIt() {
-    slots.detach("sb-a", 3);
+    slots.detach("sb-a", "node-1", 3);
     assertThat(broker.attachments).isEmpty();
     broker.put(attachment("sb-a", 3));
     broker.put(attachment("sb-b", 1).toBuilder().setSlotAddress("127.0.1.6").build());
@@ -197,9 +197,24 @@ final class AttachOrderTest {
     eventually(() -> at("127.0.1.6").isPresent());
     assertThat(at(Harness.SLOT)).isEmpty();
 
-    slots.left("sb-a");
+    slots.left("sb-a", "node-1");
     broker.put(attachment("sb-a", 3));
     eventually(() -> at(Harness.SLOT).isPresent());
+  }
+
+  @AttackRow(53)
+  @Test
+  void aNodeEndsNothingThatIsOnAnother() throws Exception {
+    broker.put(attachment("sb-a", 1).toBuilder().setNode("node-2").build());
+    awaitOccupant("sb-a");
+
+    detach("sb-a", Long.MAX_VALUE);
+
+    assertThat(occupant()).isEqualTo("sb-a");
+    // Nor does it keep one away that has yet to come.
+    slots.detach("sb-b", "node-1", Long.MAX_VALUE);
+    broker.put(attachment("sb-b", 1).toBuilder().setNode("node-2").build());
+    awaitOccupant("sb-b");
   }
 
   @Test
@@ -209,15 +224,20 @@ final class AttachOrderTest {
     assertThat(attach("sb-a", "ticket").get(20, TimeUnit.SECONDS).getPolicyRevision()).isEqualTo(1);
     assertThat(occupant()).isEqualTo("sb-a");
 
+    detach("sb-a", 1);
+    assertThat(occupant()).isEqualTo("nobody");
+  }
+
+  /** By node-1. */
+  private void detach(String sandbox, long epoch) throws Exception {
     var _ =
         gateway
             .detachSlot(
                 DetachSlotRequest.newBuilder()
-                    .setSandbox("sb-a")
+                    .setSandbox(sandbox)
                     .setSlotAddress(Harness.SLOT)
-                    .setEpoch(1)
+                    .setEpoch(epoch)
                     .build())
             .get(20, TimeUnit.SECONDS);
-    assertThat(occupant()).isEqualTo("nobody");
   }
 }

@@ -502,7 +502,7 @@ final class ExplicitProxyTest {
   @AttackRow(53)
   @Test
   void noNodeEndsASession() throws Exception {
-    harness.slots.detach("es-1", Long.MAX_VALUE);
+    harness.slots.detach("es-1", "node-1", Long.MAX_VALUE);
     tunnel(program(), "api.example.test", harness.port).close();
   }
 

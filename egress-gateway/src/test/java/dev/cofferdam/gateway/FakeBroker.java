@@ -135,7 +135,10 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   @Override
   public void detach(DetachRequest request, StreamObserver<DetachResponse> out) {
     detached.add(request.getSandbox());
-    detach(request.getSandbox());
+    Attachment known = attachments.get(request.getSandbox());
+    if (known != null && known.getNode().equals(request.getNode())) {
+      detach(request.getSandbox());
+    }
     out.onNext(DetachResponse.getDefaultInstance());
     out.onCompleted();
   }

@@ -178,7 +178,7 @@ final class PolicyChangeTest {
   @Test
   void aDetachedSlotIsClosedAndUnknown() throws Exception {
     try (RawGuest guest = harness.guest().tls("api.example.test")) {
-      harness.slots.detach("sb-1", 1);
+      harness.slots.detach("sb-1", "node-1", 1);
 
       assertThat(guest.closed()).isTrue();
     }

@@ -75,9 +75,9 @@ public final class GatewayEndpoint extends GatewayServiceGrpc.GatewayServiceImpl
   }
 
   private void detach(String sandbox, String node, long epoch) {
-    slots.detach(sandbox, epoch);
+    slots.detach(sandbox, node, epoch);
     broker.detach(sandbox, node, epoch);
-    slots.left(sandbox);
+    slots.left(sandbox, node);
   }
 
   @Override

@@ -33,8 +33,15 @@ public final class SlotTable {
   private final Map<String, Slot> bySandbox = new HashMap<>();
   private final Map<String, SyntheticNames> byLineage = new HashMap<>();
 
-  /** By sandbox, the epoch that a node ended while the stream may not know of it yet. */
-  private final Map<String, Long> leaving = new HashMap<>();
+  /** The epoch that a node ended while the stream may not know of it yet. */
+  private final Map<OnNode, Long> leaving = new HashMap<>();
+
+  /** A node's word counts for what is on it, and for no other's. */
+  private record OnNode(String sandbox, String node) {
+    static OnNode of(Attachment attachment) {
+      return new OnNode(attachment.sandbox(), attachment.node());
+    }
+  }
 
   private final Set<String> seenSinceSync = new HashSet<>();
   private volatile boolean synchronised;
@@ -86,7 +93,7 @@ public final class SlotTable {
   public synchronized boolean put(Attachment told) {
     Attachment attachment = told.at(clock.instant());
     seenSinceSync.add(attachment.sandbox());
-    if (attachment.epoch() <= leaving.getOrDefault(attachment.sandbox(), -1L)) {
+    if (attachment.epoch() <= leaving.getOrDefault(OnNode.of(attachment), -1L)) {
       return false;
     }
     Slot known = bySandbox.get(attachment.sandbox());
@@ -137,7 +144,7 @@ public final class SlotTable {
         return Optional.of(slot.attachment());
       }
       boolean over =
-          made.epoch() <= leaving.getOrDefault(made.sandbox(), -1L)
+          made.epoch() <= leaving.getOrDefault(OnNode.of(made), -1L)
               || (slot != null && slot.attachment().epoch() > made.epoch());
       long left = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
       if (over || left <= 0) {
@@ -149,7 +156,7 @@ public final class SlotTable {
 
   /** The stream's word. Idempotent. */
   public synchronized void detach(String sandbox) {
-    leaving.remove(sandbox);
+    leaving.keySet().removeIf(left -> left.sandbox().equals(sandbox));
     drop(sandbox);
   }
 
@@ -157,25 +164,23 @@ public final class SlotTable {
    * A node's word, which the broker may not have heard: until {@link #left} the stream cannot bring
    * it back.
    *
+   * @param node who says so; a sandbox that is on another one, or an egress session, stays
    * @param epoch of the assignment that ended; a later one stays
    */
-  public synchronized void detach(String sandbox, long epoch) {
-    Slot known = bySandbox.get(sandbox);
-    if (known != null && known.attachment().tokenHash().isPresent()) {
-      // It is on no node, and no business of one.
-      return;
-    }
-    leaving.merge(sandbox, epoch, Math::max);
+  public synchronized void detach(String sandbox, String node, long epoch) {
+    leaving.merge(new OnNode(sandbox, node), epoch, Math::max);
     notifyAll();
     Slot slot = bySandbox.get(sandbox);
-    if (slot != null && slot.attachment().epoch() <= epoch) {
+    if (slot != null
+        && slot.attachment().node().equals(node)
+        && slot.attachment().epoch() <= epoch) {
       drop(sandbox);
     }
   }
 
   /** The broker has heard what the node said: what the stream tells from now on is later. */
-  public synchronized void left(String sandbox) {
-    leaving.remove(sandbox);
+  public synchronized void left(String sandbox, String node) {
+    leaving.remove(new OnNode(sandbox, node));
   }
 
   /** A new stream of attachments begins. */
