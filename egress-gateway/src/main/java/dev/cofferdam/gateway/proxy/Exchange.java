@@ -77,10 +77,8 @@ final class Exchange
   private @Nullable Admission admission;
   private @Nullable Approval approval;
 
-  /** Why a WebSocket that it became may not go on. */
-  private Optional<WebSocketRelay.Refusal> forbidden = Optional.empty();
-
-  private boolean switched;
+  /** What it became. */
+  private @Nullable WebSocketExchange socket;
 
   /**
    * @param over told once, after the last part of the answer was written
@@ -576,65 +574,36 @@ final class Exchange
 
   private void switches(ResponseHead answer) {
     UpstreamStream stream = upstream;
+    Admission admitted = admission;
     Optional<String> wrong =
         WebSocketHandshake.asked(head)
             ? WebSocketHandshake.wrong(head, answer)
             : Optional.of("it left HTTP unasked");
-    if (stream == null || wrong.isPresent()) {
+    if (stream == null || admitted == null || wrong.isPresent()) {
       refuse(
           EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
           "the upstream is not followed: " + wrong.orElse("it is gone"));
       return;
     }
     finished = true;
-    switched = true;
     deadline.cancel();
     closeBody();
     upstream = null;
-    guest.writeAndFlush(WebSocketHandshake.answer(answer));
-    WebSocketRelay.join(
-        guest,
-        stream.leave(),
-        Optional.ofNullable(secrets),
-        found -> {
-          Judgement.Refuse refused =
-              attachment.judge().outside(found.placeholder(), "websocket-frame", name());
-          return new WebSocketRelay.Refusal(refused.reason(), refused.message(), refused.secret());
-        },
-        bytes -> admission == null || admission.counted(bytes),
-        this::socketEnded);
+    WebSocketExchange fresh =
+        new WebSocketExchange(
+            surroundings, guest, record, admitted, name(), uses, Optional.ofNullable(secrets));
+    secrets = null;
+    socket = fresh;
+    fresh.begin(answer, stream, attachment);
   }
 
   /** The policy's word, at any time. */
   private void forbid(EgressReason reason, String message) {
-    if (switched) {
-      forbidden = Optional.of(new WebSocketRelay.Refusal(reason, message, ""));
-      guest.close();
+    if (socket != null) {
+      socket.forbid(reason, message);
     } else {
       refuse(reason, message);
     }
-  }
-
-  private void socketEnded(WebSocketRelay.Outcome outcome) {
-    if (admission != null) {
-      admission.close();
-    }
-    Optional<WebSocketRelay.Refusal> refusal = outcome.refusal().or(() -> forbidden);
-    EgressReason reason =
-        refusal.map(WebSocketRelay.Refusal::reason).orElse(EgressReason.EGRESS_REASON_UNSPECIFIED);
-    Verdict verdict = refusal.isPresent() ? Verdict.VERDICT_DENIED : Verdict.VERDICT_ALLOWED;
-    String used = uses.isEmpty() ? "" : uses.getFirst().grant().secret();
-    record.tell(
-        record
-            .event(verdict, reason, Optional.ofNullable(host))
-            .setSecret(refusal.map(WebSocketRelay.Refusal::secret).orElse(used))
-            .setTarget(uses.isEmpty() ? "" : uses.getFirst().target().toString())
-            .setStatus(101)
-            .setLearned(admission != null && admission.learned())
-            .setBytesOut(outcome.out())
-            .setBytesIn(outcome.in())
-            .setMessage(refusal.map(WebSocketRelay.Refusal::message).orElse("")));
-    closeSecrets();
   }
 
   private void answerBegins(ResponseHead answer) {

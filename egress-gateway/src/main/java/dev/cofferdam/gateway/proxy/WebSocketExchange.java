@@ -1,0 +1,103 @@
+package dev.cofferdam.gateway.proxy;
+
+import dev.cofferdam.gateway.http.ResponseHead;
+import dev.cofferdam.gateway.http.WebSocketHandshake;
+import dev.cofferdam.gateway.placeholder.Judgement;
+import dev.cofferdam.gateway.placeholder.Use;
+import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.v1.EgressReason;
+import dev.cofferdam.v1.Verdict;
+import io.netty.channel.Channel;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What an exchange is from the 101 of a WebSocket on: held to the same rule, until either side ends
+ * it, and then told as one event. Used on the event loop of the guest's connection.
+ */
+final class WebSocketExchange {
+  private final Surroundings surroundings;
+  private final Channel guest;
+  private final ExchangeRecord record;
+  private final Admission admission;
+  private final Host.Name host;
+  private final List<Use> uses;
+  private final Optional<Secrets> secrets;
+
+  /** Why it may not go on. */
+  private Optional<WebSocketRelay.Refusal> forbidden = Optional.empty();
+
+  /**
+   * @param admission and {@code secrets} of the request, which are taken over
+   * @param uses of the request
+   */
+  WebSocketExchange(
+      Surroundings surroundings,
+      Channel guest,
+      ExchangeRecord record,
+      Admission admission,
+      Host.Name host,
+      List<Use> uses,
+      Optional<Secrets> secrets) {
+    this.surroundings = surroundings;
+    this.guest = guest;
+    this.record = record;
+    this.admission = admission;
+    this.host = host;
+    this.uses = uses;
+    this.secrets = secrets;
+  }
+
+  /**
+   * @param answer the upstream's, a right one
+   * @param judged under what the request was let through
+   */
+  void begin(ResponseHead answer, UpstreamStream upstream, Attachment judged) {
+    guest.writeAndFlush(WebSocketHandshake.answer(answer));
+    WebSocketRelay.join(
+        guest,
+        upstream.leave(),
+        secrets,
+        found -> {
+          Judgement.Refuse refused =
+              judged.judge().outside(found.placeholder(), "websocket-frame", host);
+          return new WebSocketRelay.Refusal(refused.reason(), refused.message(), refused.secret());
+        },
+        admission::counted,
+        this::ended);
+  }
+
+  /** The policy's word, at any time. */
+  void forbid(EgressReason reason, String message) {
+    forbidden = Optional.of(new WebSocketRelay.Refusal(reason, message, ""));
+    guest.close();
+  }
+
+  private void ended(WebSocketRelay.Outcome outcome) {
+    admission.close();
+    Optional<WebSocketRelay.Refusal> refusal = outcome.refusal().or(() -> forbidden);
+    EgressReason reason =
+        refusal.map(WebSocketRelay.Refusal::reason).orElse(EgressReason.EGRESS_REASON_UNSPECIFIED);
+    Verdict verdict = refusal.isPresent() ? Verdict.VERDICT_DENIED : Verdict.VERDICT_ALLOWED;
+    Optional<Use> used = uses.stream().findFirst();
+    record.tell(
+        record
+            .event(verdict, reason, Optional.of(host))
+            .setSecret(
+                refusal
+                    .map(WebSocketRelay.Refusal::secret)
+                    .or(() -> used.map(use -> use.grant().secret()))
+                    .orElse(""))
+            .setTarget(used.map(use -> use.target().toString()).orElse(""))
+            .setStatus(101)
+            .setLearned(admission.learned())
+            .setBytesOut(outcome.out())
+            .setBytesIn(outcome.in())
+            .setMessage(refusal.map(WebSocketRelay.Refusal::message).orElse("")));
+    secrets.ifPresent(values -> {
+      surroundings.exchanges().scrubbed(values.scrubber().replaced());
+      values.close();
+    });
+  }
+}
