@@ -78,9 +78,9 @@ final class SecretCommands {
         paramLabel = "TARGET",
         description =
             "header:NAME, basic:username, basic:password, query:NAME, path, json:POINTER,"
-                + " form:FIELD, multipart:FIELD or aws4:REGION/SERVICE (* for any), by which"
-                + " requests are signed with a value KEYID:SECRETKEY[:TOKEN]; repeatable. Default:"
-                + " header:authorization, header:x-api-key, basic:password.")
+                + " form:FIELD, multipart:FIELD, websocket-frame or aws4:REGION/SERVICE (* for"
+                + " any), by which requests are signed with a value KEYID:SECRETKEY[:TOKEN];"
+                + " repeatable. Default: header:authorization, header:x-api-key, basic:password.")
     private List<String> targets = new ArrayList<>();
 
     @Option(names = "--occurrences", paramLabel = "N", description = "In one target. Default: 1.")

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 import com.google.protobuf.ByteString;
 import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.internal.v1.Attachment;
+import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
@@ -22,6 +23,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.KeyPair;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
@@ -40,6 +42,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class ExplicitProxyTest {
   private static final String TOKEN = "cfp_" + "T1o2K3e4N5t6O7k8E9n0T1o2K3e4N5t6O7k8E9n0abc";
   private static final String KEY = "cofferdam_" + "S1e2S3s4I5o6N7s8E9s0S1i2O3n4S5e6S7s8I9o0Nab";
+  private static final String FRAME_KEY =
+      "cofferdam_" + "F1r2A3m4E5k6E7y8F9r0A1m2E3k4E5y6F7r8A9m0Eke";
 
   /** That no packet can come from. */
   private static final String ADDRESS = "100:0:0:0:1:2:3:4";
@@ -55,6 +59,7 @@ final class ExplicitProxyTest {
     plain = new PlainUpstream();
     proxy = listen(Optional.empty());
     harness.broker.secret(KEY, Harness.VALUE);
+    harness.broker.secret(FRAME_KEY, Harness.OTHER_VALUE);
     put(session());
   }
 
@@ -101,6 +106,13 @@ final class ExplicitProxyTest {
             .setPolicyRevision(revision)
             .setPolicy(policy)
             .addSecrets(Harness.granted("session-key", KEY, "api.example.test", false))
+            .addSecrets(
+                Harness.granted("frame-key", FRAME_KEY, "api.example.test", false).toBuilder()
+                    .addBindings(
+                        GrantedBinding.newBuilder()
+                            .addHosts("api.example.test")
+                            .addTargets("websocket-frame")
+                            .setOccurrences(1)))
             .setProxyTokenSha256(hash(TOKEN))
             .build());
     long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
@@ -163,6 +175,33 @@ final class ExplicitProxyTest {
     AuditEvent event = harness.broker.event(e -> e.getPath().equals("/echo"));
     assertThat(event.getSandbox()).isEqualTo("es-1");
     assertThat(event.getSecret()).isEqualTo("session-key");
+  }
+
+  @Test
+  void aMessageOfAWebSocketToo() throws Exception {
+    harness.upstream.heard.clear();
+    try (RawGuest program = tunnel(program(), "api.example.test", harness.port)) {
+      String begun =
+          program
+              .tls("api.example.test")
+              .send(
+                  get(
+                      "/socket",
+                      "Connection: Upgrade",
+                      "Upgrade: websocket",
+                      "Sec-WebSocket-Version: 13",
+                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))
+              .until("\r\n\r\n");
+      assertThat(begun).startsWith("HTTP/1.1 101 ");
+      // A text of less than 126 bytes, masked with zeros.
+      byte[] text = ("key " + FRAME_KEY).getBytes(StandardCharsets.US_ASCII);
+      byte[] frame =
+          Arrays.copyOf(new byte[] {(byte) 0x81, (byte) (0x80 | text.length)}, 6 + text.length);
+      System.arraycopy(text, 0, frame, 6, text.length);
+      assertThat(program.send(frame).until(FRAME_KEY)).contains("said: key " + FRAME_KEY);
+    }
+    assertThat(harness.upstream.heard).containsExactly("key " + Harness.OTHER_VALUE);
+    assertThat(harness.broker.materialised.getFirst().getSandbox()).isEqualTo("es-1");
   }
 
   /** As a URL with credentials makes clients send it. */

@@ -18,6 +18,8 @@ import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
 import io.netty.handler.codec.http2.Http2Headers;
 import io.netty.handler.codec.http2.Http2HeadersFrame;
 import io.netty.handler.codec.http2.Http2MultiplexHandler;
+import io.netty.handler.codec.http2.Http2Settings;
+import io.netty.handler.codec.http2.Http2SettingsFrame;
 import io.netty.handler.codec.http2.Http2StreamChannel;
 import io.netty.handler.codec.http2.Http2StreamChannelBootstrap;
 import io.netty.handler.ssl.ApplicationProtocolConfig;
@@ -36,6 +38,9 @@ final class Http2Guest implements AutoCloseable {
   private final EventLoopGroup group =
       new MultiThreadIoEventLoopGroup(1, EpollIoHandler.newFactory());
   private final Channel channel;
+
+  /** What the gateway said of itself. */
+  final CompletableFuture<Http2Settings> settings = new CompletableFuture<>();
 
   Http2Guest(Harness harness, String serverName) throws Exception {
     var tls =
@@ -61,7 +66,16 @@ final class Http2Guest implements AutoCloseable {
                         .addLast(
                             handler,
                             Http2FrameCodecBuilder.forClient().validateHeaders(false).build(),
-                            new Http2MultiplexHandler(new ChannelInboundHandlerAdapter()));
+                            new Http2MultiplexHandler(new ChannelInboundHandlerAdapter()),
+                            new ChannelInboundHandlerAdapter() {
+                              @Override
+                              public void channelRead(ChannelHandlerContext ctx, Object message) {
+                                if (message instanceof Http2SettingsFrame frame) {
+                                  settings.complete(frame.settings());
+                                }
+                                ReferenceCountUtil.release(message);
+                              }
+                            });
                   }
                 })
             .connect(
@@ -102,6 +116,35 @@ final class Http2Guest implements AutoCloseable {
             .path(path);
     more.forEach(headers::add);
     return headers;
+  }
+
+  /** An extended CONNECT (RFC 8441) at its stream, however it is answered. */
+  Http2Socket socket(Map<String, String> more) throws Exception {
+    return socket(more, false);
+  }
+
+  /**
+   * @param more a name beginning with a colon is put in its place
+   * @param end whether the stream ends with the head
+   */
+  Http2Socket socket(Map<String, String> more, boolean end) throws Exception {
+    Http2Headers headers =
+        headers("api.example.test", "/socket", Map.of())
+            .method("CONNECT")
+            .set(":protocol", "websocket")
+            .set("sec-websocket-version", "13");
+    more.forEach((name, value) -> {
+      if (value.isEmpty()) {
+        headers.remove(name);
+      } else {
+        headers.set(name, value);
+      }
+    });
+    Http2Socket socket = new Http2Socket();
+    Http2StreamChannel stream =
+        new Http2StreamChannelBootstrap(channel).handler(socket).open().get(20, TimeUnit.SECONDS);
+    stream.writeAndFlush(new DefaultHttp2HeadersFrame(headers, end)).get(20, TimeUnit.SECONDS);
+    return socket;
   }
 
   /** The status of the answer. */

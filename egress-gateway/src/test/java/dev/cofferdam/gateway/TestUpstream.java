@@ -4,9 +4,11 @@ import io.netty.bootstrap.ServerBootstrap;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelPromise;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.SimpleChannelInboundHandler;
@@ -24,10 +26,19 @@ import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.websocketx.BinaryWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.ContinuationWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.PingWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.PongWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.TextWebSocketFrame;
+import io.netty.handler.codec.http.websocketx.WebSocket13FrameDecoder;
+import io.netty.handler.codec.http.websocketx.WebSocket13FrameEncoder;
 import io.netty.handler.codec.http.websocketx.WebSocketFrame;
 import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
+import io.netty.handler.codec.http2.DefaultHttp2DataFrame;
+import io.netty.handler.codec.http2.DefaultHttp2Headers;
+import io.netty.handler.codec.http2.DefaultHttp2HeadersFrame;
+import io.netty.handler.codec.http2.Http2DataFrame;
 import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
+import io.netty.handler.codec.http2.Http2HeadersFrame;
 import io.netty.handler.codec.http2.Http2MultiplexHandler;
 import io.netty.handler.codec.http2.Http2Settings;
 import io.netty.handler.codec.http2.Http2StreamFrameToHttpObjectCodec;
@@ -104,6 +115,9 @@ final class TestUpstream implements AutoCloseable {
             .channel();
   }
 
+  /** Whether each HTTP/2 connection from now on takes WebSockets as streams. */
+  volatile boolean socketsOverHttp2;
+
   /** Of each HTTP/2 connection from now on. */
   volatile long streamsAtOnce = 100;
 
@@ -129,7 +143,9 @@ final class TestUpstream implements AutoCloseable {
             .addLast(
                 Http2FrameCodecBuilder.forServer()
                     .initialSettings(
-                        Http2Settings.defaultSettings().maxConcurrentStreams(streamsAtOnce))
+                        Http2Settings.defaultSettings()
+                            .maxConcurrentStreams(streamsAtOnce)
+                            .connectProtocolEnabled(socketsOverHttp2))
                     .build(),
                 new Http2MultiplexHandler(
                     new ChannelInitializer<>() {
@@ -138,6 +154,7 @@ final class TestUpstream implements AutoCloseable {
                         stream
                             .pipeline()
                             .addLast(
+                                new SocketStream(),
                                 new Http2StreamFrameToHttpObjectCodec(true),
                                 new Slow(),
                                 new HttpObjectAggregator(8 << 20),
@@ -149,7 +166,7 @@ final class TestUpstream implements AutoCloseable {
             .addLast(new HttpServerCodec(), new Slow(), new HttpObjectAggregator(8 << 20))
             .addLast(
                 new WebSocketServerProtocolHandler("/socket", null, true, 8 << 20, false, true))
-            .addLast(new Talk(), new Echo());
+            .addLast(new Talk(""), new Echo());
       }
     }
   }
@@ -208,7 +225,11 @@ final class TestUpstream implements AutoCloseable {
    * Over a WebSocket at {@code /socket} and below it: says what it heard, or what it was asked for.
    */
   private final class Talk extends SimpleChannelInboundHandler<WebSocketFrame> {
-    private String credential = "";
+    private String credential;
+
+    Talk(String credential) {
+      this.credential = credential;
+    }
 
     @Override
     public void userEventTriggered(ChannelHandlerContext ctx, Object event) {
@@ -235,7 +256,9 @@ final class TestUpstream implements AutoCloseable {
           ctx.writeAndFlush(new ContinuationWebSocketFrame(true, 0, credential.substring(half)));
         }
         default -> {
-          if (frame instanceof BinaryWebSocketFrame) {
+          if (frame instanceof PingWebSocketFrame) {
+            ctx.writeAndFlush(new PongWebSocketFrame(frame.content().retain()));
+          } else if (frame instanceof BinaryWebSocketFrame) {
             ctx.writeAndFlush(frame.retain());
           } else if (frame instanceof TextWebSocketFrame) {
             ctx.writeAndFlush(
@@ -245,6 +268,52 @@ final class TestUpstream implements AutoCloseable {
           }
         }
       }
+    }
+  }
+
+  /**
+   * A WebSocket as a stream of HTTP/2; other streams it lets be. {@code /no} is refused, {@code
+   * /ends} ends with its head, and {@code /101} is answered as in HTTP/1.1.
+   */
+  private final class SocketStream extends ChannelDuplexHandler {
+    private boolean open;
+
+    @Override
+    public void channelRead(ChannelHandlerContext ctx, Object message) {
+      if (message instanceof Http2HeadersFrame frame && frame.headers().contains(":protocol")) {
+        Map<String, String> headers = new java.util.TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+        frame.headers().forEach(e -> headers.put(e.getKey().toString(), e.getValue().toString()));
+        String path = String.valueOf(frame.headers().path());
+        received.add(new Received(String.valueOf(frame.headers().method()), path, headers, ""));
+        while (ctx.pipeline().last() != this) {
+          ctx.pipeline().removeLast();
+        }
+        String status = path.equals("/no") ? "403" : path.equals("/101") ? "101" : "200";
+        open = true;
+        ctx.pipeline()
+            .addLast(
+                new WebSocket13FrameEncoder(false),
+                new WebSocket13FrameDecoder(true, false, 8 << 20),
+                new Talk(headers.getOrDefault("authorization", "")));
+        boolean ends = path.equals("/no") || path.equals("/ends");
+        ctx.writeAndFlush(
+            new DefaultHttp2HeadersFrame(new DefaultHttp2Headers().status(status), ends));
+      } else if (open && message instanceof Http2DataFrame frame) {
+        boolean ends = frame.isEndStream();
+        ctx.fireChannelRead(frame.content());
+        if (ends) {
+          heard.add("end");
+          ctx.close();
+        }
+      } else {
+        ctx.fireChannelRead(message);
+      }
+    }
+
+    @Override
+    public void write(ChannelHandlerContext ctx, Object message, ChannelPromise promise) {
+      ctx.write(
+          message instanceof ByteBuf data ? new DefaultHttp2DataFrame(data) : message, promise);
     }
   }
 

@@ -85,6 +85,7 @@ final class WebSocketPolicyTest {
         List.of(
             reading(),
             api().setMaxRequestBytes(10),
+            api().setAction(RuleAction.RULE_ACTION_APPROVE),
             api().setAction(RuleAction.RULE_ACTION_DOWNGRADE))) {
       policy(rule);
       try (RawGuest guest = harness.guest().tls("api.example.test")) {

@@ -22,6 +22,7 @@ import dev.cofferdam.v1.DeleteSecretRequest;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.NarrowSecretRequest;
+import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.RotateSecretRequest;
 import dev.cofferdam.v1.SecretBinding;
 import dev.cofferdam.v1.Verdict;
@@ -240,6 +241,43 @@ class MaterialiseTest extends BrokerTest {
                     .build());
     assertDenied(
         attached, attached.request(), EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET);
+  }
+
+  @Test
+  void aMessageOfAWebSocketIsAUseOfItsOwn() {
+    Attached attached = broker.attached("in-messages");
+    MaterializeRequest.Builder message =
+        attached
+            .request()
+            .clearUses()
+            .addUses(TestBroker.use(attached.placeholder(), "websocket-frame"));
+    assertDenied(attached, message, EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET);
+    Attached bound = boundTo("websocket-frame");
+    message =
+        bound.request().clearUses().addUses(TestBroker.use(bound.placeholder(), "websocket-frame"));
+    assertThat(materialise(message)).containsExactly(VALUE);
+    // Each message of a connection is asked for by itself, with the id of its request.
+    assertThat(materialise(message)).containsExactly(VALUE);
+    assertThat(uses(bound))
+        .extracting(AuditEvent::getTarget)
+        .containsExactly("websocket-frame", "websocket-frame");
+    assertDenied(bound, bound.request(), EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET);
+  }
+
+  private Attached boundTo(String target) {
+    String secrets = broker.secretsToken("acme");
+    var _ =
+        broker
+            .secrets(secrets)
+            .putSecret(
+                PutSecretRequest.newBuilder()
+                    .setName("bound-to-messages")
+                    .setValue(ByteString.copyFromUtf8(VALUE))
+                    .addBindings(
+                        SecretBinding.newBuilder().addHosts(TestBroker.HOST).addTargets(target))
+                    .build());
+    return broker.attached(
+        "bound-to-messages", broker.apiToken("acme"), secrets, "g1", broker.nextSlot());
   }
 
   @Test

@@ -23,6 +23,13 @@ import java.util.stream.IntStream;
 public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
   private Optional<Scrubber> scrubber = Optional.empty();
   private boolean headSeen;
+
+  /** The key of the WebSocket that was asked for, of which HTTP/2 knows nothing. */
+  private Optional<String> key = Optional.empty();
+
+  /** Whether the end that is written next ends the stream too. */
+  private boolean endsRequest = true;
+
   private boolean ended;
   private boolean broken;
 
@@ -45,6 +52,14 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
             .scheme(request.tls() ? "https" : "http")
             .authority(head.authority())
             .path(request.target().<CharSequence>map(SecretCharacters::new).orElse(head.target()));
+        if (WebSocketHandshake.asked(head)) {
+          key = head.headers().first("sec-websocket-key");
+          endsRequest = false;
+          WebSocketHandshake.OF_HTTP1.forEach(headers::remove);
+          headers
+              .method("CONNECT")
+              .set(Http2Headers.PseudoHeaderName.PROTOCOL.value(), "websocket");
+        }
         if (head.bodyLength() > 0) {
           headers.set("content-length", String.valueOf(head.bodyLength()));
         }
@@ -60,7 +75,15 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
           promise.trySuccess();
         }
       }
-      case End end -> ctx.writeAndFlush(Http2Parts.end(end), promise);
+      case End end -> {
+        if (endsRequest) {
+          ctx.writeAndFlush(Http2Parts.end(end), promise);
+        } else {
+          // That of the request alone: the frames of the WebSocket follow it on the stream.
+          endsRequest = true;
+          promise.trySuccess();
+        }
+      }
       default -> ctx.write(message, promise);
     }
   }
@@ -103,9 +126,22 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
       return;
     }
     int code = Integer.parseInt(status.toString());
+    if (code == 101) {
+      malformed(ctx, "a change of protocol, which HTTP/2 has none of");
+      return;
+    }
     headSeen = code >= 200;
     if (!headSeen && frame.isEndStream()) {
       malformed(ctx, "an answer that ends before it began");
+      return;
+    }
+    if (key.isPresent() && code >= 200 && code < 300) {
+      if (frame.isEndStream()) {
+        malformed(ctx, "a WebSocket that ends before it began");
+      } else {
+        ctx.fireChannelRead(
+            new ResponseHead(101, WebSocketHandshake.from2xx(headers, key.get()), 0));
+      }
       return;
     }
     long length =

@@ -7,8 +7,13 @@ import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
+import java.util.random.RandomGenerator;
 
-/** How an HTTP/1.1 connection becomes a WebSocket: RFC 6455 section 4, and nothing else does. */
+/**
+ * How an HTTP/1.1 connection becomes a WebSocket: RFC 6455 section 4, and nothing else does. What
+ * HTTP/2 says instead (RFC 8441) is turned into that and back at its edges, so that both are judged
+ * in one form.
+ */
 public final class WebSocketHandshake {
   private static final String GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -81,6 +86,30 @@ public final class WebSocketHandshake {
     }
     return Optional.empty();
   }
+
+  /** The headers of an extended CONNECT as those of the request that it stands for. */
+  static Headers fromConnect(Headers headers, RandomGenerator random) {
+    byte[] key = new byte[16];
+    random.nextBytes(key);
+    return headers
+        .without("connection", "sec-websocket-key")
+        .with("connection", "Upgrade")
+        .with("upgrade", "websocket")
+        .with("sec-websocket-key", Base64.getEncoder().encodeToString(key));
+  }
+
+  /** The headers of what answers an extended CONNECT by 2xx, as those of the 101 it stands for. */
+  static Headers from2xx(Headers headers, String key) {
+    return headers
+        .without("connection", "upgrade", "content-length", "sec-websocket-accept")
+        .with("connection", "Upgrade")
+        .with("upgrade", "websocket")
+        .with("sec-websocket-accept", accept(key));
+  }
+
+  /** What only HTTP/1.1 says of either. */
+  static final List<String> OF_HTTP1 =
+      List.of("connection", "upgrade", "sec-websocket-key", "sec-websocket-accept");
 
   /** What the guest gets of a right one. */
   public static ResponseHead answer(ResponseHead answer) {

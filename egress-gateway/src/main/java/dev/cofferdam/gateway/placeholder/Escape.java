@@ -14,7 +14,9 @@ public enum Escape {
   /** The same, but for what a segment may hold (section 3.3); without {@code ;}, which some cut. */
   SEGMENT,
   /** RFC 8259 section 7: the inside of a string, of UTF-8. */
-  JSON;
+  JSON,
+  /** As they are, of UTF-8: what consists of it (RFC 6455 section 8.1) ends at anything else. */
+  TEXT;
 
   private static final String UNRESERVED = "-._~";
   private static final String SEGMENT_TOO = "!$&'()*+,=:@";
@@ -23,7 +25,7 @@ public enum Escape {
   /** How a byte is written. Constant texts: what is written of a secret is on no heap. */
   int length(int value) {
     return switch (this) {
-      case NONE -> 1;
+      case NONE, TEXT -> 1;
       case PERCENT, SEGMENT -> literal(value) ? 1 : 3;
       case JSON -> value == '"' || value == '\\' ? 2 : value < 0x20 ? 6 : 1;
     };
@@ -38,7 +40,7 @@ public enum Escape {
     }
     return (byte)
         switch (this) {
-          case NONE -> value;
+          case NONE, TEXT -> value;
           case PERCENT, SEGMENT ->
               index == 0 ? '%' : DIGITS.charAt(index == 1 ? value >> 4 : value & 15);
           case JSON ->
@@ -57,9 +59,9 @@ public enum Escape {
         || (this == SEGMENT && SEGMENT_TOO.indexOf(c) >= 0);
   }
 
-  /** Whether the bytes can be written at all: what is no UTF-8 is no text of JSON. */
+  /** Whether the bytes can be written at all: what is no UTF-8 is no text. */
   boolean writes(SecretValue value) {
-    return this != JSON || Utf8.valid(value);
+    return (this != JSON && this != TEXT) || Utf8.valid(value);
   }
 
   /** The value as it is written, for the caller to close. */

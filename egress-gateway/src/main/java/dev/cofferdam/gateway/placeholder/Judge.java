@@ -63,6 +63,35 @@ public final class Judge {
     return judged;
   }
 
+  /** Whether a secret may stand in this target at this host. */
+  public boolean concerns(Target target, Host.Name host) {
+    return bindings(host).anyMatch(b -> b.permits(target));
+  }
+
+  /**
+   * Judges a text message of a WebSocket.
+   *
+   * @param found the placeholders in it
+   * @param before the uses of messages before it on the same connection, which count with its own
+   */
+  public Judgement judgeMessage(
+      List<Candidates.Found> found, List<Use> before, Host.Name host, boolean tls) {
+    Map<Capped, Integer> sums = new HashMap<>();
+    for (Use use : before) {
+      // The grant may have been narrowed since, and so be another to look at.
+      granted(use.placeholder())
+          .ifPresent(grant ->
+              sums.merge(new Capped(grant, use.target()), use.occurrences(), Integer::sum));
+    }
+    List<Place> places =
+        found.stream()
+            .map(one ->
+                new Place(
+                    one.placeholder(), new Target.WebSocketFrame(), one.plain() ? "" : ", altered"))
+            .toList();
+    return judge(places, host, tls, 0, sums);
+  }
+
   /** Whether a body of this format has targets at this host, and so has to be read as a whole. */
   public boolean concerns(BodyFormat format, Host.Name host) {
     return bindings(host).anyMatch(b -> b.targets().stream().anyMatch(format::has));
@@ -143,8 +172,15 @@ public final class Judge {
   }
 
   private Judgement judge(List<Place> places, Host.Name host, boolean tls, int others) {
+    return judge(places, host, tls, others, new HashMap<>());
+  }
+
+  /**
+   * @param sums of what stood before, to which this is added
+   */
+  private Judgement judge(
+      List<Place> places, Host.Name host, boolean tls, int others, Map<Capped, Integer> sums) {
     Map<Use, Integer> counts = new LinkedHashMap<>();
-    Map<Capped, Integer> sums = new HashMap<>();
     for (Place place : places) {
       Optional<Grant> grant = granted(place.placeholder());
       Optional<Judgement.Refuse> refusal = refuse(place, grant, host, tls);

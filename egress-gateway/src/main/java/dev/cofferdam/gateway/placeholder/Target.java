@@ -109,6 +109,14 @@ public sealed interface Target {
     }
   }
 
+  /** A text message of a WebSocket, whole. */
+  record WebSocketFrame() implements Target {
+    @Override
+    public String toString() {
+      return "websocket-frame";
+    }
+  }
+
   /** A part that no binding can name. */
   record Elsewhere(String part) implements Target {
     @Override
@@ -137,7 +145,12 @@ public sealed interface Target {
       case "json:" -> Optional.of(new Json(name));
       case "form:" -> Optional.of(new Form(name));
       case "multipart:" -> Optional.of(new Multipart(name));
-      default -> name.equals("path") ? Optional.of(new Path()) : Optional.empty();
+      default ->
+          switch (name) {
+            case "path" -> Optional.of(new Path());
+            case "websocket-frame" -> Optional.of(new WebSocketFrame());
+            default -> Optional.empty();
+          };
     };
   }
 
@@ -146,7 +159,14 @@ public sealed interface Target {
     return switch (this) {
       case Query _ -> new Elsewhere("query");
       case Json _, Form _, Multipart _ -> new Elsewhere("body");
-      case Header _, AnyHeader _, BasicUsername _, BasicPassword _, Path _, Aws4 _, Elsewhere _ ->
+      case Header _,
+          AnyHeader _,
+          BasicUsername _,
+          BasicPassword _,
+          Path _,
+          WebSocketFrame _,
+          Aws4 _,
+          Elsewhere _ ->
           this;
     };
   }
@@ -157,6 +177,7 @@ public sealed interface Target {
       case Path _ -> Escape.SEGMENT;
       case Query _, Form _ -> Escape.PERCENT;
       case Json _ -> Escape.JSON;
+      case WebSocketFrame _ -> Escape.TEXT;
       case Header _,
           AnyHeader _,
           BasicUsername _,

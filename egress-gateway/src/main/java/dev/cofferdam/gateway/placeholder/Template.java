@@ -34,6 +34,15 @@ public final class Template {
   private final StringBuilder literal = new StringBuilder();
 
   /**
+   * A message of text.
+   *
+   * @param bytes one character for each
+   */
+  public static Template ofMessage(String bytes) {
+    return new Template().text(bytes, Escape.TEXT);
+  }
+
+  /**
    * What is written as it is.
    *
    * @param bytes one character for each
@@ -152,7 +161,8 @@ public final class Template {
   private static SecretValue checked(SecretValue value, Escape escape)
       throws UnrepresentableException {
     if (!escape.writes(value)) {
-      throw new UnrepresentableException("the value is no UTF-8, which JSON consists of");
+      throw new UnrepresentableException(
+          "the value is no UTF-8, which the text around it consists of");
     }
     return value;
   }

@@ -6,6 +6,7 @@ import dev.cofferdam.gateway.policy.Rule;
 import dev.cofferdam.gateway.policy.Terms;
 import dev.cofferdam.gateway.slot.Allowance;
 import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.gateway.slot.Tally;
 import dev.cofferdam.kit.egress.RequestFacts;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.channel.EventLoop;
@@ -24,15 +25,19 @@ final class Admission implements AutoCloseable {
 
   private final Rule rule;
   private final Host.Name host;
+  private final Tally sockets;
   private final Allowance.Taken taken;
   private final Refusing exchange;
   private @Nullable OpenRequest open;
   private boolean webSocket;
+  private boolean counted;
   private long sent;
 
-  private Admission(Rule rule, Host.Name host, Allowance.Taken taken, Refusing exchange) {
+  private Admission(
+      Rule rule, Host.Name host, Tally sockets, Allowance.Taken taken, Refusing exchange) {
     this.rule = rule;
     this.host = host;
+    this.sockets = sockets;
     this.taken = taken;
     this.exchange = exchange;
   }
@@ -49,7 +54,8 @@ final class Admission implements AutoCloseable {
       Host.Name host,
       Refusing exchange) {
     Allowance.Taken taken = connection.slot().allow(rule, System.nanoTime());
-    Admission admission = new Admission(rule, host, taken, exchange);
+    Admission admission =
+        new Admission(rule, host, connection.slot().webSockets(), taken, exchange);
     admission.open =
         OpenRequest.under(
             judged, connection.slot(), loop, facts, host, connection.port(), admission::judgedAnew);
@@ -109,10 +115,17 @@ final class Admission implements AutoCloseable {
    *
    * @param bodyLength negative where it is not known
    * @param asksForSocket it asks to become a WebSocket
+   * @param mostSockets so many of them a sandbox may have, over whatever connections
    */
-  boolean begins(long bodyLength, boolean asksForSocket) {
+  boolean begins(long bodyLength, boolean asksForSocket, int mostSockets) {
     webSocket = asksForSocket;
     if (!checkSocket(rule)) {
+      return false;
+    }
+    counted = webSocket && sockets.tryAdd(mostSockets);
+    if (webSocket && !counted) {
+      exchange.refuse(
+          EgressReason.EGRESS_REASON_TOO_MANY_AT_ONCE, "this sandbox has too many WebSockets");
       return false;
     }
     if (taken.allowance().isEmpty()) {
@@ -163,5 +176,8 @@ final class Admission implements AutoCloseable {
       open.close();
     }
     taken.allowance().ifPresent(Allowance::close);
+    if (counted) {
+      sockets.remove();
+    }
   }
 }

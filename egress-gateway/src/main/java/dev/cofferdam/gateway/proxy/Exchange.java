@@ -128,7 +128,10 @@ final class Exchange
             Admission.under(
                 rule, facts, attachment, connection, guest.eventLoop(), name, this::forbid);
         admission = admitted;
-        if (!admitted.begins(head.bodyLength(), WebSocketHandshake.asked(head))) {
+        if (!admitted.begins(
+            head.bodyLength(),
+            WebSocketHandshake.asked(head),
+            surroundings.limits().connectionsPerSandbox())) {
           return;
         }
         if (!needed.isEmpty() && attachment.policy().learns()) {
@@ -539,6 +542,11 @@ final class Exchange
       case ResponseHead answer -> {
         if (answer.status() == 101) {
           switches(answer);
+        } else if (WebSocketExchange.misleads(head, answer, guest)) {
+          refuse(
+              EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
+              "the upstream is not followed: it answers a WebSocket's handshake with something"
+                  + " else, and in HTTP/2 that would be taken for one");
         } else if (!answer.informational()) {
           answerBegins(answer);
         }
@@ -589,12 +597,20 @@ final class Exchange
     deadline.cancel();
     closeBody();
     upstream = null;
+    FrameSecrets frames =
+        new FrameSecrets(
+            surroundings,
+            connection,
+            guest.eventLoop(),
+            head,
+            id,
+            name(),
+            Optional.ofNullable(secrets));
     WebSocketExchange fresh =
-        new WebSocketExchange(
-            surroundings, guest, record, admitted, name(), uses, Optional.ofNullable(secrets));
+        new WebSocketExchange(surroundings, guest, record, admitted, name(), uses, frames);
     secrets = null;
     socket = fresh;
-    fresh.begin(answer, stream, attachment);
+    fresh.begin(answer, stream);
   }
 
   /** The policy's word, at any time. */

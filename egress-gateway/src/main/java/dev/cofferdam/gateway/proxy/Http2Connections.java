@@ -31,7 +31,9 @@ final class Http2Connections {
                     Http2Settings.defaultSettings()
                         .maxConcurrentStreams(MAX_STREAMS)
                         .maxHeaderListSize(maxHeaderBytes)
-                        .initialWindowSize(1 << 20))
+                        .initialWindowSize(1 << 20)
+                        // RFC 8441: WebSockets.
+                        .connectProtocolEnabled(true))
                 .validateHeaders(true)
                 // Rapid reset (CVE-2023-44487) and MadeYouReset (CVE-2025-8671).
                 .decoderEnforceMaxRstFramesPerWindow(200, 10)
@@ -86,6 +88,8 @@ final class Http2Connections {
         if (most != null) {
           connection.maxStreams = (int) Math.min(MAX_STREAMS, most);
         }
+        connection.extendedConnect |=
+            Boolean.TRUE.equals(settings.settings().connectProtocolEnabled());
       } else if (message instanceof Http2GoAwayFrame) {
         connection.retired = true;
       }

@@ -241,7 +241,7 @@ final class Reception extends ChannelInboundHandlerAdapter {
           protected void initChannel(Channel stream) {
             stream
                 .pipeline()
-                .addLast(new Http2ServerStreamHandler())
+                .addLast(new Http2ServerStreamHandler(surroundings.random()))
                 .addLast(new GuestHandler(surroundings, connection, false));
           }
         });

@@ -20,6 +20,7 @@ import java.util.Optional;
 final class Secrets implements AutoCloseable {
   private final List<SecretValue> values;
   private final Map<String, SecretValue> byPlaceholder = new HashMap<>();
+  private final List<Scrubber.Secret> searched;
   private final Scrubber scrubber;
   private final boolean weak;
   private final boolean inTarget;
@@ -52,6 +53,7 @@ final class Secrets implements AutoCloseable {
         secrets.add(new Scrubber.Secret(written, use.placeholder(), use.grant().weak()));
       }
     }
+    this.searched = List.copyOf(secrets);
     this.scrubber = new Scrubber(secrets);
     this.inTarget =
         uses.stream()
@@ -74,6 +76,11 @@ final class Secrets implements AutoCloseable {
     return signature.filter(Signature::hasToken).isPresent()
         ? headers.with(SignedRequest.TOKEN, "")
         : headers;
+  }
+
+  /** What that looks for, for another that has to look for more besides. */
+  List<Scrubber.Secret> searched() {
+    return searched;
   }
 
   /**

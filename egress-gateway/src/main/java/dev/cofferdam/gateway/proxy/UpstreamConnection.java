@@ -21,6 +21,10 @@ final class UpstreamConnection implements Slot.Tenant {
       return attachment.policy().decide(host, port) instanceof Decision.Allowed;
     }
 
+    Key inHttp1() {
+      return new Key(tenant, sandbox, host, port, tls, false);
+    }
+
     boolean sameSandbox(Key other) {
       return tenant.equals(other.tenant) && sandbox.equals(other.sandbox);
     }
@@ -33,6 +37,10 @@ final class UpstreamConnection implements Slot.Tenant {
   final Instant certificateEnd;
   int streams;
   int maxStreams = 100;
+
+  /** Whether it takes a WebSocket as a stream of HTTP/2 (RFC 8441). */
+  boolean extendedConnect;
+
   volatile boolean retired;
   boolean used;
   long idleSince;

@@ -2,7 +2,6 @@ package dev.cofferdam.gateway.proxy;
 
 import io.netty.channel.EventLoop;
 import java.net.InetAddress;
-import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Collection;
@@ -39,13 +38,8 @@ final class UpstreamPool {
 
   /** One that goes to one of the addresses. In HTTP/1.1 it is no longer here. */
   Optional<UpstreamConnection> take(UpstreamConnection.Key key, List<InetAddress> addresses) {
-    Instant now = clock.instant();
     for (UpstreamConnection connection : List.copyOf(byKey.getOrDefault(key, new ArrayDeque<>()))) {
-      boolean usable =
-          connection.channel.isActive()
-              && !connection.retired
-              && addresses.contains(connection.address)
-              && now.isBefore(connection.certificateEnd);
+      boolean usable = usable(connection, addresses);
       if (!connection.http2) {
         remove(connection);
         if (!usable) {
@@ -57,6 +51,23 @@ final class UpstreamPool {
       }
     }
     return Optional.empty();
+  }
+
+  /** One of HTTP/2 that takes a WebSocket as a stream. */
+  Optional<UpstreamConnection> takingSockets(
+      UpstreamConnection.Key key, List<InetAddress> addresses) {
+    return byKey.getOrDefault(key, new ArrayDeque<>()).stream()
+        .filter(connection -> connection.http2 && connection.extendedConnect)
+        .filter(connection -> connection.streams < connection.maxStreams)
+        .filter(connection -> usable(connection, addresses))
+        .findFirst();
+  }
+
+  private boolean usable(UpstreamConnection connection, List<InetAddress> addresses) {
+    return connection.channel.isActive()
+        && !connection.retired
+        && addresses.contains(connection.address)
+        && clock.instant().isBefore(connection.certificateEnd);
   }
 
   /** An HTTP/2 connection is there for all from now on. */

@@ -74,11 +74,12 @@ final class UpstreamStream extends ChannelInboundHandlerAdapter {
   }
 
   /**
-   * The exchange goes on in another protocol, on a connection that serves nothing else any more.
+   * The exchange goes on in another protocol: in HTTP/1.1 on a connection that serves nothing else
+   * any more, in HTTP/2 on its stream.
    */
   Channel leave() {
     listener = null;
-    connection.retired = true;
+    connection.retired |= !connection.http2;
     channel.pipeline().remove(this);
     return channel;
   }

@@ -33,7 +33,7 @@ final class Upstreams {
     ANY,
     /** One that has not served before. */
     FRESH,
-    /** One for this request alone, in HTTP/1.1, which it then leaves. */
+    /** A stream of one that takes WebSockets in HTTP/2, else one of HTTP/1.1 for this alone. */
     UPGRADE
   }
 
@@ -93,8 +93,7 @@ final class Upstreams {
   Future<UpstreamStream> open(
       Slot slot, Host.Name host, int port, boolean overTls, boolean http2, Kind kind) {
     Promise<UpstreamStream> promise = loop.newPromise();
-    boolean offered = http2 && kind != Kind.UPGRADE;
-    connection(slot, key(slot, host, port, overTls, offered), kind)
+    connection(slot, key(slot, host, port, overTls, http2), kind)
         .addListener((Future<UpstreamConnection> done) -> {
           if (done.isSuccess()) {
             stream(done.getNow(), promise);
@@ -132,6 +131,8 @@ final class Upstreams {
             return;
           }
           Channel channel = opened.getNow();
+          // Frames with a value in them are masked into buffers of the stream's own.
+          channel.config().setAllocator(allocator);
           channel.closeFuture().addListener(_ -> streamEnds(connection));
           UpstreamStream stream = new UpstreamStream(pool, connection, channel, reused);
           channel.pipeline().addLast(stream);
@@ -155,11 +156,15 @@ final class Upstreams {
           }
           List<InetAddress> addresses = resolved.getNow();
           Optional<UpstreamConnection> known =
-              kind == Kind.ANY ? pool.take(key, addresses) : Optional.empty();
+              switch (kind) {
+                case ANY -> pool.take(key, addresses);
+                case UPGRADE -> pool.takingSockets(key, addresses);
+                case FRESH -> Optional.empty();
+              };
           if (known.isPresent()) {
             promise.setSuccess(known.get());
           } else {
-            connect(slot, key, addresses, promise);
+            connect(slot, kind == Kind.UPGRADE ? key.inHttp1() : key, addresses, promise);
           }
         });
     return promise;

@@ -1,14 +1,14 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.http.ResponseHead;
 import dev.cofferdam.gateway.http.WebSocketHandshake;
-import dev.cofferdam.gateway.placeholder.Judgement;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
-import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
 import io.netty.channel.Channel;
+import io.netty.handler.codec.http2.Http2StreamChannel;
 import java.util.List;
 import java.util.Optional;
 
@@ -23,7 +23,7 @@ final class WebSocketExchange {
   private final Admission admission;
   private final Host.Name host;
   private final List<Use> uses;
-  private final Optional<Secrets> secrets;
+  private final FrameSecrets secrets;
 
   /** Why it may not go on. */
   private Optional<WebSocketRelay.Refusal> forbidden = Optional.empty();
@@ -39,7 +39,7 @@ final class WebSocketExchange {
       Admission admission,
       Host.Name host,
       List<Use> uses,
-      Optional<Secrets> secrets) {
+      FrameSecrets secrets) {
     this.surroundings = surroundings;
     this.guest = guest;
     this.record = record;
@@ -49,23 +49,20 @@ final class WebSocketExchange {
     this.secrets = secrets;
   }
 
+  /** In HTTP/2 each 2xx would tell the guest that frames follow, which nobody would search. */
+  static boolean misleads(RequestHead asked, ResponseHead answer, Channel guest) {
+    return WebSocketHandshake.asked(asked)
+        && guest instanceof Http2StreamChannel
+        && answer.status() >= 200
+        && answer.status() < 300;
+  }
+
   /**
    * @param answer the upstream's, a right one
-   * @param judged under what the request was let through
    */
-  void begin(ResponseHead answer, UpstreamStream upstream, Attachment judged) {
+  void begin(ResponseHead answer, UpstreamStream upstream) {
     guest.writeAndFlush(WebSocketHandshake.answer(answer));
-    WebSocketRelay.join(
-        guest,
-        upstream.leave(),
-        secrets,
-        found -> {
-          Judgement.Refuse refused =
-              judged.judge().outside(found.placeholder(), "websocket-frame", host);
-          return new WebSocketRelay.Refusal(refused.reason(), refused.message(), refused.secret());
-        },
-        admission::counted,
-        this::ended);
+    WebSocketRelay.join(guest, upstream.leave(), secrets, admission::counted, this::ended);
   }
 
   /** The policy's word, at any time. */
@@ -80,7 +77,7 @@ final class WebSocketExchange {
     EgressReason reason =
         refusal.map(WebSocketRelay.Refusal::reason).orElse(EgressReason.EGRESS_REASON_UNSPECIFIED);
     Verdict verdict = refusal.isPresent() ? Verdict.VERDICT_DENIED : Verdict.VERDICT_ALLOWED;
-    Optional<Use> used = uses.stream().findFirst();
+    Optional<Use> used = uses.stream().findFirst().or(secrets::firstUse);
     record.tell(
         record
             .event(verdict, reason, Optional.of(host))
@@ -95,9 +92,7 @@ final class WebSocketExchange {
             .setBytesOut(outcome.out())
             .setBytesIn(outcome.in())
             .setMessage(refusal.map(WebSocketRelay.Refusal::message).orElse("")));
-    secrets.ifPresent(values -> {
-      surroundings.exchanges().scrubbed(values.scrubber().replaced());
-      values.close();
-    });
+    surroundings.exchanges().scrubbed(secrets.replaced());
+    secrets.close();
   }
 }

@@ -1,9 +1,12 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.http.End;
 import dev.cofferdam.gateway.http.Http1ClientHandler;
 import dev.cofferdam.gateway.http.Http1ServerHandler;
+import dev.cofferdam.gateway.http.Http2ServerStreamHandler;
 import dev.cofferdam.gateway.placeholder.BodyScanner;
 import dev.cofferdam.gateway.placeholder.Candidates;
+import dev.cofferdam.gateway.scrub.Scrubber;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -21,19 +24,27 @@ import io.netty.handler.codec.http.websocketx.WebSocketCloseStatus;
 import io.netty.handler.codec.http.websocketx.WebSocketDecoderConfig;
 import io.netty.handler.codec.http.websocketx.WebSocketFrame;
 import io.netty.handler.codec.http.websocketx.WebSocketFrameAggregator;
+import io.netty.handler.codec.http2.Http2StreamChannel;
+import io.netty.util.ReferenceCountUtil;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import java.util.function.IntPredicate;
 
 /**
- * A WebSocket from its 101 on (RFC 6455 section 5). Frames are read and written anew: the guest's
- * are searched for placeholders, of which none may leave in one; the upstream's are scrubbed where
- * the request that began it held a secret. Used on the event loop of both connections.
+ * A WebSocket from its 101 on (RFC 6455 section 5), over a connection of its own or over a stream
+ * of HTTP/2 (RFC 8441), on either side. Frames are read and written anew: the guest's are searched
+ * for placeholders, of which none may leave; in a text message one may stand for a value, if a
+ * binding says so. The upstream's are scrubbed where a value was sent. Used on the event loop of
+ * both connections.
  */
 final class WebSocketRelay {
-  /** Of one frame; where answers are scrubbed, of one message. Each is held in memory whole. */
+  /**
+   * Of one frame; of one message where messages may hold a value, either way. Each is held in
+   * memory whole.
+   */
   static final int MAX_FRAME = 4 << 20;
 
   /** Why it ended before either side wanted it to. */
@@ -44,62 +55,66 @@ final class WebSocketRelay {
 
   private final Channel guest;
   private final Channel upstream;
-  private final Optional<Secrets> secrets;
-  private final Function<Candidates.Found, Refusal> judge;
+  private final FrameSecrets secrets;
   private final IntPredicate counted;
   private Optional<Refusal> refusal = Optional.empty();
   private long out;
   private long in;
 
+  /** The broker is asked for the values of a message; what comes behind it waits. */
+  private boolean asking;
+
   private WebSocketRelay(
-      Channel guest,
-      Channel upstream,
-      Optional<Secrets> secrets,
-      Function<Candidates.Found, Refusal> judge,
-      IntPredicate counted) {
+      Channel guest, Channel upstream, FrameSecrets secrets, IntPredicate counted) {
     this.guest = guest;
     this.upstream = upstream;
     this.secrets = secrets;
-    this.judge = judge;
     this.counted = counted;
   }
 
   /**
    * Takes both connections over; the guest has been given the 101.
    *
-   * @param secrets of the request, which stay the caller's to close when it is over
-   * @param judge of what was found in a guest's frame
+   * @param secrets stay the caller's to close when it is over
    * @param counted whether so many bytes more may go, either way
    * @param over told once
    */
   static void join(
       Channel guest,
       Channel upstream,
-      Optional<Secrets> secrets,
-      Function<Candidates.Found, Refusal> judge,
+      FrameSecrets secrets,
       IntPredicate counted,
       Consumer<Outcome> over) {
-    WebSocketRelay relay = new WebSocketRelay(guest, upstream, secrets, judge, counted);
+    WebSocketRelay relay = new WebSocketRelay(guest, upstream, secrets, counted);
     upstream
         .pipeline()
         .addLast(new WebSocket13FrameEncoder(true), new WebSocket13FrameDecoder(frames(false)));
-    if (secrets.isPresent()) {
+    if (secrets.scrubs()) {
       upstream.pipeline().addLast(new WebSocketFrameAggregator(MAX_FRAME));
     }
     upstream.pipeline().addLast(relay.new FromUpstream());
     guest
         .pipeline()
-        .addLast(new WebSocket13FrameEncoder(false), new WebSocket13FrameDecoder(frames(true)))
-        .addLast(relay.new FromGuest());
+        .addLast(new WebSocket13FrameEncoder(false), new WebSocket13FrameDecoder(frames(true)));
+    if (secrets.targeted()) {
+      guest.pipeline().addLast(new WebSocketFrameAggregator(MAX_FRAME));
+    }
+    guest.pipeline().addLast(relay.new FromGuest());
     guest
         .closeFuture()
         .addListener(_ -> over.accept(new Outcome(relay.refusal, relay.out, relay.in)));
     // What either side sent behind its half of the handshake is handed on as these two go.
-    upstream.pipeline().remove(Http1ClientHandler.class);
+    if (!(upstream instanceof Http2StreamChannel)) {
+      upstream.pipeline().remove(Http1ClientHandler.class);
+    }
     guest.pipeline().remove(GuestHandler.class);
-    guest.pipeline().remove(Http1ServerHandler.class);
+    if (guest instanceof Http2StreamChannel) {
+      guest.pipeline().fireUserEventTriggered(Http2ServerStreamHandler.Follow.FRAMES);
+    } else {
+      guest.pipeline().remove(Http1ServerHandler.class);
+    }
     upstream.config().setAutoRead(true);
-    guest.config().setAutoRead(true);
+    guest.config().setAutoRead(!relay.asking);
   }
 
   private static WebSocketDecoderConfig frames(boolean masked) {
@@ -118,11 +133,17 @@ final class WebSocketRelay {
     }
     refusal = Optional.of(why);
     upstream.close();
-    guest
-        .writeAndFlush(
-            new CloseWebSocketFrame(
-                WebSocketCloseStatus.POLICY_VIOLATION,
-                dev.cofferdam.gateway.event.Reasons.text(why.reason())))
+    guest.write(
+        new CloseWebSocketFrame(
+            WebSocketCloseStatus.POLICY_VIOLATION,
+            dev.cofferdam.gateway.event.Reasons.text(why.reason())));
+    hangUp(guest);
+  }
+
+  /** Closes once all was written; a stream of HTTP/2 with its end (RFC 8441 section 5). */
+  private static void hangUp(Channel channel) {
+    channel
+        .writeAndFlush(channel instanceof Http2StreamChannel ? End.plain() : Unpooled.EMPTY_BUFFER)
         .addListener(ChannelFutureListener.CLOSE);
   }
 
@@ -140,7 +161,12 @@ final class WebSocketRelay {
 
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) {
-      WebSocketFrame frame = (WebSocketFrame) message;
+      if (!(message instanceof WebSocketFrame frame)) {
+        // A stream of HTTP/2 that ends, in order or not.
+        ReferenceCountUtil.release(message);
+        hangUp(to);
+        return;
+      }
       if (refusal.isPresent()) {
         frame.release();
         return;
@@ -169,14 +195,14 @@ final class WebSocketRelay {
     @Override
     public void channelWritabilityChanged(ChannelHandlerContext ctx) {
       if (ctx.channel().isWritable()) {
-        to.config().setAutoRead(true);
+        to.config().setAutoRead(!asking || !to.equals(guest));
       }
       ctx.fireChannelWritabilityChanged();
     }
 
     @Override
     public void channelInactive(ChannelHandlerContext ctx) {
-      to.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
+      hangUp(to);
     }
 
     @Override
@@ -186,7 +212,8 @@ final class WebSocketRelay {
     }
   }
 
-  private final class FromGuest extends Direction {
+  private final class FromGuest extends Direction implements FrameSecrets.Listener {
+    private final Deque<WebSocketFrame> behind = new ArrayDeque<>();
     private BodyScanner message = new BodyScanner();
 
     FromGuest() {
@@ -195,6 +222,10 @@ final class WebSocketRelay {
 
     @Override
     void frame(WebSocketFrame frame) {
+      if (asking) {
+        behind.add(frame);
+        return;
+      }
       out += frame.content().readableBytes();
       if (frame instanceof TextWebSocketFrame
           || frame instanceof BinaryWebSocketFrame
@@ -221,10 +252,40 @@ final class WebSocketRelay {
       List<Candidates.Found> found = scanner.found();
       if (found.isEmpty()) {
         send(frame.replace(leaving));
-      } else {
-        leaving.release();
-        refuse(judge.apply(found.getFirst()));
+        return;
       }
+      if (secrets.targeted() && frame instanceof TextWebSocketFrame) {
+        asking = true;
+        guest.config().setAutoRead(false);
+        // Of the upstream's, whose buffers are zeroed once they were sent.
+        secrets.fill(leaving, List.copyOf(found), upstream.alloc(), this);
+      } else {
+        refuse(secrets.outside(found.getFirst()));
+      }
+      leaving.release();
+    }
+
+    @Override
+    public void filled(ByteBuf whole) {
+      asking = false;
+      if (refusal.isPresent()) {
+        whole.release();
+        return;
+      }
+      send(new TextWebSocketFrame(whole));
+      while (!asking && !behind.isEmpty()) {
+        frame(behind.remove());
+      }
+      upstream.flush();
+      if (!asking && upstream.isWritable()) {
+        guest.config().setAutoRead(true);
+      }
+    }
+
+    @Override
+    public void refused(Refusal why) {
+      asking = false;
+      refuse(why);
     }
 
     @Override
@@ -236,6 +297,8 @@ final class WebSocketRelay {
     @Override
     public void handlerRemoved(ChannelHandlerContext ctx) {
       message.close();
+      behind.forEach(WebSocketFrame::release);
+      behind.clear();
     }
   }
 
@@ -247,13 +310,13 @@ final class WebSocketRelay {
     @Override
     void frame(WebSocketFrame frame) {
       in += frame.content().readableBytes();
-      if (secrets.isEmpty()) {
+      Optional<Scrubber> scrubber = secrets.scrubber();
+      if (scrubber.isEmpty()) {
         send(frame);
         return;
       }
-      var scrubber = secrets.get().scrubber();
-      WebSocketFrame clean = frame.replace(scrubber.whole(frame.content(), upstream.alloc()));
-      if (secrets.get().weak() && scrubber.weakSeen()) {
+      WebSocketFrame clean = frame.replace(scrubber.get().whole(frame.content(), upstream.alloc()));
+      if (secrets.weak() && scrubber.get().weakSeen()) {
         clean.release();
         refuse(
             new Refusal(

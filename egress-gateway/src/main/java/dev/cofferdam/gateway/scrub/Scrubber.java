@@ -31,6 +31,14 @@ public final class Scrubber implements AutoCloseable {
   private int replaced;
 
   public Scrubber(List<Secret> secrets) {
+    this(secrets, 0);
+  }
+
+  /**
+   * @param replaced by the one in whose place this is
+   */
+  public Scrubber(List<Secret> secrets, int replaced) {
+    this.replaced = replaced;
     List<Needle> needles = new ArrayList<>();
     for (Secret secret : secrets) {
       SecretValue value = secret.value();

@@ -23,6 +23,7 @@ public final class Slot {
   private final Tally connections = new Tally();
   private final Tally upstreamConnections = new Tally();
   private final Tally materialisations = new Tally();
+  private final Tally webSockets = new Tally();
   private final CapUse capUse = new CapUse();
   private final Map<ByteString, CapUse> capUseByRule = new ConcurrentHashMap<>();
   private final Tally keptBodies = new Tally();
@@ -65,6 +66,11 @@ public final class Slot {
   /** To upstreams, those kept for later included. */
   public Tally upstreamConnections() {
     return upstreamConnections;
+  }
+
+  /** On connections of their own and on streams of HTTP/2, which cost about the same memory. */
+  public Tally webSockets() {
+    return webSockets;
   }
 
   /** Requests that wait for the broker's values. */

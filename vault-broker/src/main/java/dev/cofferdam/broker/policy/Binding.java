@@ -51,6 +51,11 @@ public record Binding(
     if (require && targets.stream().anyMatch(Target.AnyHeader.class::isInstance)) {
       throw invalid("a binding requires a placeholder in header:*, expected named headers");
     }
+    if (require && targets.stream().anyMatch(Target.WebSocketFrame.class::isInstance)) {
+      throw invalid(
+          "a binding requires a placeholder in every websocket-frame, expected targets of"
+              + " requests");
+    }
   }
 
   /** A binding as its owner writes it: no targets are the usual ones, 0 occurrences are 1. */

@@ -96,6 +96,14 @@ public sealed interface Target {
     }
   }
 
+  /** A text message of a WebSocket (RFC 6455, section 5.6). */
+  record WebSocketFrame() implements Target {
+    @Override
+    public String text() {
+      return "websocket-frame";
+    }
+  }
+
   /**
    * The value of what has a name: a parameter of the query, a field of a form.
    *
@@ -205,19 +213,20 @@ public sealed interface Target {
       case "multipart:" -> new Named(Named.Kind.MULTIPART, name);
       case "json:" -> new Json(name);
       case "aws4:" -> Aws4.parse(name);
-      default -> {
-        if (!text.equalsIgnoreCase("path")) {
-          throw invalid(text, EXPECTED);
-        }
-        yield new Path();
-      }
+      default ->
+          switch (text.toLowerCase(Locale.ROOT)) {
+            case "path" -> new Path();
+            case "websocket-frame" -> new WebSocketFrame();
+            default -> throw invalid(text, EXPECTED);
+          };
     };
   }
 
   /** What a target may be. */
   String EXPECTED =
       "expected header:<name>, header:*, basic:username, basic:password, query:<name>, path,"
-          + " json:<pointer>, form:<field>, multipart:<field> or aws4:<region>/<service>";
+          + " json:<pointer>, form:<field>, multipart:<field>, websocket-frame or"
+          + " aws4:<region>/<service>";
 
   private static Target basic(String text, String half) {
     return switch (half) {

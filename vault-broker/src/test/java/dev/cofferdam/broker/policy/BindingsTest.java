@@ -132,6 +132,29 @@ class BindingsTest {
         .hasMessageContaining("header:*");
   }
 
+  @Test
+  void aMessageOfAWebSocketIsATargetOfItsOwn() {
+    assertThat(Target.parse("WebSocket-Frame").text()).isEqualTo("websocket-frame");
+    List<Binding> frames = List.of(binding("a.example.com", "websocket-frame", 2, false));
+    assertThat(Bindings.refuse(frames, use("a.example.com", "websocket-frame", 2, true))).isEmpty();
+    assertThat(Bindings.refuse(frames, use("a.example.com", "websocket-frame", 3, true)))
+        .contains(EgressReason.EGRESS_REASON_PLACEHOLDER_TOO_OFTEN);
+    assertThat(Bindings.refuse(frames, use("a.example.com", "websocket-frame", 1, false)))
+        .contains(EgressReason.EGRESS_REASON_PLACEHOLDER_CLEARTEXT);
+    List<Binding> headers = List.of(binding("a.example.com", "header:*", 1, false));
+    assertThat(Bindings.refuse(headers, use("a.example.com", "websocket-frame", 1, true)))
+        .contains(EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET);
+    assertThatThrownBy(() -> Bindings.checkNarrower(headers, frames))
+        .isInstanceOf(Refusal.class)
+        .hasMessageContaining("websocket-frame");
+    HostPattern host = HostPattern.parse("a.example.com");
+    List<Target> required = List.of(Target.parse("websocket-frame"));
+    assertThatThrownBy(() -> new Binding(List.of(host), required, 1, false, true))
+        .isInstanceOf(Refusal.class)
+        .hasMessageContaining("websocket-frame");
+    assertThatThrownBy(() -> Target.parse("websocket-frame:x")).isInstanceOf(Refusal.class);
+  }
+
   private static List<Binding> random(Random random) {
     List<Binding> bindings = new ArrayList<>();
     for (int i = 0; i <= random.nextInt(3); i++) {
