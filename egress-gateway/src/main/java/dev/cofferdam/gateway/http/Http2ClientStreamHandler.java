@@ -27,7 +27,7 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
   /** The key of the WebSocket that was asked for, of which HTTP/2 knows nothing. */
   private Optional<String> key = Optional.empty();
 
-  /** Whether the end that is written next ends the stream too. */
+  /** Whether the end that is written next ends the stream too, or has done so, or never does. */
   private boolean endsRequest = true;
 
   private boolean ended;
@@ -63,9 +63,13 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
         if (head.bodyLength() > 0) {
           headers.set("content-length", String.valueOf(head.bodyLength()));
         }
+        // An end of its own would wait behind another stream's body while the connection's window
+        // is used up, and with it every request to an upstream that takes one of them slowly.
+        boolean whole = head.bodyLength() == 0 && key.isEmpty();
+        endsRequest &= !whole;
         // The frame may wait in the codec for a free stream.
         promise.addListener(_ -> request.wipe());
-        ctx.write(new DefaultHttp2HeadersFrame(headers, false), promise);
+        ctx.write(new DefaultHttp2HeadersFrame(headers, whole), promise);
       }
       case ByteBuf data -> {
         if (data.isReadable()) {
@@ -79,7 +83,7 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
         if (endsRequest) {
           ctx.writeAndFlush(Http2Parts.end(end), promise);
         } else {
-          // That of the request alone: the frames of the WebSocket follow it on the stream.
+          // The head was all of it, or it is a WebSocket's, whose frames follow on the stream.
           endsRequest = true;
           promise.trySuccess();
         }
