@@ -115,6 +115,8 @@ final class TestUpstream implements AutoCloseable {
             .channel();
   }
 
+  final LongBodies.Control longBodies = new LongBodies.Control();
+
   /** Whether each HTTP/2 connection from now on takes WebSockets as streams. */
   volatile boolean socketsOverHttp2;
 
@@ -156,6 +158,7 @@ final class TestUpstream implements AutoCloseable {
                             .addLast(
                                 new SocketStream(),
                                 new Http2StreamFrameToHttpObjectCodec(true),
+                                new LongBodies(longBodies),
                                 new Slow(),
                                 new HttpObjectAggregator(8 << 20),
                                 new Echo());
@@ -163,7 +166,8 @@ final class TestUpstream implements AutoCloseable {
                     }));
       } else {
         ctx.pipeline()
-            .addLast(new HttpServerCodec(), new Slow(), new HttpObjectAggregator(8 << 20))
+            .addLast(new HttpServerCodec(), new LongBodies(longBodies), new Slow())
+            .addLast(new HttpObjectAggregator(8 << 20))
             .addLast(
                 new WebSocketServerProtocolHandler("/socket", null, true, 8 << 20, false, true))
             .addLast(new Talk(""), new Echo());
