@@ -177,6 +177,25 @@ def test_a_sessions_token_is_added_and_signed(granted, upstream, canary):
         assert leaked not in out
 
 
+def test_a_presigned_url_is_signed_as_the_request_that_it_stands_for(granted, upstream):
+    sandbox, secret, _ = granted
+    upstream.mark()
+    url = python(
+        sandbox,
+        "from botocore.client import Config\n"
+        "config = Config(signature_version='s3v4', s3={'addressing_style': 'path'})\n"
+        f"s3 = boto3.client('s3', region_name='{REGION}', endpoint_url='https://{BOUND}', config=config)\n"
+        "print(s3.generate_presigned_url('get_object', Params={'Bucket': 'b', 'Key': 'a b', 'VersionId': 'v/1'}))",
+    )
+    assert "X-Amz-Signature=" in url
+    assert curl(sandbox, url).status == 404
+    (record,) = upstream.received()
+    arrived = Arrived(record)
+    assert arrived.signature == arrived.by(KEY_ID, secret)
+    assert record["query"] == "versionId=v%2F1"
+    assert "cofferdam_" not in json.dumps(record)
+
+
 def test_outside_its_scope_nothing_is_signed(granted, upstream, tenant):
     sandbox, _, _ = granted
     events = Events(tenant, sandbox.id)
@@ -187,9 +206,9 @@ def test_outside_its_scope_nothing_is_signed(granted, upstream, tenant):
     ):
         refused = python(sandbox, f"print(refusal(lambda: client({arguments}).head_object(Bucket='b', Key='k')))")
         assert refused == reason
-    presigned = python(sandbox, "print(client('s3').generate_presigned_url('get_object', Params={'Bucket': 'b', 'Key': 'k'}))")
+    presigned = python(sandbox, f"print(client('s3', host='{ALLOWED}').generate_presigned_url('get_object', Params={{'Bucket': 'b', 'Key': 'k'}}))")
     answer = curl(sandbox, presigned)
-    assert (answer.status, answer.reason) == (403, "placeholder_outside_target"), answer
+    assert (answer.status, answer.reason) == (403, "placeholder_host_not_bound"), answer
     day = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
     stamp = day.strftime("%Y%m%dT%H%M%SZ")
     credential = f"Credential=$AWS_ACCESS_KEY_ID/{stamp[:8]}/{REGION}/s3/aws4_request, SignedHeaders=host, Signature={'0' * 64}"

@@ -291,8 +291,7 @@ final class RequestSigningTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "GET /?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=PH%2F20150830%2Fus-east-1%2Fs3%2Faws4_request"
-            + " HTTP/1.1|",
+        "GET /?X-Amz-Credential=PH HTTP/1.1|",
         "GET /PH HTTP/1.1|",
         "GET / HTTP/1.1|Authorization: Bearer PH",
         "GET / HTTP/1.1|Authorization: AWS4-ECDSA-P256-SHA256"
@@ -305,6 +304,101 @@ final class RequestSigningTest {
     String header = parts.get(1).isEmpty() ? "" : parts.get(1) + "\r\n";
     refused(
         ask((parts.getFirst() + "\r\n" + HOST + DATE + header + "\r\n").replace("PH", PLACEHOLDER)),
+        403,
+        "placeholder_outside_target");
+  }
+
+  private static final String PRESIGNED =
+      "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=PH%2F20150830%2Fus-east-1%2Fs3%2Faws4_request"
+          + "&X-Amz-Date=20150830T123600Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host"
+          + "&X-Amz-Security-Token=own&X-Amz-Signature="
+          + "f".repeat(64);
+
+  private static String presigned(String query) {
+    return query.replace("PH", PLACEHOLDER);
+  }
+
+  @Test
+  void aPresignedUrlLeavesAsTheRequestThatItStandsFor() throws Exception {
+    String body = "x".repeat(3 << 20);
+    TestUpstream.Received one =
+        only(
+            ask(
+                "PUT /b/k?versionId=1&"
+                    + presigned(PRESIGNED)
+                    + "&a=b HTTP/1.1\r\n"
+                    + HOST
+                    + "Content-Length: "
+                    + body.length()
+                    + "\r\n\r\n"
+                    + body));
+    assertThat(one.uri()).isEqualTo("/b/k?versionId=1&a=b");
+    assertThat(one.body()).hasSameSizeAs(body);
+    assertThat(one.header("authorization"))
+        .startsWith("AWS4-HMAC-SHA256 Credential=" + ID + "/20150830/us-east-1/s3/")
+        .endsWith("Signature=" + SIGNATURE);
+    assertThat(one.header("x-amz-date")).isEqualTo("20150830T123600Z");
+    assertThat(one.header("x-amz-content-sha256")).isEqualTo("UNSIGNED-PAYLOAD");
+    assertThat(one.header("x-amz-security-token")).isEqualTo(TOKEN);
+    RequestToSign signed = harness.broker.materialised.getFirst().getUses(0).getToSign();
+    assertThat(signed.getTarget()).isEqualTo("/b/k?versionId=1&a=b");
+    assertThat(signed.getPayloadSha256()).isEqualTo("UNSIGNED-PAYLOAD");
+  }
+
+  @Test
+  void aPresignedUrlOfAnotherServiceHasItsBodyHashed() throws Exception {
+    TestUpstream.Received one =
+        only(
+            ask(
+                "GET /?Action=GetCallerIdentity&"
+                    + presigned(PRESIGNED).replace("%2Fs3%2F", "%2Fsts%2F")
+                    + " HTTP/1.1\r\n"
+                    + HOST
+                    + "\r\n"));
+    assertThat(one.uri()).isEqualTo("/?Action=GetCallerIdentity");
+    assertThat(one.headers()).doesNotContainKey("x-amz-content-sha256");
+    assertThat(harness.broker.materialised.getFirst().getUses(0).getToSign().getPayloadSha256())
+        .isEqualTo(sha256(""));
+  }
+
+  @Test
+  void aPresignedUrlWithTheGuestsOwnKeyIsItsOwnAffair() throws Exception {
+    String own = PRESIGNED.replace("PH", "AKIAOWNOWNOWNOWNOWN0");
+    assertThat(only(ask("GET /b/k?" + own + " HTTP/1.1\r\n" + HOST + "\r\n")).uri())
+        .isEqualTo("/b/k?" + own);
+  }
+
+  /**
+   * What could be read in two ways stays as it is, and a placeholder in a query is none of ours.
+   */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        // Twice, lacking, or of another scheme.
+        "URL&X-Amz-Credential=other|",
+        "URL&x-amz-DATE=20150830T123600Z|",
+        "X-Amz-Credential=PH%2F20150830%2Fus-east-1%2Fs3%2Faws4_request|",
+        "X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256&URL|",
+        // A header of AWS in the URL, where it counts only beside a signature in the URL.
+        "URL&x-amz-acl=public-read|",
+        "URL&X-Amz-Content-Sha256=UNSIGNED-PAYLOAD|",
+        // Two credentials, two dates.
+        "URL|Authorization: Bearer other",
+        "URL|X-Amz-Date: 20150830T123600Z",
+        // A line end in what becomes a header.
+        "BROKEN|",
+      })
+  void aPresignedUrlOfTwoMeaningsIsRefused(String request) throws Exception {
+    List<String> parts = List.of(request.split("\\|", -1));
+    String header = parts.get(1).isEmpty() ? "" : parts.get(1) + "\r\n";
+    String query =
+        parts
+            .getFirst()
+            .replace("URL", PRESIGNED)
+            .replace(
+                "BROKEN", PRESIGNED.replace("SignedHeaders=host", "SignedHeaders=host%0D%0Ax"));
+    refused(
+        ask("GET /b/k?" + presigned(query) + " HTTP/1.1\r\n" + HOST + header + "\r\n"),
         403,
         "placeholder_outside_target");
   }

@@ -28,6 +28,11 @@ public record RequestHead(
         method, authority, target, other, bodyLength, keepAlive, expectsContinue);
   }
 
+  public RequestHead withTarget(String other) {
+    return new RequestHead(
+        method, authority, other, headers, bodyLength, keepAlive, expectsContinue);
+  }
+
   public RequestHead withAuthority(String other) {
     return new RequestHead(method, other, target, headers, bodyLength, keepAlive, expectsContinue);
   }

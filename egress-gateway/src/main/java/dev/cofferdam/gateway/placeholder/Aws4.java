@@ -40,6 +40,11 @@ public record Aws4(
         : Optional.empty();
   }
 
+  /** Whether it is a service that takes bodies which nobody signed. */
+  boolean ofS3() {
+    return service.equals("s3") || service.startsWith("s3-") || service.equals("s3express");
+  }
+
   /** The access key's id is a placeholder or is not: beside other text it would be lost. */
   Part part() {
     boolean whole =

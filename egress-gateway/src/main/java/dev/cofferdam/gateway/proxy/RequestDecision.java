@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Judgement;
+import dev.cofferdam.gateway.placeholder.Presigned;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.RequestVerdict;
@@ -70,7 +71,7 @@ sealed interface RequestDecision {
     return switch (attachment.policy().judge(facts, name, port)) {
       case RequestVerdict.Denied(EgressReason reason, String why) -> stop(reason, why);
       case RequestVerdict.Let(Rule rule) -> {
-        RequestHead left = rule.terms().downgrade() ? Downgrade.of(head) : head;
+        RequestHead left = rule.terms().downgrade() ? Downgrade.of(head) : Presigned.unfolded(head);
         yield secrets(attachment, left, name, tls, facts, rule);
       }
     };
