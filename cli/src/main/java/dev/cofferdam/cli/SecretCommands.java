@@ -116,6 +116,10 @@ final class SecretCommands {
 
     @Mixin private UseLimitOptions limits = new UseLimitOptions();
 
+    @Mixin private HmacOptions hmac = new HmacOptions();
+
+    @Mixin private ShapeOptions shape = new ShapeOptions();
+
     @Mixin private ValueOption value = new ValueOption();
 
     Put(Context context) {
@@ -128,6 +132,9 @@ final class SecretCommands {
           SecretValue secret = value.read(context)) {
         PutSecretRequest.Builder request = PutSecretRequest.newBuilder();
         limits.limits().ifPresent(request::setLimits);
+        shape.shape().ifPresent(request::setShape);
+        SecretBinding.Builder binding = SecretBinding.newBuilder();
+        hmac.hmac().ifPresent(binding::setHmac);
         Secret stored =
             stub(connections)
                 .putSecret(
@@ -135,7 +142,7 @@ final class SecretCommands {
                         .setName(name)
                         .setValue(wrap(secret))
                         .addBindings(
-                            SecretBinding.newBuilder()
+                            binding
                                 .addAllHosts(hosts)
                                 .addAllTargets(targets)
                                 .setOccurrences(occurrences)

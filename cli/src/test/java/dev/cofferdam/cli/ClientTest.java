@@ -13,7 +13,13 @@ import dev.cofferdam.v1.DebianSource;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.ForkMode;
+import dev.cofferdam.v1.HmacEncoding;
+import dev.cofferdam.v1.HmacHash;
+import dev.cofferdam.v1.HmacSignature;
+import dev.cofferdam.v1.HmacTimestamp;
 import dev.cofferdam.v1.Node;
+import dev.cofferdam.v1.PlaceholderAlphabet;
+import dev.cofferdam.v1.PlaceholderShape;
 import dev.cofferdam.v1.PolicyMode;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.RegisterTokenRequest;
@@ -565,6 +571,78 @@ final class ClientTest {
     assertThat(type("secret", "put", "b", "--host", "h.example.com", "--rate", "often"))
         .isEqualTo(1);
     assertThat(errorLine()).contains("--rate 'often', expected as 60/1m");
+  }
+
+  @Test
+  void aSecretIsPutThatSigns() {
+    stdin = "0123456789abcdef";
+    assertThat(
+            type(
+                "secret",
+                "put",
+                "hook",
+                "--host",
+                "h.example.com",
+                "--hmac-header",
+                "X-Signature",
+                "--hmac-message",
+                "{timestamp}\\n{body}",
+                "--hmac-value",
+                "v1={signature}",
+                "--hmac-hash",
+                "sha512",
+                "--hmac-encoding",
+                "base64",
+                "--hmac-key",
+                "hex",
+                "--hmac-timestamp",
+                "unix_ms",
+                "--hmac-timestamp-header",
+                "X-Time"))
+        .isZero();
+    assertThat(the(mesh.secrets, "hook").getBindings(0).getHmac())
+        .isEqualTo(
+            HmacSignature.newBuilder()
+                .setHeader("X-Signature")
+                .setMessage("{timestamp}\n{body}")
+                .setValue("v1={signature}")
+                .setHash(HmacHash.HMAC_HASH_SHA512)
+                .setEncoding(HmacEncoding.HMAC_ENCODING_BASE64)
+                .setKey(HmacEncoding.HMAC_ENCODING_HEX)
+                .setTimestamp(HmacTimestamp.HMAC_TIMESTAMP_UNIX_MILLIS)
+                .setTimestampHeader("X-Time")
+                .build());
+    assertThat(type("secret", "put", "b", "--host", "h.example.com", "--hmac-message", "{body}"))
+        .isEqualTo(1);
+    assertThat(errorLine()).contains("--hmac-... without --hmac-header");
+  }
+
+  @Test
+  void aSecretIsPutWhosePlaceholdersLookLikeIt() {
+    stdin = "0123456789abcdef";
+    assertThat(
+            type(
+                "secret",
+                "put",
+                "a",
+                "--host",
+                "h.example.com",
+                "--placeholder-prefix",
+                "sk-",
+                "--placeholder-length",
+                "51",
+                "--placeholder-alphabet",
+                "hex"))
+        .isZero();
+    assertThat(the(mesh.secrets, "a").getShape())
+        .isEqualTo(
+            PlaceholderShape.newBuilder()
+                .setPrefix("sk-")
+                .setLength(51)
+                .setAlphabet(PlaceholderAlphabet.PLACEHOLDER_ALPHABET_HEX)
+                .build());
+    assertThat(type("secret", "put", "b", "--host", "h.example.com")).isZero();
+    assertThat(the(mesh.secrets, "b").hasShape()).isFalse();
   }
 
   @Test

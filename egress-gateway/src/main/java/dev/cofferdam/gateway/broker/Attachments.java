@@ -4,6 +4,7 @@ import com.google.common.net.InetAddresses;
 import com.google.protobuf.ByteString;
 import dev.cofferdam.gateway.placeholder.Binding;
 import dev.cofferdam.gateway.placeholder.Grant;
+import dev.cofferdam.gateway.placeholder.Hmac;
 import dev.cofferdam.gateway.placeholder.Judge;
 import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.gateway.placeholder.Target;
@@ -12,6 +13,9 @@ import dev.cofferdam.gateway.policy.Policy;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.internal.v1.GrantedSecret;
+import dev.cofferdam.kit.egress.SigningTemplate;
+import dev.cofferdam.kit.egress.SigningTemplate.Variable;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
@@ -57,7 +61,10 @@ final class Attachments {
             .map(hash -> PlaceholderHash.of(hash.toByteArray()))
             .collect(Collectors.toUnmodifiableSet()),
         from.getBindingsList().stream().map(Attachments::binding).toList(),
-        from.getWeak());
+        from.getWeak(),
+        from.hasShape()
+            ? Optional.of(new Grant.Shape(from.getShape().getPrefix(), from.getShape().getLength()))
+            : Optional.empty());
   }
 
   private static Binding binding(GrantedBinding from) {
@@ -69,6 +76,13 @@ final class Attachments {
             .collect(Collectors.toUnmodifiableSet()),
         Math.max(1, from.getOccurrences()),
         from.getCleartext(),
-        from.getRequire());
+        from.getRequire(),
+        from.hasHmac()
+            ? Optional.of(
+                new Hmac(
+                    SigningTemplate.parse(
+                        from.getHmac().getMessage(), EnumSet.allOf(Variable.class)),
+                    from.getHmac().getTimestampHeader()))
+            : Optional.empty());
   }
 }

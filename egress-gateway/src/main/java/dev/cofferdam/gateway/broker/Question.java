@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway.broker;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.gateway.placeholder.Candidates;
 import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.slot.Attachment;
@@ -14,7 +15,7 @@ import java.util.Optional;
  * The request that values are needed for.
  *
  * @param id 16 random bytes as hex
- * @param toSign what the only use is to sign
+ * @param toSign what the only use that signs is to sign
  */
 public record Question(
     Attachment attachment,
@@ -43,10 +44,13 @@ public record Question(
       PlaceholderUse.Builder one =
           PlaceholderUse.newBuilder()
               .setPlaceholderSha256(
-                  ByteString.copyFrom(PlaceholderHash.of(use.placeholder()).bytes()))
+                  ByteString.copyFrom(
+                      PlaceholderHash.of(Candidates.core(use.placeholder())).bytes()))
               .setTarget(use.target().toString())
               .setOccurrences(use.occurrences());
-      toSign.ifPresent(one::setToSign);
+      if (use.signs()) {
+        toSign.ifPresent(one::setToSign);
+      }
       request.addUses(one);
     }
     return request.build();

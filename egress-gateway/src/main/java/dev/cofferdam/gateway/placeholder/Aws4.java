@@ -45,12 +45,8 @@ public record Aws4(
     return service.equals("s3") || service.startsWith("s3-") || service.equals("s3express");
   }
 
-  /** The access key's id is a placeholder or is not: beside other text it would be lost. */
+  /** The access key's id, which is a placeholder or is not. */
   Part part() {
-    boolean whole =
-        Candidates.in(accessKeyId).stream()
-            .allMatch(found -> found.placeholder().equals(accessKeyId));
-    return new Part(
-        new Target.Aws4(region, service), accessKeyId, whole ? "" : "with other text beside it");
+    return Part.of(new Target.Aws4(region, service), accessKeyId);
   }
 }

@@ -3,6 +3,7 @@ package dev.cofferdam.gateway.placeholder;
 import dev.cofferdam.gateway.match.Needle;
 import dev.cofferdam.gateway.match.Pattern;
 import dev.cofferdam.gateway.match.StreamMatcher;
+import dev.cofferdam.kit.egress.PlaceholderForm;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import java.io.ByteArrayOutputStream;
@@ -13,20 +14,30 @@ import java.util.HexFormat;
 import java.util.List;
 
 /**
- * The shape of a placeholder, {@code cofferdam_} and 43 characters of base62, in every form that
- * can be told from other text: plain, escaped, hexadecimal, base64 at any alignment.
+ * What looks like a placeholder, whatever a secret's owner wants around it, in every form that can
+ * be told from other text: plain, escaped, hexadecimal, base64 at any alignment. What is found is
+ * its core ({@link PlaceholderForm}).
  */
 public final class Candidates {
-  /** What a text held. */
+  /**
+   * What a text held.
+   *
+   * @param placeholder its core, which of the usual form is all of it
+   * @param plain it stands there as itself. Of the usual form that it stands alone, too; of another
+   *     one only a grant knows what has to stand around it
+   */
   public record Found(String placeholder, boolean plain) {}
-
-  static final String PREFIX = "cofferdam_";
-  static final int LENGTH = PREFIX.length() + 43;
 
   private static final int PLAIN = 0;
   private static final int ESCAPED = 1;
   private static final int HEX = 2;
   private static final int BASE64 = 3;
+  private static final int NEEDLES_OF_A_FORM = 6;
+
+  private static final List<PlaceholderForm> FORMS = List.of(PlaceholderForm.values());
+
+  private static final int SHORTEST =
+      FORMS.stream().mapToInt(PlaceholderForm::length).min().orElseThrow();
 
   /** Shared: a matcher keeps no state. */
   static final StreamMatcher MATCHER;
@@ -35,11 +46,13 @@ public final class Candidates {
 
   static {
     List<Needle> needles = new ArrayList<>();
-    needles.add(new Needle(new Shape(), Needle.Form.EXACT));
-    needles.add(new Needle(new Shape(), Needle.Form.ESCAPED));
-    needles.add(new Needle(new HexShape(), Needle.Form.EXACT));
-    for (int alignment = 0; alignment < 3; alignment++) {
-      needles.add(new Needle(new Base64Shape(alignment), Needle.Form.FOLDED));
+    for (PlaceholderForm form : FORMS) {
+      needles.add(new Needle(new Shape(form), Needle.Form.EXACT));
+      needles.add(new Needle(new Shape(form), Needle.Form.ESCAPED));
+      needles.add(new Needle(new HexShape(form), Needle.Form.EXACT));
+      for (int alignment = 0; alignment < 3; alignment++) {
+        needles.add(new Needle(new Base64Shape(form, alignment), Needle.Form.FOLDED));
+      }
     }
     NEEDLES = List.copyOf(needles);
     MATCHER = new StreamMatcher(NEEDLES);
@@ -50,7 +63,7 @@ public final class Candidates {
   /** All in a text that is there as a whole. */
   public static List<Found> in(String text) {
     // Nearly every header is shorter than a placeholder.
-    if (text.length() < LENGTH) {
+    if (text.length() < SHORTEST) {
       return List.of();
     }
     ByteBuf bytes = Unpooled.wrappedBuffer(text.getBytes(StandardCharsets.UTF_8));
@@ -77,12 +90,26 @@ public final class Candidates {
     ByteArrayOutputStream units = new ByteArrayOutputStream();
     NEEDLES.get(needle).decode(in, from, length, units::write);
     byte[] text = units.toByteArray();
-    return switch (needle) {
-      case PLAIN -> new Found(ascii(text), standsAlone(in, from, length));
+    PlaceholderForm form = FORMS.get(needle / NEEDLES_OF_A_FORM);
+    int kind = needle % NEEDLES_OF_A_FORM;
+    return switch (kind) {
+      case PLAIN ->
+          new Found(ascii(text), form != PlaceholderForm.USUAL || standsAlone(in, from, length));
       case ESCAPED -> new Found(ascii(text), false);
       case HEX -> new Found(ascii(fromHex(text)), false);
-      default -> new Found(ascii(fromBase64(text, needle - BASE64)), false);
+      default -> new Found(ascii(fromBase64(form, text, kind - BASE64)), false);
     };
+  }
+
+  /** The core of a placeholder; of the usual form it is that itself. */
+  public static String core(String placeholder) {
+    List<Found> found = in(placeholder);
+    return found.isEmpty() ? placeholder : found.getFirst().placeholder();
+  }
+
+  /** Whether only a grant knows what has to stand around it. */
+  static boolean shaped(String core) {
+    return PlaceholderForm.of(core) != PlaceholderForm.USUAL;
   }
 
   /**
@@ -109,6 +136,27 @@ public final class Candidates {
     return alone;
   }
 
+  /**
+   * Whether a core stands in a text only as part of its placeholder, with no letter or digit beside
+   * that.
+   *
+   * @param within others may stand before it
+   */
+  static boolean standsAs(String text, String core, String whole, boolean within) {
+    int cores = 0;
+    for (int at = text.indexOf(core); at >= 0; at = text.indexOf(core, at + 1)) {
+      cores++;
+    }
+    int before = whole.indexOf(core);
+    int alone = 0;
+    for (int at = text.indexOf(whole); at >= 0; at = text.indexOf(whole, at + 1)) {
+      int end = at + whole.length();
+      boolean free = within || at == 0 || !isBase62(text.charAt(at - 1));
+      alone += free && (end == text.length() || !isBase62(text.charAt(end))) ? 1 : 0;
+    }
+    return before >= 0 && cores > 0 && cores == alone;
+  }
+
   private static String ascii(byte[] bytes) {
     return new String(bytes, StandardCharsets.ISO_8859_1);
   }
@@ -122,16 +170,17 @@ public final class Candidates {
     return bytes;
   }
 
-  private static byte[] fromBase64(byte[] digits, int alignment) {
+  private static byte[] fromBase64(PlaceholderForm form, byte[] digits, int alignment) {
     // 'A' stands for the bits of what came before; they are dropped again.
     String text =
         "A".repeat(Base64Shape.firstWholeDigit(alignment))
             + new String(digits, StandardCharsets.ISO_8859_1).replace('-', '+').replace('_', '/');
     byte[] bytes = Base64.getDecoder().decode(text);
-    byte[] placeholder = new byte[LENGTH];
-    System.arraycopy(bytes, alignment, placeholder, 0, Math.min(LENGTH, bytes.length - alignment));
+    byte[] placeholder = new byte[form.length()];
+    System.arraycopy(
+        bytes, alignment, placeholder, 0, Math.min(form.length(), bytes.length - alignment));
     // The first byte shares a digit with what came before it.
-    placeholder[0] = (byte) PREFIX.charAt(0);
+    placeholder[0] = (byte) form.mark().charAt(0);
     return placeholder;
   }
 
@@ -139,52 +188,58 @@ public final class Candidates {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
   }
 
-  /** The prefix in any case: what differs in case is no placeholder of ours, but looks like one. */
-  private static final class Shape implements Pattern {
+  private static boolean isTail(PlaceholderForm form, int c) {
+    return form == PlaceholderForm.HEX ? c < 0x80 && Character.digit(c, 16) >= 0 : isBase62(c);
+  }
+
+  /** The mark in any case: what differs in case is no placeholder of ours, but looks like one. */
+  private record Shape(PlaceholderForm form) implements Pattern {
     @Override
     public int length() {
-      return LENGTH;
+      return form.length();
     }
 
     @Override
     public boolean accepts(int index, int value) {
-      return index < PREFIX.length()
-          ? value == PREFIX.charAt(index)
-              || (value < 128 && Character.toLowerCase((char) value) == PREFIX.charAt(index))
-          : isBase62(value);
+      String mark = form.mark();
+      return index < mark.length()
+          ? value == mark.charAt(index)
+              || (value < 128 && Character.toLowerCase((char) value) == mark.charAt(index))
+          : isTail(form, value);
     }
   }
 
-  private static final class HexShape implements Pattern {
-    private static final String DIGITS =
-        HexFormat.of().formatHex(PREFIX.getBytes(StandardCharsets.US_ASCII));
+  private record HexShape(PlaceholderForm form, String digits) implements Pattern {
+    HexShape(PlaceholderForm form) {
+      this(form, HexFormat.of().formatHex(form.mark().getBytes(StandardCharsets.US_ASCII)));
+    }
 
     @Override
     public int length() {
-      return 2 * LENGTH;
+      return 2 * form.length();
     }
 
     @Override
     public boolean accepts(int index, int value) {
-      if (index < DIGITS.length()) {
-        return value < 128 && Character.toLowerCase((char) value) == DIGITS.charAt(index);
+      if (index < digits.length()) {
+        return value < 128 && Character.toLowerCase((char) value) == digits.charAt(index);
       }
       return Character.digit(value, 16) >= 0 && (index % 2 == 1 || (value >= '3' && value <= '7'));
     }
   }
 
-  private record Base64Shape(int alignment, String core) implements Pattern {
-    Base64Shape(int alignment) {
-      this(alignment, core(alignment));
+  private record Base64Shape(PlaceholderForm form, int alignment, String core) implements Pattern {
+    Base64Shape(PlaceholderForm form, int alignment) {
+      this(form, alignment, core(form, alignment));
     }
 
     static int firstWholeDigit(int alignment) {
       return (8 * alignment + 5) / 6;
     }
 
-    /** The digits that the prefix alone decides. */
-    private static String core(int alignment) {
-      String padded = "\0".repeat(alignment) + PREFIX;
+    /** The digits that the mark alone decides. */
+    private static String core(PlaceholderForm form, int alignment) {
+      String padded = "\0".repeat(alignment) + form.mark();
       String digits =
           Base64.getEncoder()
               .withoutPadding()
@@ -194,7 +249,7 @@ public final class Candidates {
 
     @Override
     public int length() {
-      return (8 * (alignment + LENGTH) + 5) / 6 - firstWholeDigit(alignment);
+      return (8 * (alignment + form.length()) + 5) / 6 - firstWholeDigit(alignment);
     }
 
     @Override

@@ -1,6 +1,8 @@
 package dev.cofferdam.gateway.placeholder;
 
+import dev.cofferdam.kit.egress.PlaceholderForm;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -9,6 +11,7 @@ import java.util.Set;
  * @param secret its name
  * @param placeholder the only thing known of it here: its hash
  * @param inherited further placeholders that stand for it, since the sandbox is a copy of another
+ * @param shape of its placeholders, where that is not the usual one
  * @param weak the value is short enough to be guessed from what the scrubber leaves
  */
 public record Grant(
@@ -17,10 +20,37 @@ public record Grant(
     PlaceholderHash placeholder,
     Set<PlaceholderHash> inherited,
     List<Binding> bindings,
-    boolean weak) {
+    boolean weak,
+    Optional<Shape> shape) {
+  /** What stands around the core of each of its placeholders, and belongs to it. */
+  public record Shape(String prefix, int length) {}
+
   public Grant {
     inherited = Set.copyOf(inherited);
     bindings = List.copyOf(bindings);
+  }
+
+  /** Of the core that was found. */
+  String whole(String core) {
+    return shape
+        .filter(_ -> Candidates.shaped(core))
+        .map(wanted -> PlaceholderForm.whole(wanted.prefix(), core, wanted.length()))
+        .orElse(core);
+  }
+
+  /** Where a placeholder of this grant stands, by what becomes of it there. */
+  Target place(Target found) {
+    return found instanceof Target.Header(String name) && hmac(new Target.Hmac(name)).isPresent()
+        ? new Target.Hmac(name)
+        : found;
+  }
+
+  /** How it signs into a header; alike in all of its bindings. */
+  public Optional<Hmac> hmac(Target target) {
+    return bindings.stream()
+        .filter(binding -> binding.targets().contains(target))
+        .flatMap(binding -> binding.hmac().stream())
+        .findFirst();
   }
 
   /** It is looked up for each placeholder of each request, and may hold hundreds of hashes. */

@@ -85,8 +85,9 @@ final class HeadParts {
   private static Credential credential(Header header) {
     Target itself = new Target.Header(header.name());
     boolean found = !Candidates.in(header.value()).isEmpty();
+    Target signed = new Target.Hmac(header.name());
     if (!header.is("authorization")) {
-      return new Credential(List.of(itself), found);
+      return new Credential(List.of(itself, signed), found);
     }
     Optional<Basic> basic = Basic.of(header);
     found |=
@@ -97,6 +98,7 @@ final class HeadParts {
     return new Credential(
         List.of(
             itself,
+            signed,
             new Target.BasicUsername(),
             new Target.BasicPassword(),
             new Target.Aws4("", "")),

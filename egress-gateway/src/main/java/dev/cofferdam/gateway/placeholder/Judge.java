@@ -41,9 +41,27 @@ public final class Judge {
   }
 
   /**
+   * @param text in which it stands
    * @param fault why nothing may be put in there; empty for none
    */
-  private record Place(String placeholder, Target target, String fault) {}
+  private record Place(String placeholder, Target target, String text, String fault) {
+    /** As a grant has it, which knows all of its placeholder and what becomes of it there. */
+    Place of(Grant grant) {
+      String whole = grant.whole(placeholder);
+      Target placed = grant.place(target);
+      boolean signed = placed instanceof Target.Hmac || placed instanceof Target.Aws4;
+      boolean altered =
+          Candidates.shaped(placeholder)
+              && !Candidates.standsAs(text, placeholder, whole, target instanceof Target.Path);
+      String why =
+          !fault.isEmpty()
+              ? fault
+              : altered
+                  ? ", altered"
+                  : signed && !text.strip().equals(whole) ? ", with other text beside it" : "";
+      return new Place(whole, placed, text, why);
+    }
+  }
 
   /** What a cap on occurrences is for, by whatever placeholders stand for the grant. */
   private record Capped(Grant grant, Target target) {}
@@ -152,7 +170,7 @@ public final class Judge {
     List<Place> places = places(parsed.parts());
     if (places.size() < found.size()) {
       found.forEach(one ->
-          places.add(new Place(one.placeholder(), new Target.Elsewhere("body"), ", altered")));
+          places.add(new Place(one.placeholder(), new Target.Elsewhere("body"), "", ", altered")));
     }
     return switch (judge(places, host, tls, uses)) {
       case Judgement.Refuse refuse -> new OfBody.Refused(refuse);
@@ -181,8 +199,9 @@ public final class Judge {
   private Judgement judge(
       List<Place> places, Host.Name host, boolean tls, int others, Map<Capped, Integer> sums) {
     Map<Use, Integer> counts = new LinkedHashMap<>();
-    for (Place place : places) {
-      Optional<Grant> grant = granted(place.placeholder());
+    for (Place found : places) {
+      Optional<Grant> grant = granted(found.placeholder());
+      Place place = grant.map(found::of).orElse(found);
       Optional<Judgement.Refuse> refusal = refuse(place, grant, host, tls);
       if (refusal.isPresent()) {
         return refusal.get();
@@ -217,7 +236,7 @@ public final class Judge {
 
   /** For what was found where no target can be: in trailers, or in a body that has none. */
   public Judgement.Refuse outside(String placeholder, String part, Host.Name host) {
-    Place place = new Place(placeholder, new Target.Elsewhere(part), "");
+    Place place = new Place(placeholder, new Target.Elsewhere(part), "", "");
     return refuse(place, granted(placeholder), host, true)
         .orElseThrow(() -> new IllegalStateException("no binding can name " + part));
   }
@@ -302,9 +321,10 @@ public final class Judge {
         boolean itself =
             found.plain()
                 || (part.target() instanceof Target.Path
+                    && !Candidates.shaped(found.placeholder())
                     && Candidates.endsAlone(part.text(), found.placeholder()));
         String fault = !itself ? ", altered" : part.fault().isEmpty() ? "" : ", " + part.fault();
-        places.add(new Place(found.placeholder(), part.target(), fault));
+        places.add(new Place(found.placeholder(), part.target(), part.text(), fault));
       }
     }
     return places;

@@ -6,7 +6,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
 /**
- * SHA-256 of a placeholder's ASCII bytes.
+ * SHA-256 of the ASCII bytes of a placeholder's core.
  *
  * @param hex 64 lower-case digits
  */
@@ -17,11 +17,10 @@ public record PlaceholderHash(String hex) {
     }
   }
 
-  public static PlaceholderHash of(String placeholder) {
+  public static PlaceholderHash of(String core) {
     try {
       return of(
-          MessageDigest.getInstance("SHA-256")
-              .digest(placeholder.getBytes(StandardCharsets.US_ASCII)));
+          MessageDigest.getInstance("SHA-256").digest(core.getBytes(StandardCharsets.US_ASCII)));
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every JDK has SHA-256", e);
     }

@@ -117,6 +117,22 @@ public sealed interface Target {
     }
   }
 
+  /**
+   * A header in which a placeholder stands alone, and into which the broker's signature is written.
+   *
+   * @param header lower case
+   */
+  record Hmac(String header) implements Target {
+    public Hmac {
+      header = header.toLowerCase(Locale.ROOT);
+    }
+
+    @Override
+    public String toString() {
+      return "hmac:" + header;
+    }
+  }
+
   /** A part that no binding can name. */
   record Elsewhere(String part) implements Target {
     @Override
@@ -141,6 +157,7 @@ public sealed interface Target {
             default -> Optional.empty();
           };
       case "aws4:" -> Aws4.parse(name);
+      case "hmac:" -> Optional.of(new Hmac(name));
       case "query:" -> Optional.of(new Query(name));
       case "json:" -> Optional.of(new Json(name));
       case "form:" -> Optional.of(new Form(name));
@@ -166,6 +183,7 @@ public sealed interface Target {
           Path _,
           WebSocketFrame _,
           Aws4 _,
+          Hmac _,
           Elsewhere _ ->
           this;
     };
@@ -184,6 +202,7 @@ public sealed interface Target {
           BasicPassword _,
           Multipart _,
           Aws4 _,
+          Hmac _,
           Elsewhere _ ->
           Escape.NONE;
     };

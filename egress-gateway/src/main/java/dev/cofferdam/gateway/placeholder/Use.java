@@ -8,6 +8,6 @@ package dev.cofferdam.gateway.placeholder;
 public record Use(Grant grant, String placeholder, Target target, int occurrences) {
   /** Whether the broker gives a signature in place of the value. */
   public boolean signs() {
-    return target instanceof Target.Aws4;
+    return target instanceof Target.Aws4 || target instanceof Target.Hmac;
   }
 }

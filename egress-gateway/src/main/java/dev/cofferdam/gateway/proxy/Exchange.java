@@ -59,7 +59,7 @@ final class Exchange
   private Optional<TargetedBody> targeted = Optional.empty();
 
   /** What the broker is to sign; the body may have to be kept for it. */
-  private Optional<SignedRequest> signed = Optional.empty();
+  private Optional<Signable> signed = Optional.empty();
 
   private boolean keptToSign;
   private boolean opening;
@@ -158,8 +158,8 @@ final class Exchange
           "a body in this Content-Encoding cannot be searched for placeholders");
       return;
     }
-    boolean toSign = SignedRequest.needsBody(head, uses);
-    if (wanted.isPresent() || toSign) {
+    Optional<Long> toSign = Signable.bodyLimit(head, uses);
+    if (wanted.isPresent() || toSign.isPresent()) {
       if (!connection.slot().keptBodies().tryAdd(TargetedBody.MAX_AT_ONCE)) {
         refuse(
             EgressReason.EGRESS_REASON_TOO_MANY_AT_ONCE,
@@ -168,13 +168,14 @@ final class Exchange
       }
       // From here on it is counted, and in the end no longer.
       targeted = wanted;
-      keptToSign = toSign;
-      body.keep(TargetedBody.MAX_BYTES);
-      if (head.bodyLength() > TargetedBody.MAX_BYTES) {
+      keptToSign = toSign.isPresent();
+      long most = toSign.orElse((long) TargetedBody.MAX_BYTES);
+      body.keep(most);
+      if (head.bodyLength() > most) {
         refuse(
             EgressReason.EGRESS_REASON_BODY_TOO_LARGE,
             "a body in which a secret may stand, or that is signed, has at most %d bytes"
-                .formatted(TargetedBody.MAX_BYTES));
+                .formatted(most));
         return;
       }
     }
@@ -185,7 +186,7 @@ final class Exchange
     if (head.expectsContinue() && head.bodyLength() != 0) {
       guest.writeAndFlush(new ResponseHead(100, Headers.none(), 0));
     }
-    if (Grpc.is(head.headers()) && targeted.isEmpty()) {
+    if (Grpc.is(head.headers()) && targeted.isEmpty() && !keptToSign) {
       // Either side may wait for the other's next message, the server before the guest's first.
       open();
     }
@@ -421,10 +422,8 @@ final class Exchange
           "the policy lets this request go without credentials");
       return;
     }
-    if (uses.getFirst().signs()) {
-      signed = Optional.of(SignedRequest.of(head, name(), body::sha256));
-      head = signed.get().head();
-    }
+    signed = Signable.of(head, name(), uses, body);
+    head = signed.map(Signable::head).orElse(head);
     Question question =
         new Question(
             attachment,
@@ -435,7 +434,7 @@ final class Exchange
             RequestTarget.shownPath(head.path()),
             connection.tls(),
             uses,
-            signed.map(SignedRequest::toSign));
+            signed.map(Signable::toSign));
     if (!Materialisation.begin(
         surroundings, connection.slot(), guest.eventLoop(), question, this)) {
       // Without the secret's name, so that a flood of them is counted and not told one by one.

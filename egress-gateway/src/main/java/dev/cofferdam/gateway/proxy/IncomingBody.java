@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import com.google.protobuf.ByteString;
 import dev.cofferdam.gateway.http.End;
 import dev.cofferdam.gateway.http.Header;
 import dev.cofferdam.gateway.http.Headers;
@@ -68,6 +69,11 @@ final class IncomingBody implements AutoCloseable {
   /** See {@link RequestBody#sha256}. */
   String sha256() {
     return body.sha256();
+  }
+
+  /** See {@link RequestBody#content}. */
+  ByteString content() {
+    return body.content();
   }
 
   /** See {@link RequestBody#replace}. */

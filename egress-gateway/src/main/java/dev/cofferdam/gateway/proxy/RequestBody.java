@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import com.google.protobuf.ByteString;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.placeholder.BodyScanner;
 import dev.cofferdam.gateway.placeholder.Candidates;
@@ -110,6 +111,12 @@ final class RequestBody implements AutoCloseable {
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every JDK has SHA-256", e);
     }
+  }
+
+  /** Of one that is kept, once it has ended: all of it, as it leaves. */
+  ByteString content() {
+    return ByteString.copyFrom(
+        waiting.stream().map(part -> ByteString.copyFrom(part.nioBuffer())).toList());
   }
 
   /** Puts another in the place of one that was kept; takes it over. */

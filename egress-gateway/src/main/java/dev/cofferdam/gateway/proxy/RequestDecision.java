@@ -109,13 +109,17 @@ sealed interface RequestDecision {
 
   /** A request that has to be signed and cannot be. */
   static Optional<Stop> unsigned(RequestHead head, List<Use> uses) {
-    return SignedRequest.unsupported(head, uses)
+    return Signable.unsupported(head, uses)
         .map(why ->
             new Stop(
                 EgressReason.EGRESS_REASON_SIGNATURE_UNSUPPORTED,
                 why,
-                uses.getFirst().grant().secret(),
-                uses.getFirst().target().toString()));
+                signing(uses).grant().secret(),
+                signing(uses).target().toString()));
+  }
+
+  private static Use signing(List<Use> uses) {
+    return uses.stream().filter(Use::signs).findFirst().orElseThrow();
   }
 
   /**

@@ -28,20 +28,21 @@ final class Secrets implements AutoCloseable {
 
   /**
    * @param values in the order of the uses; taken over
-   * @param signed the request, where its only use is one that signs
+   * @param signed the request, where one of its uses is one that signs
    */
-  Secrets(List<Use> uses, List<SecretValue> values, Optional<SignedRequest> signed) {
-    this.signature = signed.map(request -> new Signature(request, values.getFirst()));
+  Secrets(List<Use> uses, List<SecretValue> values, Optional<Signable> signed) {
+    this.signature = signed.map(request -> request.read(values.get(signing(uses))));
     this.values = new ArrayList<>(values);
     List<Scrubber.Secret> secrets = new ArrayList<>();
-    signature.ifPresent(made ->
-        made.parts()
-            .forEach(part ->
-                secrets.add(
-                    new Scrubber.Secret(
-                        part, uses.getFirst().placeholder(), uses.getFirst().grant().weak()))));
-    for (int i = 0; i < uses.size() && signature.isEmpty(); i++) {
+    for (int i = 0; i < uses.size(); i++) {
       Use use = uses.get(i);
+      if (use.signs()) {
+        signature.ifPresent(made ->
+            made.parts()
+                .forEach(part ->
+                    secrets.add(new Scrubber.Secret(part, use.placeholder(), use.grant().weak()))));
+        continue;
+      }
       SecretValue value = values.get(i);
       if (byPlaceholder.putIfAbsent(use.placeholder(), value) == null) {
         secrets.add(new Scrubber.Secret(value, use.placeholder(), use.grant().weak()));
@@ -62,6 +63,14 @@ final class Secrets implements AutoCloseable {
     this.weak = uses.stream().anyMatch(use -> use.grant().weak());
   }
 
+  private static int signing(List<Use> uses) {
+    int at = 0;
+    while (!uses.get(at).signs()) {
+      at++;
+    }
+    return at;
+  }
+
   /** Whether an answer must not show any of them, not even as a gap. */
   boolean weak() {
     return weak;
@@ -73,9 +82,7 @@ final class Secrets implements AutoCloseable {
 
   /** With a line for each that has to be added, which {@link #seal} then fills. */
   Headers prepared(Headers headers) {
-    return signature.filter(Signature::hasToken).isPresent()
-        ? headers.with(SignedRequest.TOKEN, "")
-        : headers;
+    return signature.map(made -> made.prepared(headers)).orElse(headers);
   }
 
   /** What that looks for, for another that has to look for more besides. */

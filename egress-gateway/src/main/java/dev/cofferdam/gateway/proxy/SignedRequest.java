@@ -4,8 +4,10 @@ import dev.cofferdam.gateway.http.Header;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Aws4;
+import dev.cofferdam.gateway.placeholder.Target;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.internal.v1.HeaderToSign;
 import dev.cofferdam.internal.v1.RequestToSign;
 import java.util.Arrays;
@@ -24,7 +26,8 @@ import java.util.regex.Pattern;
  * @param head as it will be sent, but for what {@link UpstreamRequest} writes anew, which is not
  *     signed
  */
-record SignedRequest(RequestHead head, Aws4 authorization, RequestToSign toSign) {
+record SignedRequest(RequestHead head, Aws4 authorization, RequestToSign toSign)
+    implements Signable {
   /** Of a session, which the broker knows. */
   static final String TOKEN = "x-amz-security-token";
 
@@ -54,9 +57,12 @@ record SignedRequest(RequestHead head, Aws4 authorization, RequestToSign toSign)
           "user-agent",
           TOKEN);
 
-  /** Why one of these uses cannot be signed; empty where it can, or none is. */
+  private static boolean signs(Use use) {
+    return use.target() instanceof Target.Aws4;
+  }
+
   static Optional<String> unsupported(RequestHead head, List<Use> uses) {
-    if (uses.stream().noneMatch(Use::signs)) {
+    if (uses.stream().noneMatch(SignedRequest::signs)) {
       return Optional.empty();
     }
     Optional<String> date = single(head.headers(), DATE);
@@ -79,15 +85,13 @@ record SignedRequest(RequestHead head, Aws4 authorization, RequestToSign toSign)
 
   /** Whether its body has to be read to its end before it can be signed. */
   static boolean needsBody(RequestHead head, List<Use> uses) {
-    return uses.stream().anyMatch(Use::signs)
-        && head.bodyLength() != 0
-        && !head.headers().has(PAYLOAD);
+    return uses.stream().anyMatch(SignedRequest::signs) && !head.headers().has(PAYLOAD);
   }
 
   /** Whether the body is in pieces that are searched as they are. */
   static boolean chunked(RequestHead head, List<Use> uses) {
     List<String> codings = head.headers().all("content-encoding");
-    return uses.stream().anyMatch(Use::signs)
+    return uses.stream().anyMatch(SignedRequest::signs)
         && codings.size() == 1
         && codings.getFirst().strip().equalsIgnoreCase("aws-chunked")
         && head.headers().first(PAYLOAD).filter(CHUNKS::equals).isPresent();
@@ -124,6 +128,11 @@ record SignedRequest(RequestHead head, Aws4 authorization, RequestToSign toSign)
       names.add(TOKEN);
     }
     return String.join(";", names);
+  }
+
+  @Override
+  public Signature read(SecretValue answer) {
+    return new Aws4Signature(this, answer);
   }
 
   private static HeaderToSign header(String name, String value) {

@@ -38,6 +38,7 @@ final class Answers {
     if (!secret.limits().equals(UseLimits.NONE)) {
       message.setLimits(Limits.message(secret.limits()));
     }
+    secret.shape().ifPresent(shape -> message.setShape(shape.message()));
     return message
         .setName(secret.name())
         .addAllBindings(secret.bindings().stream().map(Policies::message).toList())

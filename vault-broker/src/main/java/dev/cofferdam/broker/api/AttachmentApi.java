@@ -11,7 +11,6 @@ import dev.cofferdam.broker.grant.Materialiser;
 import dev.cofferdam.broker.grant.Redemption;
 import dev.cofferdam.broker.grant.Signing;
 import dev.cofferdam.broker.policy.Target;
-import dev.cofferdam.broker.sign.Aws4;
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
 import dev.cofferdam.internal.v1.AwaitApprovalRequest;
@@ -25,7 +24,6 @@ import dev.cofferdam.internal.v1.PlaceholderUse;
 import dev.cofferdam.internal.v1.RedeemTicketRequest;
 import dev.cofferdam.internal.v1.ReportDecisionsRequest;
 import dev.cofferdam.internal.v1.ReportDecisionsResponse;
-import dev.cofferdam.internal.v1.RequestToSign;
 import dev.cofferdam.internal.v1.SyncAttachmentsRequest;
 import dev.cofferdam.internal.v1.SyncAttachmentsResponse;
 import dev.cofferdam.kit.call.Callers;
@@ -191,19 +189,9 @@ final class AttachmentApi extends AttachmentServiceGrpc.AttachmentServiceImplBas
         use.getPlaceholderSha256(),
         use.getTarget(),
         use.getOccurrences(),
-        use.hasToSign() && Target.parse(use.getTarget()) instanceof Target.Aws4 scope
-            ? Optional.of(signing(scope, use.getToSign()))
+        use.hasToSign()
+            ? Signing.of(Target.parse(use.getTarget()), use.getToSign())
             : Optional.empty());
-  }
-
-  private static Signing signing(Target.Aws4 scope, RequestToSign toSign) {
-    return new Signing(
-        scope,
-        toSign.getTarget(),
-        toSign.getHeadersList().stream()
-            .map(header -> new Aws4.Header(header.getName(), header.getValue()))
-            .toList(),
-        toSign.getPayloadSha256());
   }
 
   private static String gateway() {

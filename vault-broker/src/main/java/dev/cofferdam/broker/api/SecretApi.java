@@ -7,6 +7,7 @@ import dev.cofferdam.broker.catalog.ForkMode;
 import dev.cofferdam.broker.catalog.Secret;
 import dev.cofferdam.broker.catalog.Secrets;
 import dev.cofferdam.broker.policy.Binding;
+import dev.cofferdam.broker.policy.PlaceholderShape;
 import dev.cofferdam.broker.policy.Policies;
 import dev.cofferdam.kit.call.Caller;
 import dev.cofferdam.kit.call.Callers;
@@ -66,6 +67,7 @@ final class SecretApi extends SecretServiceGrpc.SecretServiceImplBase {
             Limits.of(put.getLimits()),
             put.getWeak(),
             forkMode(put.getForkMode()).orElse(ForkMode.DROP),
+            put.hasShape() ? Optional.of(PlaceholderShape.of(put.getShape())) : Optional.empty(),
             put.getReplace());
     return message(secrets.put(caller.tenant(), draft, request.value(), caller.tokenId()));
   }

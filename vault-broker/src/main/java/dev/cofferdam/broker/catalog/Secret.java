@@ -1,10 +1,12 @@
 package dev.cofferdam.broker.catalog;
 
 import dev.cofferdam.broker.policy.Binding;
+import dev.cofferdam.broker.policy.PlaceholderShape;
 import dev.cofferdam.broker.policy.UseLimits;
 import dev.cofferdam.broker.secret.SecretKey;
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 
 /**
@@ -17,6 +19,7 @@ import java.util.UUID;
  * @param weak its value may be shorter than 16 bytes
  * @param forkMode what becomes of its placeholders in copies of a sandbox
  * @param limits of each sandbox that has it
+ * @param shape of its placeholders, for as long as it is there; empty for the usual one
  */
 public record Secret(
     UUID id,
@@ -29,6 +32,7 @@ public record Secret(
     ForkMode forkMode,
     List<Binding> bindings,
     UseLimits limits,
+    Optional<PlaceholderShape> shape,
     Instant createTime,
     Instant updateTime) {
   public Secret {

@@ -1,10 +1,15 @@
 package dev.cofferdam.broker.catalog;
 
+import com.google.protobuf.InvalidProtocolBufferException;
 import dev.cofferdam.broker.policy.Binding;
+import dev.cofferdam.broker.policy.Hmac;
 import dev.cofferdam.broker.policy.HostPattern;
+import dev.cofferdam.broker.policy.PlaceholderShape;
 import dev.cofferdam.broker.policy.Target;
 import dev.cofferdam.broker.secret.SecretKey;
 import dev.cofferdam.broker.sql.Tx;
+import dev.cofferdam.kit.egress.PlaceholderForm;
+import dev.cofferdam.v1.HmacSignature;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
@@ -31,11 +36,13 @@ public final class SecretRows {
           + " array_agg(array_to_string(targets, ' ') order by ordinal) as targets,"
           + " array_agg(occurrences order by ordinal) as occurrences,"
           + " array_agg(cleartext order by ordinal) as cleartext,"
-          + " array_agg(required order by ordinal) as required"
+          + " array_agg(required order by ordinal) as required,"
+          + " array_agg(hmac order by ordinal) as hmac"
           + " from secret_binding where secret = s.id) b";
 
   private static final String COLUMNS =
-      "id, value, tenant, name, version, revision, weak, fork_mode, create_time, update_time";
+      "id, value, tenant, name, version, revision, weak, fork_mode, create_time, update_time,"
+          + " shape_prefix, shape_length, shape_form";
 
   private SecretRows() {}
 
@@ -112,7 +119,7 @@ public final class SecretRows {
 
   static void insert(Tx tx, Secret secret) throws SQLException {
     tx.update(
-        "insert into secret (" + COLUMNS + ") values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into secret (" + COLUMNS + ") values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         secret.id(),
         secret.value(),
         secret.tenant(),
@@ -122,7 +129,10 @@ public final class SecretRows {
         secret.weak(),
         secret.forkMode().text(),
         secret.createTime(),
-        secret.updateTime());
+        secret.updateTime(),
+        secret.shape().map(PlaceholderShape::prefix).orElse(""),
+        secret.shape().map(PlaceholderShape::length).orElse(0),
+        secret.shape().map(PlaceholderShape::form).orElse(PlaceholderForm.USUAL).name());
     insertBindings(tx, secret);
     LimitRows.put(tx, secret.id(), secret.limits());
   }
@@ -177,14 +187,15 @@ public final class SecretRows {
       Binding binding = secret.bindings().get(i);
       tx.update(
           "insert into secret_binding (secret, ordinal, hosts, targets, occurrences, cleartext,"
-              + " required) values (?, ?, ?, ?, ?, ?, ?)",
+              + " required, hmac) values (?, ?, ?, ?, ?, ?, ?, ?)",
           secret.id(),
           i,
           binding.hosts().stream().map(HostPattern::toString).toList(),
           binding.targets().stream().map(Target::text).toList(),
           binding.occurrences(),
           binding.cleartext(),
-          binding.require());
+          binding.require(),
+          binding.hmac().map(by -> by.spec().toByteArray()).orElse(new byte[0]));
     }
   }
 
@@ -200,8 +211,30 @@ public final class SecretRows {
         ForkMode.of(row.getString("fork_mode")),
         bindings(row),
         LimitRows.read(row),
+        shape(row),
         Tx.instant(row, "create_time"),
         Tx.instant(row, "update_time"));
+  }
+
+  private static Optional<PlaceholderShape> shape(ResultSet row) throws SQLException {
+    int length = row.getInt("shape_length");
+    return length == 0
+        ? Optional.empty()
+        : Optional.of(
+            new PlaceholderShape(
+                row.getString("shape_prefix"),
+                length,
+                PlaceholderForm.valueOf(row.getString("shape_form"))));
+  }
+
+  private static Optional<Hmac> hmac(byte[] spec) throws SQLException {
+    try {
+      return spec.length == 0
+          ? Optional.empty()
+          : Optional.of(new Hmac(HmacSignature.parseFrom(spec)));
+    } catch (InvalidProtocolBufferException e) {
+      throw new SQLException("a binding's signature is none", e);
+    }
   }
 
   private static List<Binding> bindings(ResultSet row) throws SQLException {
@@ -210,6 +243,7 @@ public final class SecretRows {
     Short[] occurrences = (Short[]) row.getArray("occurrences").getArray();
     Boolean[] cleartext = (Boolean[]) row.getArray("cleartext").getArray();
     Boolean[] required = (Boolean[]) row.getArray("required").getArray();
+    List<byte[]> hmac = Tx.bytes(row, "hmac");
     List<Binding> bindings = new ArrayList<>();
     for (int i = 0; i < occurrences.length; i++) {
       bindings.add(
@@ -218,7 +252,8 @@ public final class SecretRows {
               Stream.of(targets.get(i).split(" ")).map(Target::parse).toList(),
               occurrences[i],
               cleartext[i],
-              required[i]));
+              required[i],
+              hmac(hmac.get(i))));
     }
     return bindings;
   }

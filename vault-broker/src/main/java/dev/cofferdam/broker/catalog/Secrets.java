@@ -6,6 +6,7 @@ import dev.cofferdam.broker.audit.AuditTexts;
 import dev.cofferdam.broker.catalog.SecretRows.Lock;
 import dev.cofferdam.broker.policy.Binding;
 import dev.cofferdam.broker.policy.Bindings;
+import dev.cofferdam.broker.policy.PlaceholderShape;
 import dev.cofferdam.broker.policy.UseLimits;
 import dev.cofferdam.broker.secret.SecretKey;
 import dev.cofferdam.broker.secret.SecretRules;
@@ -13,6 +14,7 @@ import dev.cofferdam.broker.secret.SecretStore;
 import dev.cofferdam.broker.secret.SecretValue;
 import dev.cofferdam.broker.secret.StoreUnavailableException;
 import dev.cofferdam.broker.secret.ValueCache;
+import dev.cofferdam.broker.sign.KeyBytes;
 import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.kit.error.Refusal;
@@ -91,6 +93,7 @@ public final class Secrets {
       UseLimits limits,
       boolean weak,
       ForkMode forkMode,
+      Optional<PlaceholderShape> shape,
       boolean replace) {
     public Draft {
       var _ = SecretRules.checkName(name);
@@ -105,6 +108,12 @@ public final class Secrets {
         database.transact(tx -> SecretRows.find(tx, tenant, draft.name(), Lock.NONE));
     if (present.isPresent() && !draft.replace()) {
       throw exists(draft.name());
+    }
+    if (present.isPresent() && !present.get().shape().equals(draft.shape())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_BINDING_INVALID,
+          "placeholders of the secret %s have another shape, expected the same: what was given out would not be known any more"
+              .formatted(draft.name()));
     }
     Instant now = clock.instant();
     Secret planned =
@@ -123,6 +132,7 @@ public final class Secrets {
                     draft.forkMode(),
                     draft.bindings(),
                     draft.limits(),
+                    draft.shape(),
                     now,
                     now));
     return store(planned, present, value, present.isPresent() ? "replaced" : "stored", actor);
@@ -144,9 +154,12 @@ public final class Secrets {
 
   private static void checkValue(SecretValue value, boolean weak, List<Binding> bindings) {
     SecretRules.checkValue(value, weak);
-    if (Binding.signs(bindings)) {
+    if (Binding.ofAws(bindings)) {
       SecretRules.checkAwsCredential(value);
     }
+    bindings.stream()
+        .flatMap(binding -> binding.hmac().stream())
+        .forEach(by -> KeyBytes.check(value, by.spec().getKey()));
   }
 
   /**
@@ -337,6 +350,7 @@ public final class Secrets {
         forkMode,
         bindings,
         limits,
+        old.shape(),
         old.createTime(),
         now);
   }

@@ -7,6 +7,7 @@ import dev.cofferdam.broker.grant.MaterialiseRequest.Found;
 import dev.cofferdam.broker.grant.Outcome.Denial;
 import dev.cofferdam.broker.grant.Outcome.Release;
 import dev.cofferdam.broker.grant.Places.Held;
+import dev.cofferdam.broker.policy.Binding;
 import dev.cofferdam.broker.policy.Bindings;
 import dev.cofferdam.broker.policy.Target;
 import dev.cofferdam.broker.policy.Use;
@@ -192,7 +193,12 @@ record Ledger(
 
   private Release release(Found found, Grant grant) {
     boolean inherited = !grant.placeholderHash().equals(found.placeholderHash());
-    return new Release(found, secret(Optional.of(grant)).orElseThrow().key(), inherited);
+    Secret secret = secret(Optional.of(grant)).orElseThrow();
+    return new Release(
+        found,
+        secret.key(),
+        inherited,
+        found.knownTarget().flatMap(target -> Binding.hmac(secret.bindings(), target)));
   }
 
   private Optional<Secret> secret(Optional<Grant> grant) {

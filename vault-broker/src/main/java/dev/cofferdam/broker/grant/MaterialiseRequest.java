@@ -65,7 +65,7 @@ public record MaterialiseRequest(
                 || (known instanceof Target.Aws4(String region, String service)
                     && (region.equals("*") || service.equals("*")));
         // A key that signs is not handed out, whatever a gateway leaves out of its question.
-        return pattern || known instanceof Target.Aws4 == signing.isEmpty()
+        return pattern || known.signed() == signing.isEmpty()
             ? Optional.empty()
             : Optional.of(known);
       } catch (Refusal e) {
@@ -86,13 +86,13 @@ public record MaterialiseRequest(
     if (host.isEmpty() || host.length() > 253) {
       throw invalid("the host is none, expected 1 to 253 characters");
     }
-    for (Found found : uses) {
-      if (found.signing().isPresent()) {
-        if (uses.size() > 1) {
-          throw invalid("a request to sign holds other placeholders too, expected none");
-        }
-        found.signing().get().checkOf(host, path);
-      }
+    List<Signing> signed = uses.stream().flatMap(found -> found.signing().stream()).toList();
+    boolean alone = signed.stream().anyMatch(Aws4Signing.class::isInstance);
+    if (uses.size() > 1 && (alone || signed.size() > 1)) {
+      throw invalid("a request to sign holds other placeholders too, expected none");
+    }
+    for (Signing each : signed) {
+      each.checkOf(host, path);
     }
     if (port < 1 || port > 65535) {
       throw invalid("the port is %d, expected 1 to 65535".formatted(port));

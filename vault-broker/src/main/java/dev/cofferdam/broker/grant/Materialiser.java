@@ -6,10 +6,12 @@ import dev.cofferdam.broker.audit.AuditTexts;
 import dev.cofferdam.broker.grant.MaterialiseRequest.Found;
 import dev.cofferdam.broker.grant.Outcome.Denial;
 import dev.cofferdam.broker.grant.Outcome.Release;
+import dev.cofferdam.broker.policy.Hmac;
 import dev.cofferdam.broker.secret.SecretValue;
 import dev.cofferdam.broker.secret.StoreUnavailableException;
 import dev.cofferdam.broker.secret.ValueCache;
 import dev.cofferdam.broker.sign.Aws4;
+import dev.cofferdam.broker.sign.HmacSigner;
 import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.broker.sql.GroupCommit;
 import dev.cofferdam.broker.sql.Tx;
@@ -115,7 +117,13 @@ public final class Materialiser implements AutoCloseable {
       return value;
     }
     try (value) {
-      return Aws4.sign(release.found().signing().get().input(request.method()), value);
+      return switch (release.found().signing().get()) {
+        case Aws4Signing aws4 -> Aws4.sign(aws4.input(request.method()), value);
+        case HmacSigning hmac -> {
+          Hmac by = release.hmac().orElseThrow();
+          yield HmacSigner.sign(by, hmac.input(by, request.method(), clock.instant()), value);
+        }
+      };
     }
   }
 

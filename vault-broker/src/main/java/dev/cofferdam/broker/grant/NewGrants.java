@@ -133,8 +133,8 @@ public final class NewGrants {
       }
       policy.checkAgainst(secret.bindings());
       byId.put(secret.id(), secret);
-      String placeholder = tokens.placeholder();
-      placeholders.put(wish.env(), placeholder);
+      RandomTokens.Placeholder placeholder = tokens.placeholder(secret.shape());
+      placeholders.put(wish.env(), placeholder.whole());
       own.add(
           new Grant(
               tokens.id("gr-"),
@@ -143,7 +143,7 @@ public final class NewGrants {
               secret.id(),
               secret.name(),
               wish.env(),
-              ByteString.copyFrom(RandomTokens.hash(placeholder)),
+              ByteString.copyFrom(RandomTokens.hash(placeholder.core())),
               List.of(),
               false));
     }

@@ -1,9 +1,11 @@
 package dev.cofferdam.broker.grant;
 
 import dev.cofferdam.broker.grant.MaterialiseRequest.Found;
+import dev.cofferdam.broker.policy.Hmac;
 import dev.cofferdam.broker.secret.SecretKey;
 import dev.cofferdam.v1.EgressReason;
 import java.util.List;
+import java.util.Optional;
 
 /** What was decided of one materialisation: all of it or nothing. */
 sealed interface Outcome {
@@ -11,8 +13,9 @@ sealed interface Outcome {
    * One use that is allowed, and where its value lies.
    *
    * @param inherited by a placeholder of the sandbox that this one is a copy of
+   * @param hmac how it signs, where it does by HMAC
    */
-  record Release(Found found, SecretKey key, boolean inherited) {}
+  record Release(Found found, SecretKey key, boolean inherited, Optional<Hmac> hmac) {}
 
   /**
    * One use that is refused.

@@ -1,18 +1,19 @@
 package dev.cofferdam.broker.grant;
 
+import dev.cofferdam.broker.policy.PlaceholderShape;
 import dev.cofferdam.kit.call.TokenHashes;
+import dev.cofferdam.kit.egress.PlaceholderForm;
 import java.security.SecureRandom;
+import java.util.Optional;
 
 /** Strings that nobody can guess: placeholders and tickets. Kept only as their SHA-256. */
 public final class RandomTokens {
-  static final String PLACEHOLDER = "cofferdam_";
   static final String TICKET = "cft_";
   static final String PROXY_TOKEN = "cfp_";
 
   // 62^43 > 2^256.
   private static final int LENGTH = 43;
-  private static final String ALPHABET =
-      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  private static final String ALPHABET = PlaceholderForm.USUAL.alphabet();
 
   private final SecureRandom random;
 
@@ -20,9 +21,27 @@ public final class RandomTokens {
     this.random = random;
   }
 
-  /** {@code cofferdam_} and 43 characters of [0-9A-Za-z]. */
-  String placeholder() {
-    return next(PLACEHOLDER);
+  /**
+   * A new placeholder.
+   *
+   * @param core what it is known by, and kept by its hash
+   */
+  record Placeholder(String whole, String core) {
+    @Override
+    public String toString() {
+      return "Placeholder[" + whole.length() + " characters]";
+    }
+  }
+
+  /** In the usual form where no shape is wanted. */
+  Placeholder placeholder(Optional<PlaceholderShape> shape) {
+    PlaceholderForm form = shape.map(PlaceholderShape::form).orElse(PlaceholderForm.USUAL);
+    String core = next(form.mark(), form.tail(), form.alphabet());
+    return new Placeholder(
+        shape
+            .map(wanted -> PlaceholderForm.whole(wanted.prefix(), core, wanted.length()))
+            .orElse(core),
+        core);
   }
 
   /** {@code cft_} and 43 characters of [0-9A-Za-z]. */
@@ -62,9 +81,13 @@ public final class RandomTokens {
   }
 
   private String next(String prefix) {
-    StringBuilder text = new StringBuilder(prefix.length() + LENGTH).append(prefix);
-    for (int i = 0; i < LENGTH; i++) {
-      text.append(ALPHABET.charAt(random.nextInt(ALPHABET.length())));
+    return next(prefix, LENGTH, ALPHABET);
+  }
+
+  private String next(String prefix, int length, String alphabet) {
+    StringBuilder text = new StringBuilder(prefix.length() + length).append(prefix);
+    for (int i = 0; i < length; i++) {
+      text.append(alphabet.charAt(random.nextInt(alphabet.length())));
     }
     return text.toString();
   }

@@ -93,7 +93,9 @@ final class Views {
   private static GrantedSecret granted(Live live) {
     Grant grant = live.grant();
     Secret secret = live.secret();
-    return GrantedSecret.newBuilder()
+    GrantedSecret.Builder message = GrantedSecret.newBuilder();
+    secret.shape().ifPresent(shape -> message.setShape(shape.message()));
+    return message
         .setGrant(grant.id())
         .setSecret(secret.name())
         .setPlaceholderSha256(grant.placeholderHash())
@@ -104,7 +106,9 @@ final class Views {
   }
 
   private static GrantedBinding binding(Binding binding) {
-    return GrantedBinding.newBuilder()
+    GrantedBinding.Builder message = GrantedBinding.newBuilder();
+    binding.hmac().ifPresent(by -> message.setHmac(by.spec()));
+    return message
         .addAllHosts(binding.hosts().stream().map(HostPattern::toString).toList())
         .addAllTargets(binding.targets().stream().map(Target::text).toList())
         .setOccurrences(binding.occurrences())

@@ -2,7 +2,10 @@ package dev.cofferdam.broker.policy;
 
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.ErrorReason;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 
 /**
  * Where a secret may be used.
@@ -13,13 +16,15 @@ import java.util.List;
  *     #MAX_OCCURRENCES}
  * @param cleartext also in requests that leave without TLS
  * @param require nothing else than a placeholder may stand in one of the targets
+ * @param hmac by which it signs requests; its target is the only one then
  */
 public record Binding(
     List<HostPattern> hosts,
     List<Target> targets,
     int occurrences,
     boolean cleartext,
-    boolean require) {
+    boolean require,
+    Optional<Hmac> hmac) {
   public static final int MAX_HOSTS = 64;
   public static final int MAX_TARGETS = 64;
   public static final int MAX_OCCURRENCES = 16;
@@ -56,6 +61,22 @@ public record Binding(
           "a binding requires a placeholder in every websocket-frame, expected targets of"
               + " requests");
     }
+    List<Target> signing = hmac.<List<Target>>map(by -> List.of(by.target())).orElse(List.of());
+    if (!targets.stream().filter(Target.Hmac.class::isInstance).toList().equals(signing)
+        || (hmac.isPresent() && targets.size() > 1)) {
+      throw invalid(
+          "a binding has targets beside a signature by HMAC, or hmac:<header> without one, expected"
+              + " the signature alone");
+    }
+  }
+
+  public Binding(
+      List<HostPattern> hosts,
+      List<Target> targets,
+      int occurrences,
+      boolean cleartext,
+      boolean require) {
+    this(hosts, targets, occurrences, cleartext, require, Optional.empty());
   }
 
   /** A binding as its owner writes it: no targets are the usual ones, 0 occurrences are 1. */
@@ -64,13 +85,16 @@ public record Binding(
       List<Target> targets,
       int occurrences,
       boolean cleartext,
-      boolean require) {
+      boolean require,
+      Optional<Hmac> hmac) {
+    List<Target> usual = hmac.<List<Target>>map(by -> List.of(by.target())).orElse(DEFAULT_TARGETS);
     return new Binding(
         hosts,
-        targets.isEmpty() ? DEFAULT_TARGETS : targets.stream().distinct().toList(),
+        targets.isEmpty() ? usual : targets.stream().distinct().toList(),
         occurrences == 0 ? 1 : occurrences,
         cleartext,
-        require);
+        require,
+        hmac);
   }
 
   /** Refuses a secret that is bound to nothing, or to more than can be looked through. */
@@ -79,22 +103,39 @@ public record Binding(
       throw invalid(
           "the secret has %d bindings, expected 1 to %d".formatted(bindings.size(), MAX_BINDINGS));
     }
-    long signing =
-        bindings.stream()
-            .flatMap(binding -> binding.targets().stream())
-            .filter(Target.Aws4.class::isInstance)
-            .count();
-    if (signing > 0 && signing < bindings.stream().mapToInt(b -> b.targets().size()).sum()) {
+    List<Target> targets = bindings.stream().flatMap(b -> b.targets().stream()).toList();
+    if (targets.stream().anyMatch(Target::signed)
+        && targets.stream().map(Object::getClass).distinct().count() > 1) {
       throw invalid(
-          "the secret is to sign requests and to stand in them too, expected one of the two: a key"
-              + " that signs is never handed out");
+          "the secret is to sign requests in two ways, or to sign them and to stand in them too,"
+              + " expected one: a key that signs is never handed out");
+    }
+    Map<String, Hmac> byHeader = new HashMap<>();
+    for (Binding binding : bindings) {
+      binding
+          .hmac()
+          .ifPresent(by -> {
+            if (!byHeader.computeIfAbsent(by.spec().getHeader(), _ -> by).equals(by)) {
+              throw invalid(
+                  "the secret signs two ways into the header %s, expected one"
+                      .formatted(by.spec().getHeader()));
+            }
+          });
     }
     return List.copyOf(bindings);
   }
 
-  /** Whether a secret with these bindings signs requests and never stands in one. */
-  public static boolean signs(List<Binding> checked) {
+  /** Whether a secret with these bindings is a credential of AWS. */
+  public static boolean ofAws(List<Binding> checked) {
     return checked.getFirst().targets().getFirst() instanceof Target.Aws4;
+  }
+
+  /** How a secret with these bindings signs into a header; what it was checked to be alike in. */
+  public static Optional<Hmac> hmac(List<Binding> checked, Target target) {
+    return checked.stream()
+        .flatMap(binding -> binding.hmac().stream())
+        .filter(by -> by.target().equals(target))
+        .findFirst();
   }
 
   boolean matchesHost(String host) {

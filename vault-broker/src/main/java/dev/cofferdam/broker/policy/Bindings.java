@@ -61,7 +61,8 @@ public final class Bindings {
         && own.covers(target)
         && wanted.occurrences() <= own.occurrences()
         && (own.cleartext() || !wanted.cleartext())
-        && (wanted.require() || !own.require());
+        && (wanted.require() || !own.require())
+        && wanted.hmac().equals(own.hmac());
   }
 
   private static int passed(Binding binding, Use use) {

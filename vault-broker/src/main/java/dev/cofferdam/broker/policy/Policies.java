@@ -7,6 +7,7 @@ import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.SecretBinding;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** From the contract's messages to values that were checked, and back. */
 public final class Policies {
@@ -47,11 +48,14 @@ public final class Policies {
         binding.getTargetsList().stream().map(Target::parse).toList(),
         binding.getOccurrences(),
         binding.getCleartext(),
-        binding.getRequire());
+        binding.getRequire(),
+        binding.hasHmac() ? Optional.of(new Hmac(binding.getHmac())) : Optional.empty());
   }
 
   public static SecretBinding message(Binding binding) {
-    return SecretBinding.newBuilder()
+    SecretBinding.Builder message = SecretBinding.newBuilder();
+    binding.hmac().ifPresent(by -> message.setHmac(by.spec()));
+    return message
         .addAllHosts(binding.hosts().stream().map(HostPattern::toString).toList())
         .addAllTargets(binding.targets().stream().map(Target::text).toList())
         .setOccurrences(binding.occurrences())

@@ -191,6 +191,28 @@ public sealed interface Target {
     }
   }
 
+  /**
+   * A header in which the placeholder stands alone, and into which a signature is written that the
+   * broker makes.
+   *
+   * @param header as of {@link Header}
+   */
+  record Hmac(String header) implements Target {
+    public Hmac {
+      var _ = new Header(header);
+    }
+
+    @Override
+    public String text() {
+      return "hmac:" + header;
+    }
+  }
+
+  /** Whether requests are signed with the value, which then is never handed out. */
+  default boolean signed() {
+    return this instanceof Aws4 || this instanceof Hmac;
+  }
+
   /** Of a name. */
   int MAX_NAME = 256;
 
@@ -213,6 +235,7 @@ public sealed interface Target {
       case "multipart:" -> new Named(Named.Kind.MULTIPART, name);
       case "json:" -> new Json(name);
       case "aws4:" -> Aws4.parse(name);
+      case "hmac:" -> new Hmac(name.toLowerCase(Locale.ROOT));
       default ->
           switch (text.toLowerCase(Locale.ROOT)) {
             case "path" -> new Path();

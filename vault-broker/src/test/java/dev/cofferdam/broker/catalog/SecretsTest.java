@@ -72,12 +72,24 @@ class SecretsTest {
 
   private Secret put(String text, boolean replace) {
     Binding binding =
-        Binding.of(List.of(HostPattern.parse("api.example.com")), List.of(), 1, false, false);
+        Binding.of(
+            List.of(HostPattern.parse("api.example.com")),
+            List.of(),
+            1,
+            false,
+            false,
+            Optional.empty());
     try (SecretValue value = value(text)) {
       return secrets.put(
           "acme",
           new Secrets.Draft(
-              "api-key", List.of(binding), UseLimits.NONE, false, ForkMode.DROP, replace),
+              "api-key",
+              List.of(binding),
+              UseLimits.NONE,
+              false,
+              ForkMode.DROP,
+              Optional.empty(),
+              replace),
           value,
           "tk-1");
     }

@@ -38,6 +38,9 @@ final class HmacTest {
       Mac mac = Mac.getInstance("HmacSHA256");
       mac.init(new SecretKeySpec(key, "HmacSHA256"));
       assertThat(ours(Sha256::new, 32, key, message)).isEqualTo(mac.doFinal(message));
+      Mac longer = Mac.getInstance("HmacSHA512");
+      longer.init(new SecretKeySpec(key, "HmacSHA512"));
+      assertThat(ours(Sha512::new, 64, key, message)).isEqualTo(longer.doFinal(message));
     }
   }
 }
