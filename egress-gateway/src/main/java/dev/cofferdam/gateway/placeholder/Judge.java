@@ -89,15 +89,16 @@ public final class Judge {
   /**
    * Judges a text message of a WebSocket.
    *
+   * @param text the message
    * @param found the placeholders in it
    * @param before the uses of messages before it on the same connection, which count with its own
    */
   public Judgement judgeMessage(
-      List<Candidates.Found> found, List<Use> before, Host.Name host, boolean tls) {
+      String text, List<Candidates.Found> found, List<Use> before, Host.Name host, boolean tls) {
     Map<Capped, Integer> sums = new HashMap<>();
     for (Use use : before) {
       // The grant may have been narrowed since, and so be another to look at.
-      granted(use.placeholder())
+      granted(Candidates.core(use.placeholder()))
           .ifPresent(grant ->
               sums.merge(new Capped(grant, use.target()), use.occurrences(), Integer::sum));
     }
@@ -105,7 +106,10 @@ public final class Judge {
         found.stream()
             .map(one ->
                 new Place(
-                    one.placeholder(), new Target.WebSocketFrame(), one.plain() ? "" : ", altered"))
+                    one.placeholder(),
+                    new Target.WebSocketFrame(),
+                    text,
+                    one.plain() ? "" : ", altered"))
             .toList();
     return judge(places, host, tls, 0, sums);
   }

@@ -140,11 +140,11 @@ final class FrameSecrets implements AutoCloseable {
       ByteBufAllocator allocator,
       Listener listener) {
     Attachment present = connection.slot().attachment();
-    switch (present.judge().judgeMessage(found, uses, host, connection.tls())) {
+    String text = message.toString(StandardCharsets.ISO_8859_1);
+    switch (present.judge().judgeMessage(text, found, uses, host, connection.tls())) {
       case Judgement.Refuse why -> listener.refused(refusal(why));
       case Judgement.Proceed(List<Use> needed) -> {
-        Template template = Template.ofMessage(message.toString(StandardCharsets.ISO_8859_1));
-        ask(present, needed, template, allocator, listener);
+        ask(present, needed, Template.ofMessage(text), allocator, listener);
       }
     }
   }
