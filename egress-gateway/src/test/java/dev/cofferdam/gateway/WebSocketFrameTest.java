@@ -7,9 +7,11 @@ import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.internal.v1.GrantedSecret;
 import dev.cofferdam.internal.v1.PlaceholderUse;
+import dev.cofferdam.kit.egress.PlaceholderForm;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.PlaceholderShape;
 import dev.cofferdam.v1.PolicyMode;
 import dev.cofferdam.v1.Verdict;
 import io.netty.buffer.Unpooled;
@@ -155,6 +157,47 @@ final class WebSocketFrameTest extends AttackSuite {
     assertThat(event.getTarget()).isEqualTo("websocket-frame");
     // The use and the connection's event are told together by the id of its request.
     assertThat(event.getRequest()).isEqualTo(harness.broker.materialised.getFirst().getRequest());
+  }
+
+  @Test
+  void oneThatLooksLikeAKeyIsSwappedWhereAllOfItStands() throws Exception {
+    String core = "c0fferdam" + "A1b2C3d4E5f6G7h8I9j0K1l2M3";
+    String shaped = PlaceholderForm.whole("sk-", core, 51);
+    harness.broker.secret(core, Harness.VALUE);
+    Attachment.Builder attachment = Harness.attachment(harness.port);
+    GrantedSecret key = Harness.granted("shaped-key", core, "api.example.test", false);
+    harness.apply(
+        attachment
+            .setPolicyRevision(++revision)
+            .clearSecrets()
+            .addSecrets(
+                key.toBuilder()
+                    .setShape(PlaceholderShape.newBuilder().setPrefix("sk-").setLength(51))
+                    .setBindings(
+                        0,
+                        key.getBindings(0).toBuilder()
+                            .clearTargets()
+                            .addTargets("websocket-frame")
+                            .setOccurrences(2)))
+            .build());
+    Heard heard = new Heard();
+    WebSocket socket = open(heard);
+
+    socket.sendText("key " + shaped, true).join();
+    assertThat(heard.next()).isEqualTo("said: key " + shaped);
+    assertThat(harness.upstream.heard).containsExactly("key " + Harness.VALUE);
+    // Its core alone is not what the owner named, and each use before counts.
+    socket.sendText("key " + core, true).join();
+    refused(heard, "placeholder_outside_target");
+
+    Heard often = new Heard();
+    WebSocket again = open(often);
+    for (int use = 0; use < 2; use++) {
+      again.sendText(shaped, true).join();
+      assertThat(often.next()).isEqualTo("said: " + shaped);
+    }
+    again.sendText(shaped, true).join();
+    refused(often, "placeholder_too_often");
   }
 
   @Test
