@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The fuzzer, Jazzer, on each parser of ours: every class *Fuzz of a module's tests, with so many inputs each.
+# The fuzzer, Jazzer, on each parser of ours: every class *Fuzz of a module's tests, with so many inputs or for so long each.
 #
 #   testkit/fuzz.sh RUNS [NAME]     NAME without "Fuzz"; all without one
+#   testkit/fuzz.sh 60s [NAME]      for so many seconds each
 #
 # Seeds lie in src/test/resources/fuzz/NAME of the module, where an input that was found is to be kept: the module's own
 # tests run them each time. What is found here is left in the module's target/fuzz. Needs the modules built.
@@ -14,7 +15,10 @@ export COFFERDAM_CACHE=${COFFERDAM_CACHE:-/var/cache/cofferdam}
 . "$ROOT/deploy/provision/lib.sh"
 VERSION=0.30.0
 JARS=$ROOT/testkit/target/jazzer
-runs=${1:?how many inputs}
+case ${1:?how many inputs, or for how many seconds} in
+  *s) bound=-max_total_time=${1%s} ;;
+  *) bound=-runs=$1 ;;
+esac
 only=${2:-}
 
 find_jdk
@@ -40,7 +44,7 @@ for module in egress-gateway vault-broker; do
       -cp "$JARS/*:$module/target/test-classes:$module/target/classes:$(cat "$module/target/test-classpath")" \
       com.code_intelligence.jazzer.Jazzer "--target_class=${class//\//.}" '--instrumentation_includes=dev.cofferdam.**' \
       '--disabled_hooks=com.code_intelligence.jazzer.sanitizers.UnsafeSanitizer' "--reproducer_path=$found" "-artifact_prefix=$found/" \
-      -max_len=4096 "-runs=$runs" "$found/corpus" "$seeds" >"$found/log" 2>&1; then
+      -max_len=4096 "$bound" "$found/corpus" "$seeds" >"$found/log" 2>&1; then
       echo "PASS $name: $(grep -E '^#[0-9]+[[:space:]]+DONE' "$found/log")"
     else
       echo "FAIL $name: see $found/log"
