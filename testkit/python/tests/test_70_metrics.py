@@ -268,3 +268,14 @@ def test_a_lost_sandbox_is_an_alert(mesh, prometheus, new_sandbox):
     assert vmm, f"nobody has {directory} open"
     os.kill(vmm[0], signal.SIGKILL)
     eventually(lambda: "CofferdamSandboxLost" in prometheus.firing(), "the alert")
+
+
+def test_upstreams_that_cannot_be_verified_are_an_alert(prometheus, new_sandbox):
+    expired = "expired.echo.test"
+    sandbox = new_sandbox(egress=policy(expired))
+
+    def fires() -> bool:
+        assert curl(sandbox, f"https://{expired}/headers").reason == "upstream_certificate"
+        return "CofferdamUpstreamHandshakes" in prometheus.firing()
+
+    eventually(fires, "the alert")

@@ -10,6 +10,7 @@ import dev.cofferdam.gateway.event.EventSpool;
 import dev.cofferdam.gateway.event.Reporter;
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.policy.HostsFile;
+import dev.cofferdam.gateway.proxy.ConnectionMeters;
 import dev.cofferdam.gateway.proxy.ExchangeMeters;
 import dev.cofferdam.gateway.proxy.Limits;
 import dev.cofferdam.gateway.proxy.Surroundings;
@@ -145,7 +146,8 @@ public final class GatewayApp implements AutoCloseable {
             resolvers(config.resolvers()),
             limits,
             clock,
-            config.upstreamProxy().map(UpstreamProxySettings::open));
+            config.upstreamProxy().map(UpstreamProxySettings::open),
+            new ConnectionMeters(meters));
     Surroundings surroundings =
         new Surroundings(
             slots,

@@ -12,6 +12,7 @@ import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.policy.Cidr;
 import dev.cofferdam.gateway.policy.HostsFile;
+import dev.cofferdam.gateway.proxy.ConnectionMeters;
 import dev.cofferdam.gateway.proxy.ExchangeMeters;
 import dev.cofferdam.gateway.proxy.Limits;
 import dev.cofferdam.gateway.proxy.Surroundings;
@@ -83,6 +84,7 @@ final class Harness implements AutoCloseable {
   final InetSocketAddress dns;
   final int port;
   final EventSpool spool;
+  final SimpleMeterRegistry meters = new SimpleMeterRegistry();
   final Surroundings surroundings;
   final Listeners listeners;
   private final List<AutoCloseable> parts = new ArrayList<>();
@@ -133,7 +135,6 @@ final class Harness implements AutoCloseable {
     broker.secret(OTHER, OTHER_VALUE);
     broker.secret(WEAK, "short");
     broker.put(attachment(port).build());
-    SimpleMeterRegistry meters = new SimpleMeterRegistry();
     ExecutorService blocking = own(Executors.newVirtualThreadPerTaskExecutor());
     ManagedChannel channel = broker.channel();
     parts.add(channel::shutdownNow);
@@ -169,7 +170,8 @@ final class Harness implements AutoCloseable {
             List.of(resolver),
             limits,
             InstantSource.system(),
-            proxy);
+            proxy,
+            new ConnectionMeters(meters));
     SandboxCertificates certificates =
         new SandboxCertificates(
             client::issue, own(new KeyReservoir()), InstantSource.system(), blocking);

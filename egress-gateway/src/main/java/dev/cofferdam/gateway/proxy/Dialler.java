@@ -39,6 +39,7 @@ final class Dialler {
   private final Resolution resolution;
   private final UpstreamTls tls;
   private final Duration timeout;
+  private final ConnectionMeters meters;
 
   /**
    * @param resolution knows of the proxy
@@ -50,12 +51,14 @@ final class Dialler {
       ByteBufAllocator allocator,
       Resolution resolution,
       UpstreamTls tls,
-      Duration timeout) {
+      Duration timeout,
+      ConnectionMeters meters) {
     this.loop = loop;
     this.allocator = allocator;
     this.resolution = resolution;
     this.tls = tls;
     this.timeout = timeout;
+    this.meters = meters;
     this.bootstrap =
         new Bootstrap()
             .group(loop)
@@ -158,6 +161,7 @@ final class Dialler {
         .connect(new InetSocketAddress(address, port))
         .addListener((ChannelFuture connected) -> {
           if (connected.isSuccess()) {
+            meters.opened(connected.channel());
             promise.setSuccess(connected.channel());
           } else {
             promise.setFailure(connected.cause());

@@ -69,6 +69,13 @@ final class Exchange
 
   private boolean sent;
   private boolean endWritten;
+
+  /** Nanoseconds of this request that were the gateway's own so far. */
+  private long own;
+
+  /** Since when it is the gateway, or the broker, that the upstream waits for. */
+  private long connected;
+
   private boolean retried;
   private boolean finished;
   private @Nullable UpstreamStream upstream;
@@ -105,6 +112,12 @@ final class Exchange
   }
 
   void begin() {
+    long began = System.nanoTime();
+    judge();
+    own = System.nanoTime() - began;
+  }
+
+  private void judge() {
     if (surroundings.lease().expired()) {
       refuse(EgressReason.EGRESS_REASON_LEASE_EXPIRED, "the policy's lease has ended");
       return;
@@ -397,6 +410,7 @@ final class Exchange
     if (upstream != stream) {
       return;
     }
+    connected = System.nanoTime();
     if (uses.isEmpty() || secrets != null) {
       send();
     } else if (!asked) {
@@ -486,6 +500,9 @@ final class Exchange
             stream.channel.close();
           }
         });
+    if (!retried) {
+      surroundings.exchanges().leaves(!uses.isEmpty(), own + System.nanoTime() - connected);
+    }
     sent = true;
     pass();
   }

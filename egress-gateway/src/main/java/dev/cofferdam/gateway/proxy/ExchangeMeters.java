@@ -16,6 +16,8 @@ public final class ExchangeMeters {
   private final Counter out;
   private final Counter in;
   private final Counter scrubs;
+  private final Timer plain;
+  private final Timer withSecret;
 
   public ExchangeMeters(MeterRegistry meters) {
     for (Verdict verdict : new Verdict[] {Verdict.VERDICT_ALLOWED, Verdict.VERDICT_DENIED}) {
@@ -27,10 +29,20 @@ public final class ExchangeMeters {
     }
     this.out = bytes("out", meters);
     this.in = bytes("in", meters);
+    this.plain = added("plain", meters);
+    this.withSecret = added("secret", meters);
     this.scrubs =
         Counter.builder("cofferdam.gateway.scrubs")
             .description("Values that were taken out of answers")
             .register(meters);
+  }
+
+  private static Timer added(String kind, MeterRegistry meters) {
+    return Times.fineHistogram(
+            "cofferdam.gateway.added",
+            "What the gateway adds before a request leaves: its judgement, and the broker's answer")
+        .tag("kind", kind)
+        .register(meters);
   }
 
   private static Counter bytes(String direction, MeterRegistry meters) {
@@ -52,6 +64,14 @@ public final class ExchangeMeters {
     }
     out.increment((double) bytesOut);
     in.increment((double) bytesIn);
+  }
+
+  /**
+   * @param nanos that a request waited for the gateway and the broker: neither for the rest of it
+   *     to come, nor for a person, nor for the upstream
+   */
+  void leaves(boolean secret, long nanos) {
+    (secret ? withSecret : plain).record(nanos, TimeUnit.NANOSECONDS);
   }
 
   void scrubbed(int values) {

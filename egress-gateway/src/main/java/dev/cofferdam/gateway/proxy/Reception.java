@@ -190,6 +190,7 @@ final class Reception extends ChannelInboundHandlerAdapter {
     }
     SslHandler handler = context.newHandler(ctx.alloc());
     handler.setHandshakeTimeoutMillis(surroundings.limits().headerTimeout().toMillis());
+    long began = System.nanoTime();
     ctx.pipeline().addLast(handler);
     ctx.pipeline()
         .addLast(
@@ -197,6 +198,10 @@ final class Reception extends ChannelInboundHandlerAdapter {
               @Override
               public void userEventTriggered(ChannelHandlerContext after, Object event) {
                 if (event instanceof SslHandshakeCompletionEvent done) {
+                  surroundings
+                      .upstreams()
+                      .meters()
+                      .handshake(ConnectionMeters.Side.IN, began, done.isSuccess());
                   shaken(after, name, handler, done);
                   after.pipeline().remove(this);
                 } else {

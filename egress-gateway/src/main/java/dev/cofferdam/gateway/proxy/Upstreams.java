@@ -42,16 +42,23 @@ final class Upstreams {
   private final Resolution resolution;
   private final Limits limits;
   private final Dialler dialler;
+  private final ConnectionMeters meters;
   private final ZeroingAllocator allocator = new ZeroingAllocator();
   private final UpstreamPool pool;
 
   Upstreams(
-      EventLoop loop, UpstreamTls tls, Resolution resolution, Limits limits, InstantSource clock) {
+      EventLoop loop,
+      UpstreamTls tls,
+      Resolution resolution,
+      Limits limits,
+      InstantSource clock,
+      ConnectionMeters meters) {
     this.loop = loop;
     this.tls = tls;
     this.resolution = resolution;
     this.limits = limits;
-    this.dialler = new Dialler(loop, allocator, resolution, tls, limits.connectTimeout());
+    this.meters = meters;
+    this.dialler = new Dialler(loop, allocator, resolution, tls, limits.connectTimeout(), meters);
     this.pool = new UpstreamPool(loop, clock);
   }
 
@@ -219,10 +226,12 @@ final class Upstreams {
     SslHandler handler =
         tls.handler(
             allocator, key.host().value(), key.port(), key.http2(), limits.connectTimeout());
+    long began = System.nanoTime();
     channel.pipeline().addLast(handler, new ClosedByFailure());
     handler
         .handshakeFuture()
         .addListener(done -> {
+          meters.handshake(ConnectionMeters.Side.OUT, began, done.isSuccess());
           if (!done.isSuccess()) {
             channel.close();
             promise.tryFailure(handshake(key, done.cause()));

@@ -22,6 +22,7 @@ public final class UpstreamsByLoop {
   private final Limits limits;
   private final InstantSource clock;
   private final Optional<UpstreamProxy> proxy;
+  private final ConnectionMeters meters;
 
   /**
    * @param resolvers empty: those of the system
@@ -33,13 +34,15 @@ public final class UpstreamsByLoop {
       List<InetSocketAddress> resolvers,
       Limits limits,
       InstantSource clock,
-      Optional<UpstreamProxy> proxy) {
+      Optional<UpstreamProxy> proxy,
+      ConnectionMeters meters) {
     this.tls = tls;
     this.rules = rules;
     this.resolvers = List.copyOf(resolvers);
     this.limits = limits;
     this.clock = clock;
     this.proxy = proxy;
+    this.meters = meters;
   }
 
   Upstreams of(EventLoop loop) {
@@ -47,6 +50,10 @@ public final class UpstreamsByLoop {
         loop,
         l ->
             new Upstreams(
-                l, tls, new Resolution(l, rules, resolvers, limits, proxy), limits, clock));
+                l, tls, new Resolution(l, rules, resolvers, limits, proxy), limits, clock, meters));
+  }
+
+  ConnectionMeters meters() {
+    return meters;
   }
 }
