@@ -15,6 +15,7 @@ import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.internal.v1.GrantedSecret;
 import dev.cofferdam.kit.egress.SigningTemplate;
 import dev.cofferdam.kit.egress.SigningTemplate.Variable;
+import dev.cofferdam.kit.egress.UnknownParts;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
@@ -68,6 +69,10 @@ final class Attachments {
   }
 
   private static Binding binding(GrantedBinding from) {
+    UnknownParts.first(from)
+        .ifPresent(what -> {
+          throw new IllegalArgumentException(what);
+        });
     return new Binding(
         from.getHostsList().stream().map(HostPattern::parse).toList(),
         from.getTargetsList().stream()

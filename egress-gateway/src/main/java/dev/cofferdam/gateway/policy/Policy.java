@@ -3,6 +3,7 @@ package dev.cofferdam.gateway.policy;
 import dev.cofferdam.kit.egress.AmbiguousException;
 import dev.cofferdam.kit.egress.Caps;
 import dev.cofferdam.kit.egress.RequestFacts;
+import dev.cofferdam.kit.egress.UnknownParts;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
@@ -48,10 +49,15 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps, boolean learns
   /**
    * As it is at no time in particular: with all of its rules.
    *
-   * @throws IllegalArgumentException for a rule that makes no sense; nothing of such a policy is
-   *     used, since a skipped DENY would widen it
+   * @throws IllegalArgumentException for a rule that makes no sense, or says something of a newer
+   *     contract; nothing of such a policy is used, since a skipped DENY or condition would widen
+   *     it
    */
   public static Policy compile(EgressPolicy policy) {
+    UnknownParts.first(policy)
+        .ifPresent(what -> {
+          throw new IllegalArgumentException(what);
+        });
     List<Rule> rules = new ArrayList<>();
     for (EgressRule rule : policy.getRulesList()) {
       rules.add(rule(rule, rules.size() + 1));

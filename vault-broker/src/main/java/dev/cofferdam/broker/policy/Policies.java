@@ -1,5 +1,6 @@
 package dev.cofferdam.broker.policy;
 
+import dev.cofferdam.kit.egress.UnknownParts;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
@@ -20,6 +21,10 @@ public final class Policies {
     if (size > MAX_BYTES) {
       throw invalid("the policy has %d bytes, expected at most %d".formatted(size, MAX_BYTES));
     }
+    UnknownParts.first(policy)
+        .ifPresent(what -> {
+          throw invalid(what);
+        });
     RequestConditions.checkCaps(policy);
     List<Rule> rules = new ArrayList<>();
     for (EgressRule rule : policy.getRulesList()) {
@@ -43,6 +48,10 @@ public final class Policies {
   }
 
   public static Binding of(SecretBinding binding) {
+    UnknownParts.first(binding)
+        .ifPresent(what -> {
+          throw new Refusal(ErrorReason.ERROR_REASON_BINDING_INVALID, what);
+        });
     return Binding.of(
         binding.getHostsList().stream().map(HostPattern::parse).toList(),
         binding.getTargetsList().stream().map(Target::parse).toList(),

@@ -4,9 +4,11 @@ import static dev.cofferdam.broker.Refused.assertRefused;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 
+import com.google.protobuf.UnknownFieldSet;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.HttpMatch;
 import dev.cofferdam.v1.RuleAction;
 import dev.cofferdam.v1.SecretBinding;
 import java.util.List;
@@ -97,6 +99,35 @@ class PoliciesTest {
   @Test
   void anUnknownActionIsNoAllow() {
     assertInvalid(host("a.example.com").setActionValue(7));
+  }
+
+  /** A condition of a newer contract, left out, would allow more than was asked for. */
+  @Test
+  void whatIsNotUnderstoodIsRefusedAtAnyDepth() {
+    UnknownFieldSet newer =
+        UnknownFieldSet.newBuilder()
+            .addField(1999, UnknownFieldSet.Field.newBuilder().addVarint(1).build())
+            .build();
+    assertInvalid(host("a.example.com").setUnknownFields(newer));
+    assertInvalid(
+        host("a.example.com")
+            .setHttp(HttpMatch.newBuilder().addMethods("GET").setUnknownFields(newer)));
+    assertRefused(
+        () ->
+            Policies.of(
+                EgressPolicy.newBuilder()
+                    .addRules(host("a.example.com"))
+                    .setUnknownFields(newer)
+                    .build()),
+        ErrorReason.ERROR_REASON_POLICY_INVALID);
+    assertRefused(
+        () ->
+            Policies.of(
+                SecretBinding.newBuilder()
+                    .addHosts("a.example.com")
+                    .setUnknownFields(newer)
+                    .build()),
+        ErrorReason.ERROR_REASON_BINDING_INVALID);
   }
 
   @Test
