@@ -1,8 +1,9 @@
 package dev.cofferdam.broker;
 
-import dev.cofferdam.broker.ProcessMemory.Hit;
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
 import dev.cofferdam.internal.v1.GrantServiceGrpc;
+import dev.cofferdam.testkit.ProcessMemory;
+import dev.cofferdam.testkit.ProcessMemory.Hit;
 import dev.cofferdam.v1.SecretServiceGrpc;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;

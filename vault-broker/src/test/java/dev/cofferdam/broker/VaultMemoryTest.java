@@ -3,9 +3,10 @@ package dev.cofferdam.broker;
 import static dev.cofferdam.broker.TestBroker.grants;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.cofferdam.broker.ProcessMemory.Hit;
 import dev.cofferdam.broker.TestBroker.Attached;
 import dev.cofferdam.broker.vault.OpenBao;
+import dev.cofferdam.testkit.ProcessMemory;
+import dev.cofferdam.testkit.ProcessMemory.Hit;
 import dev.cofferdam.testkit.TestPostgres;
 import java.io.IOException;
 import java.nio.file.Path;

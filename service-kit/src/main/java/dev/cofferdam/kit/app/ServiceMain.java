@@ -24,10 +24,11 @@ public final class ServiceMain {
   private ServiceMain() {}
 
   /**
-   * Exit status as sysexits(3): 64 for a wrong command line, 78 for a configuration that cannot be
-   * used, 70 when the service cannot start.
+   * Shuts the process's memory to others first. Exit status as sysexits(3): 64 for a wrong command
+   * line, 78 for a configuration that cannot be used, 70 when the service cannot start.
    */
   public static void run(String service, String[] args, Application application) {
+    OwnMemory.shut();
     int status = tryRun(service, args, application, System.getenv(), System.err);
     if (status != 0) {
       System.exit(status);

@@ -1,14 +1,12 @@
-package dev.cofferdam.broker;
+package dev.cofferdam.testkit;
 
-import static org.assertj.core.api.Assertions.assertThat;
-
-import com.google.protobuf.ByteString;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
@@ -19,9 +17,9 @@ import java.util.regex.Pattern;
 /**
  * The memory of another Java process of this machine, searched from outside.
  *
- * @param pid of a process of this user or, for root, of any
+ * @param pid of a process of this user; for root of any, also of one that has shut its memory
  */
-record ProcessMemory(long pid) {
+public record ProcessMemory(long pid) {
   private static final int CHUNK = 1 << 20;
   private static final int OVERLAP = 512;
   private static final Pattern HEAP = Pattern.compile("\\[(0x[0-9a-f]+), (0x[0-9a-f]+)");
@@ -34,10 +32,10 @@ record ProcessMemory(long pid) {
    * @param mapping where; of a heap dump its name
    * @param before the 32 bytes in front of it, hexadecimal: they tell whose buffer it is
    */
-  record Hit(String encoding, boolean onHeap, String mapping, long address, String before) {}
+  public record Hit(String encoding, boolean onHeap, String mapping, long address, String before) {}
 
   /** How many there are of each encoding, on the heap and outside. */
-  static String count(List<Hit> hits) {
+  public static String count(List<Hit> hits) {
     TreeMap<String, Integer> counts = new TreeMap<>();
     for (Hit hit : hits) {
       counts.merge(hit.encoding() + (hit.onHeap() ? " on the heap" : " outside"), 1, Integer::sum);
@@ -46,7 +44,7 @@ record ProcessMemory(long pid) {
   }
 
   /** Every copy of the texts in the process's writable memory, the heap's garbage included. */
-  List<Hit> search(List<String> texts) throws IOException {
+  public List<Hit> search(List<String> texts) throws IOException {
     List<Needle> needles = Needle.of(texts);
     long[] heap = heap();
     List<Hit> hits = new ArrayList<>();
@@ -69,14 +67,15 @@ record ProcessMemory(long pid) {
    * @param unreachable also in objects that nothing refers to any more; without, a full collection
    *     comes first
    */
-  List<Hit> dump(Path directory, boolean unreachable, List<String> texts) throws IOException {
+  public List<Hit> dump(Path directory, boolean unreachable, List<String> texts)
+      throws IOException {
     Path file = directory.resolve(unreachable ? "all.hprof" : "reachable.hprof");
     Files.deleteIfExists(file);
     String said =
         unreachable
             ? jcmd("GC.heap_dump", "-all", file.toString())
             : jcmd("GC.heap_dump", file.toString());
-    assertThat(said).contains("Heap dump file created");
+    require(said, "Heap dump file created");
     List<Hit> hits = new ArrayList<>();
     try (RandomAccessFile dump = new RandomAccessFile(file.toFile(), "r")) {
       long[] all = {0, Long.MAX_VALUE};
@@ -87,8 +86,14 @@ record ProcessMemory(long pid) {
   }
 
   /** A full collection. */
-  void collect() throws IOException {
-    assertThat(jcmd("GC.run")).contains("Command executed successfully");
+  public void collect() throws IOException {
+    require(jcmd("GC.run"), "Command executed successfully");
+  }
+
+  private static void require(String said, String expected) {
+    if (!said.contains(expected)) {
+      throw new AssertionError("jcmd said: " + said);
+    }
   }
 
   private static void search(
@@ -126,7 +131,19 @@ record ProcessMemory(long pid) {
   }
 
   /** One form of a text that is looked for. */
-  private record Needle(String form, ByteString bytes) {
+  private static final class Needle {
+    private final String form;
+    private final byte[] bytes;
+
+    Needle(String form, byte[] bytes) {
+      this.form = form;
+      this.bytes = bytes;
+    }
+
+    String form() {
+      return form;
+    }
+
     static List<Needle> of(List<String> texts) {
       return texts.stream().flatMap(text -> of(text).stream()).toList();
     }
@@ -135,33 +152,29 @@ record ProcessMemory(long pid) {
       byte[] raw = text.getBytes(StandardCharsets.US_ASCII);
       String hex = HexFormat.of().formatHex(raw);
       return List.of(
-          new Needle("raw", ByteString.copyFrom(raw)),
+          new Needle("raw", raw),
           // The first characters say enough, and the last depend on what follows.
           new Needle(
               "base64",
-              ByteString.copyFromUtf8(
-                  Base64.getEncoder().encodeToString(raw).substring(0, raw.length))),
-          new Needle("hex", ByteString.copyFromUtf8(hex)),
+              Base64.getEncoder()
+                  .encodeToString(raw)
+                  .substring(0, raw.length)
+                  .getBytes(StandardCharsets.US_ASCII)),
+          new Needle("hex", hex.getBytes(StandardCharsets.US_ASCII)),
           new Needle("utf16", utf16(text)),
           new Needle("hex utf16", utf16(hex)));
     }
 
     /** Of ASCII and less the last zero: big-endian as well, but for its first zero. */
-    private static ByteString utf16(String text) {
+    private static byte[] utf16(String text) {
       byte[] bytes = text.getBytes(StandardCharsets.UTF_16LE);
-      return ByteString.copyFrom(bytes, 0, bytes.length - 1);
+      return Arrays.copyOf(bytes, bytes.length - 1);
     }
 
     boolean isAt(byte[] chunk, int at, int length) {
-      if (chunk[at] != bytes.byteAt(0) || at + bytes.size() > length) {
-        return false;
-      }
-      for (int i = 1; i < bytes.size(); i++) {
-        if (chunk[at + i] != bytes.byteAt(i)) {
-          return false;
-        }
-      }
-      return true;
+      return chunk[at] == bytes[0]
+          && at + bytes.length <= length
+          && Arrays.equals(chunk, at, at + bytes.length, bytes, 0, bytes.length);
     }
   }
 
