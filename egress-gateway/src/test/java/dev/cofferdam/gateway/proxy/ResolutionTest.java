@@ -3,12 +3,14 @@ package dev.cofferdam.gateway.proxy;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.google.common.base.Splitter;
 import dev.cofferdam.gateway.AttackRow;
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.HostsFile;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.bootstrap.Bootstrap;
+import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
@@ -30,6 +32,7 @@ import io.netty.handler.codec.dns.DnsResponseCode;
 import io.netty.handler.codec.dns.DnsSection;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -107,18 +110,43 @@ final class ResolutionTest {
           new DatagramDnsResponse(
               /* sender= */ query.recipient(), /* recipient= */ query.sender(), query.id());
       answer.addRecord(DnsSection.QUESTION, question);
-      if (!question.name().equals("api.example.com.")) {
-        answer.setCode(DnsResponseCode.NXDOMAIN);
-      } else if (question.type().equals(DnsRecordType.A)) {
-        asked.incrementAndGet();
-        byte[] bytes = InetAddress.getByName(address.get()).getAddress();
-        answer.addRecord(
-            DnsSection.ANSWER,
-            new DefaultDnsRawRecord(
-                question.name(), DnsRecordType.A, 0, Unpooled.wrappedBuffer(bytes)));
+      boolean ofAddresses = question.type().equals(DnsRecordType.A);
+      switch (question.name()) {
+        case "api.example.com." -> {
+          if (ofAddresses) {
+            asked.incrementAndGet();
+            answer.addRecord(DnsSection.ANSWER, address(question.name(), address.get()));
+          }
+        }
+        case "alias.example.com." -> {
+          answer.addRecord(DnsSection.ANSWER, alias(question.name(), "api.example.com."));
+          if (ofAddresses) {
+            answer.addRecord(DnsSection.ANSWER, address("api.example.com.", address.get()));
+          }
+        }
+        case "many.example.com." -> {
+          if (ofAddresses) {
+            answer.addRecord(DnsSection.ANSWER, address(question.name(), "8.8.8.8"));
+            answer.addRecord(DnsSection.ANSWER, address(question.name(), address.get()));
+          }
+        }
+        default -> answer.setCode(DnsResponseCode.NXDOMAIN);
       }
       ctx.writeAndFlush(answer);
     }
+  }
+
+  private static DefaultDnsRawRecord address(String name, String address) throws Exception {
+    byte[] bytes = InetAddress.getByName(address).getAddress();
+    return new DefaultDnsRawRecord(name, DnsRecordType.A, 0, Unpooled.wrappedBuffer(bytes));
+  }
+
+  private static DefaultDnsRawRecord alias(String name, String of) {
+    ByteBuf encoded = Unpooled.buffer();
+    for (String label : Splitter.on('.').omitEmptyStrings().split(of)) {
+      encoded.writeByte(label.length()).writeCharSequence(label, StandardCharsets.US_ASCII);
+    }
+    return new DefaultDnsRawRecord(name, DnsRecordType.CNAME, 0, encoded.writeByte(0));
   }
 
   private List<String> resolve(Host.Name host) throws Exception {
@@ -137,6 +165,30 @@ final class ResolutionTest {
 
     assertThat(resolve(name)).containsExactly("8.8.4.4");
     assertThat(asked).hasValue(2);
+  }
+
+  @AttackRow(27)
+  @Test
+  void anAliasWithoutALifetimeLeadsWhereItLeadsNow() throws Exception {
+    Host.Name alias = new Host.Name("alias.example.com");
+    assertThat(resolve(alias)).containsExactly("8.8.8.8");
+
+    address.set("8.8.4.4");
+
+    assertThat(resolve(alias)).containsExactly("8.8.4.4");
+  }
+
+  /** One that may not be reached spoils none of the others, and is not reached. */
+  @AttackRow(27)
+  @Test
+  void ofSeveralWithoutALifetimeEachIsJudged() throws Exception {
+    Host.Name many = new Host.Name("many.example.com");
+    address.set("8.8.4.4");
+    assertThat(resolve(many)).containsExactlyInAnyOrder("8.8.8.8", "8.8.4.4");
+
+    address.set("10.1.2.3");
+
+    assertThat(resolve(many)).containsExactly("8.8.8.8");
   }
 
   /** ATTACKS.md rows 25 and 26. */
