@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -25,9 +24,7 @@ import org.junit.jupiter.api.Test;
 final class AttackTableTest {
   private static final int ROWS = 54;
   private static final int FEWEST_VARIANTS = 3;
-  private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
-  private static final Path OWN = ROOT.resolve("egress-gateway/src/test/java");
-  private static final Pattern SHOWN = Pattern.compile("`([^`]+)`");
+  private static final Path OWN = NamedTests.ROOT.resolve("egress-gateway/src/test/java");
   private static final Pattern MARKED =
       Pattern.compile("@AttackRow\\(\\{?([0-9, ]+)}?\\)[^;{]*?(?:\\{[^}]*})?[^;{]*?void (\\w+)\\(");
 
@@ -37,52 +34,14 @@ final class AttackTableTest {
   private record Row(int number, List<String> variants, Set<String> tests, String lacking) {}
 
   private static List<Row> rows() throws IOException {
-    List<Row> rows = new ArrayList<>();
-    for (String line : Files.readAllLines(ROOT.resolve("docs/attacks.md"))) {
-      String[] cells = line.split("\\|", -1);
-      if (cells.length == 6 && cells[1].strip().matches("[0-9]+")) {
-        Set<String> tests = new TreeSet<>();
-        SHOWN.matcher(cells[3]).results().forEach(shown -> tests.add(shown.group(1)));
-        rows.add(
+    return NamedTests.table("attacks.md", 4).stream()
+        .map(cells ->
             new Row(
-                Integer.parseInt(cells[1].strip()),
-                Arrays.stream(cells[2].split(";", -1)).map(String::strip).distinct().toList(),
-                tests,
-                cells[4].strip()));
-      }
-    }
-    return rows;
-  }
-
-  private static Map<String, String> sources() throws IOException {
-    Map<String, String> byName = new HashMap<>();
-    try (Stream<Path> files = Files.walk(ROOT, 12)) {
-      for (Path file : files.filter(AttackTableTest::isTest).toList()) {
-        byName.merge(name(file), Files.readString(file), String::concat);
-      }
-    }
-    return byName;
-  }
-
-  private static boolean isTest(Path file) {
-    return !file.toString().contains("/target/")
-        && name(file).matches("\\w+(Test\\.java|_test\\.go)|test_\\w+\\.py|\\w+Contract\\.java");
-  }
-
-  private static String name(Path file) {
-    return file.getFileName().toString();
-  }
-
-  private static boolean exists(String test, Map<String, String> sources) {
-    String[] parts = test.split("::|\\.(?=\\w+$)", 2);
-    if (parts.length < 2) {
-      return false;
-    }
-    String file = test.contains("::") ? parts[0] : parts[0] + ".java";
-    String method = parts[1].replaceFirst("\\[.*", "").replaceFirst(".*::", "");
-    return Pattern.compile("\\b(void|def|func) " + method + "\\(")
-        .matcher(sources.getOrDefault(file, ""))
-        .find();
+                Integer.parseInt(cells.get(0)),
+                Arrays.stream(cells.get(1).split(";", -1)).map(String::strip).distinct().toList(),
+                NamedTests.in(cells.get(2)),
+                cells.get(3)))
+        .toList();
   }
 
   @Test
@@ -104,10 +63,9 @@ final class AttackTableTest {
 
   @Test
   void whatIsSaidToShowItExists() throws Exception {
-    Map<String, String> sources = sources();
+    NamedTests tests = NamedTests.ofRepository();
     assertThat(rows())
-        .allSatisfy(row ->
-            assertThat(row.tests()).as("row %d", row.number()).allMatch(t -> exists(t, sources)));
+        .allSatisfy(row -> assertThat(row.tests()).as("row %d", row.number()).allMatch(tests::has));
   }
 
   @Test
@@ -115,8 +73,8 @@ final class AttackTableTest {
     Map<Integer, Set<String>> marked = new HashMap<>();
     Set<String> own = new TreeSet<>();
     try (Stream<Path> files = Files.walk(OWN)) {
-      for (Path file : files.filter(AttackTableTest::isTest).toList()) {
-        String type = name(file).replace(".java", "");
+      for (Path file : files.filter(NamedTests::isTest).toList()) {
+        String type = NamedTests.name(file).replace(".java", "");
         own.add(type);
         Matcher marks = MARKED.matcher(Files.readString(file));
         while (marks.find()) {

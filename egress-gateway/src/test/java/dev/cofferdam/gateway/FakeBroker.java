@@ -70,6 +70,15 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
 
   volatile boolean keepsReports = true;
 
+  /** Answers a request for values with none. */
+  volatile boolean forgetsValues;
+
+  /** Signs no certificate. */
+  volatile boolean signsNothing;
+
+  /** Takes streams of attachments and says nothing in them. */
+  volatile boolean silent;
+
   /** What happens while the gateway waits for the values. */
   volatile Runnable beforeValues = () -> {};
 
@@ -157,16 +166,9 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   public synchronized StreamObserver<SyncAttachmentsRequest> syncAttachments(
       StreamObserver<SyncAttachmentsResponse> out) {
     syncs.add(out);
-    attachments
-        .values()
-        .forEach(a -> tell(out, SyncAttachmentsResponse.newBuilder().setAttached(a)));
-    tell(
-        out,
-        SyncAttachmentsResponse.newBuilder()
-            .setLease(Lease.newBuilder().setPolicyLease(Duration.newBuilder().setSeconds(600))));
-    tell(
-        out,
-        SyncAttachmentsResponse.newBuilder().setSynchronized(Synchronized.getDefaultInstance()));
+    if (!silent) {
+      tellAll(out);
+    }
     return new StreamObserver<>() {
       @Override
       public void onNext(SyncAttachmentsRequest request) {}
@@ -181,6 +183,25 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
         syncs.remove(out);
       }
     };
+  }
+
+  /** Tells all streams that it has been silent in what it knows. */
+  synchronized void speak() {
+    silent = false;
+    syncs.forEach(this::tellAll);
+  }
+
+  private void tellAll(StreamObserver<SyncAttachmentsResponse> out) {
+    attachments
+        .values()
+        .forEach(a -> tell(out, SyncAttachmentsResponse.newBuilder().setAttached(a)));
+    tell(
+        out,
+        SyncAttachmentsResponse.newBuilder()
+            .setLease(Lease.newBuilder().setPolicyLease(Duration.newBuilder().setSeconds(600))));
+    tell(
+        out,
+        SyncAttachmentsResponse.newBuilder().setSynchronized(Synchronized.getDefaultInstance()));
   }
 
   private void tell(
@@ -215,6 +236,10 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   public void issueCertificate(
       IssueCertificateRequest request, StreamObserver<IssueCertificateResponse> out) {
     issued.add(request);
+    if (signsNothing) {
+      out.onError(Status.UNAVAILABLE.asRuntimeException());
+      return;
+    }
     try {
       byte[] der = lineage.issuer(request.getCertificateRequest().toByteArray()).getEncoded();
       out.onNext(
@@ -238,7 +263,7 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
     materialised.add(request);
     beforeValues.run();
     MaterializeResponse.Builder response = MaterializeResponse.newBuilder();
-    for (PlaceholderUse use : request.getUsesList()) {
+    for (PlaceholderUse use : forgetsValues ? List.<PlaceholderUse>of() : request.getUsesList()) {
       byte[] value = values.get(PlaceholderHash.of(use.getPlaceholderSha256().toByteArray()).hex());
       if (value == null) {
         out.onError(Status.NOT_FOUND.asRuntimeException());

@@ -25,6 +25,7 @@ import io.netty.buffer.UnpooledHeapByteBuf;
 import io.netty.channel.unix.Socket;
 import io.netty.handler.ssl.ClientAuth;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
 import java.net.InetSocketAddress;
@@ -196,6 +197,13 @@ final class GatewayAppTest {
           .contains("cofferdam_gateway_spool_capacity")
           .contains("cofferdam_gateway_spool_depth")
           .contains("cofferdam_gateway_connections")
+          .contains("cofferdam_gateway_upstream_connections")
+          .contains("cofferdam_gateway_added_seconds_count{kind=\"secret\"} 1")
+          .contains("cofferdam_gateway_added_seconds_count{kind=\"plain\"} 0")
+          .contains(
+              "cofferdam_gateway_handshakes_seconds_count{direction=\"in\",outcome=\"done\"} 1")
+          .contains(
+              "cofferdam_gateway_handshakes_seconds_count{direction=\"out\",outcome=\"done\"} 1")
           .doesNotContain(Harness.VALUE);
     }
   }
@@ -235,6 +243,59 @@ final class GatewayAppTest {
       channel.shutdownNow();
     }
     assertThat(taken).hasPositiveValue();
+  }
+
+  /**
+   * After a restart, say: who waits at the door meanwhile is let in under the policy, not before.
+   */
+  @Test
+  void untilTheBrokerHasToldEverythingNobodyIsLetIn() throws Exception {
+    TestCertificates mesh = TestCertificates.in(directory);
+    KeyPair key = TestPki.newKey();
+    int admin = freePort();
+    try (MeshTls brokerTls = MeshTls.open(files(mesh, "vault-broker", "broker-1"));
+        FakeBroker broker =
+            new FakeBroker(lineage, b -> b.sslContext(brokerTls.server(ClientAuth.REQUIRE)));
+        TestUpstream upstream =
+            new TestUpstream(
+                new InetSocketAddress("127.0.0.2", 0),
+                key,
+                false,
+                authority.leaf(key.getPublic(), Duration.ofHours(1), "api.example.test"))) {
+      broker.silent = true;
+      broker.put(Harness.attachment(upstream.port()).build());
+      try (GatewayApp app =
+              GatewayApp.start(
+                  config(
+                      files(mesh, "egress-gateway", "gateway-1"), broker.port(), freePort(), admin),
+                  Optional.of(sockets(upstream.port())),
+                  why -> fail("guests cannot be let in", why));
+          RawGuest guest =
+              new RawGuest(
+                  Harness.SLOT, new InetSocketAddress("127.0.0.1", upstream.port()), lineage)) {
+        assertThat(app).isNotNull();
+        assertThat(page(admin, "/readyz"))
+            .contains("attachments: the broker has not told who is attached")
+            .contains("listeners: no guest is let in yet");
+        CompletableFuture<Answer> answer =
+            CompletableFuture.supplyAsync(() -> {
+              try {
+                return guest
+                    .tls("api.example.test")
+                    .send("GET / HTTP/1.1\r\nHost: api.example.test\r\n\r\n")
+                    .answer();
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            });
+        assertThat(upstream.connections).hasValue(0);
+        assertThat(answer).isNotDone();
+
+        broker.speak();
+
+        assertThat(answer.get(20, TimeUnit.SECONDS).status()).isEqualTo(200);
+      }
+    }
   }
 
   @Test

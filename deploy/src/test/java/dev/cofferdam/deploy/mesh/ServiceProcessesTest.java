@@ -4,8 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.deploy.account.Account;
 import dev.cofferdam.deploy.supervise.ProcessSpec;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 final class ServiceProcessesTest {
   private final ServiceProcesses processes = new ServiceProcesses(TestOptions.standard());
@@ -62,6 +66,45 @@ final class ServiceProcessesTest {
               "-XX:ErrorFile=/dev/null",
               "-XX:-UsePerfData");
     }
+  }
+
+  /** What a service's memory is used up by. */
+  static final class Exhausting {
+    private Exhausting() {}
+
+    public static void main(String[] args) {
+      List<byte[]> kept = new ArrayList<>();
+      try {
+        while (true) {
+          kept.add(new byte[1 << 20]);
+        }
+      } catch (OutOfMemoryError e) {
+        System.out.println("goes on with " + kept.size());
+      }
+    }
+  }
+
+  @Test
+  void aServiceWithoutMemoryEndsAndWritesNothingOut(@TempDir Path directory) throws Exception {
+    List<String> real = processes.service(MeshService.BROKER, new Account("x", 5, 5)).command();
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(real.subList(real.indexOf("/jdk/bin/java") + 1, real.indexOf("-cp")));
+    command.replaceAll(word -> word.startsWith("-Xmx") ? "-Xmx24m" : word);
+    command.addAll(
+        List.of("-cp", System.getProperty("java.class.path"), Exhausting.class.getName()));
+    Path said = directory.resolve("said");
+    Path cwd = Files.createDirectory(directory.resolve("cwd"));
+    Process process =
+        new ProcessBuilder(command)
+            .directory(cwd.toFile())
+            .redirectErrorStream(true)
+            .redirectOutput(said.toFile())
+            .start();
+    // Of -XX:+ExitOnOutOfMemoryError.
+    assertThat(process.waitFor()).as(Files.readString(said)).isEqualTo(3);
+    assertThat(Files.readString(said)).contains("OutOfMemoryError").doesNotContain("goes on");
+    assertThat(cwd).isEmptyDirectory();
   }
 
   @Test
