@@ -39,11 +39,12 @@ stubs() {
   rm -rf "$TESTKIT/python/gen"
   mkdir -p "$TESTKIT/python/gen"
   (cd "$ROOT/proto" && "$PYTHON" -m grpc_tools.protoc -I . --python_out="$TESTKIT/python/gen" \
-    --grpc_python_out="$TESTKIT/python/gen" cofferdam/v1/*.proto)
+    --grpc_python_out="$TESTKIT/python/gen" cofferdam/v1/*.proto cofferdam/internal/v1/*.proto)
 }
 
 go_client() {
   PATH=$COFFERDAM_CACHE/tools/bin:$PATH "$TESTKIT/go/build.sh" "$BUILT/ninechecks.test"
+  (cd "$TESTKIT/upstream" && go build -ldflags "-s -w" -o "$BUILT/guest-client" ./client)
 }
 
 # Unpacked, not installed: the package would run a server of its own.
@@ -77,6 +78,16 @@ npm() {
   rm -rf "$wheel"
 }
 
+# httpx and what it needs, all of it Python, for a guest to run.
+httpx() {
+  local into=$COFFERDAM_CACHE/tools/httpx wheels wheel
+  wheels=$(mktemp -d)
+  "$PYTHON" -m pip download -q --only-binary :all: --python-version 3.11 --dest "$wheels" 'httpx==0.28.*'
+  rm -rf "$into" && mkdir -p "$into"
+  for wheel in "$wheels"/*.whl; do "$PYTHON" -m zipfile -e "$wheel" "$into"; done
+  rm -rf "$wheels"
+}
+
 # Another kernel than the built-in one, for a template to choose.
 other_kernel() {
   local into=$COFFERDAM_CACHE/tools/kernels built package
@@ -97,6 +108,7 @@ prepare() {
   compgen -G "$COFFERDAM_CACHE/tools/kernels/*.modules" >/dev/null || step "another kernel (Debian's)" e2e-kernel other_kernel
   [ -x "$COFFERDAM_CACHE/tools/registry/usr/bin/docker-registry" ] || step "registry of images (Debian's)" e2e-registry registry
   [ -f "$COFFERDAM_CACHE/tools/npm/bin/npm-cli.js" ] || step "npm (of PyPI's node)" e2e-npm npm
+  [ -d "$COFFERDAM_CACHE/tools/httpx/httpx" ] || step "httpx (of PyPI)" e2e-httpx httpx
 }
 
 # world NAME COMMAND...: makes a world, runs the command in a shell with its environment, takes it away.

@@ -111,10 +111,11 @@ class Sandbox:
         return self.record.id
 
     @staticmethod
-    def create(tenant: Tenant, *, secrets=(), egress=None, env=None, labels=None, lifetime=0, request_id="", size=None, template="", volumes=None) -> "Sandbox":
+    def create(tenant: Tenant, *, secrets=(), egress=None, env=None, labels=None, lifetime=0, request_id="", size=None, template="", snapshot="", volumes=None) -> "Sandbox":
         request = sandbox_pb2.CreateSandboxRequest(
             request_id=request_id,
             template=template,
+            snapshot=snapshot,
             size=size,
             env=env or {},
             secrets=[sandbox_pb2.SecretReference(secret=name, env=variable) for name, variable in secrets],
