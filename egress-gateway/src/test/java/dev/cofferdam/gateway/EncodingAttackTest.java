@@ -217,6 +217,27 @@ final class EncodingAttackTest extends AttackSuite {
     assertThat(harness.upstream.received.getLast().uri()).isEqualTo("/next");
   }
 
+  /** No target asks for its parts, and what it says of their encoding is not believed either. */
+  @AttackRow(13)
+  @ParameterizedTest
+  @ValueSource(strings = {"base64", "8bit", "binary"})
+  void aPartOfMultipartIsSearchedInWhateverEncoding(String told) throws Exception {
+    String percent = Harness.PLACEHOLDER.replace("_", "%5F");
+    for (String content : List.of(Harness.PLACEHOLDER, base64("x" + Harness.PLACEHOLDER), percent)) {
+      String part =
+          "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n"
+              + "Content-Transfer-Encoding: "
+              + told
+              + "\r\n\r\n"
+              + content
+              + "\r\n--b--\r\n";
+      refused(
+          ask(post("Content-Type: multipart/form-data; boundary=b\r\n", part)),
+          403,
+          "placeholder_outside_target");
+    }
+  }
+
   private static String packedHead(byte[] packed) {
     return "POST / HTTP/1.1\r\n"
         + HOST
