@@ -223,7 +223,8 @@ final class EncodingAttackTest extends AttackSuite {
   @ValueSource(strings = {"base64", "8bit", "binary"})
   void aPartOfMultipartIsSearchedInWhateverEncoding(String told) throws Exception {
     String percent = Harness.PLACEHOLDER.replace("_", "%5F");
-    for (String content : List.of(Harness.PLACEHOLDER, base64("x" + Harness.PLACEHOLDER), percent)) {
+    for (String content :
+        List.of(Harness.PLACEHOLDER, base64("x" + Harness.PLACEHOLDER), percent)) {
       String part =
           "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n"
               + "Content-Transfer-Encoding: "

@@ -140,7 +140,8 @@ final class DebianPostgres implements AutoCloseable {
     for (String line = output.readLine(); line != null; line = output.readLine()) {
       log.add(line);
       if (line.contains(READY)) {
-        Thread.ofVirtual().name("postgres-log").start(() -> drain(output));
+        // A read of a pipe holds a virtual thread to its carrier, of which there may be two.
+        Thread.ofPlatform().daemon().name("postgres-log").start(() -> drain(output));
         return true;
       }
     }

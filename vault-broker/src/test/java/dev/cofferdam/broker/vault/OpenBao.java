@@ -110,7 +110,8 @@ public final class OpenBao implements AutoCloseable {
     for (String line = output.readLine(); line != null; line = output.readLine()) {
       log.add(line);
       if (line.contains(READY)) {
-        Thread.ofVirtual().name("bao-log").start(() -> drain(output));
+        // A read of a pipe holds a virtual thread to its carrier, of which there may be two.
+        Thread.ofPlatform().daemon().name("bao-log").start(() -> drain(output));
         return;
       }
     }
