@@ -47,6 +47,7 @@ record EventLine(Instant time, String text) implements Comparable<EventLine> {
     add(line, "learned", event.getLearned() ? "true" : "");
     add(line, "approval", event.getApproval());
     add(line, "token", event.getToken());
+    add(line, "data", String.join(",", event.getDataList()));
     add(line, "request", event.getRequest());
     add(line, "message", event.getMessage());
     return new EventLine(time, line.toString());

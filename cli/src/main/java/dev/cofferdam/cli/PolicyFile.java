@@ -4,8 +4,10 @@ import com.google.gson.Gson;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import com.google.protobuf.util.JsonFormat;
+import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -37,6 +39,7 @@ final class PolicyFile {
     Map<Object, Object> fields = new LinkedHashMap<>(mapping(load(text, source), source));
     Object rules = fields.remove("rules");
     named(fields, "mode", "POLICY_MODE_");
+    fields.computeIfPresent("data", (_, written) -> dataRules(written, source));
     EgressPolicy.Builder policy = EgressPolicy.newBuilder();
     merge(fields, policy, source);
     if (rules instanceof List<?> list) {
@@ -86,6 +89,33 @@ final class PolicyFile {
     if (fields.get(field) instanceof String name && !name.startsWith(prefix)) {
       fields.put(field, prefix + name.toUpperCase(Locale.ROOT));
     }
+  }
+
+  /** With detectors and actions as people write them: {@code card_numbers}, {@code report}. */
+  private static Object dataRules(Object written, String source) {
+    if (!(written instanceof List<?> list)) {
+      throw new ClientException(source + ": data is no list");
+    }
+    List<Object> rules = new ArrayList<>();
+    for (Object rule : list) {
+      String place = "%s: data rule %d".formatted(source, rules.size() + 1);
+      Map<Object, Object> fields = new LinkedHashMap<>(mapping(rule, place));
+      fields.computeIfPresent("action", (_, action) -> constant("DATA_ACTION_", action));
+      if (fields.get("detectors") instanceof List<?> detectors) {
+        fields.put(
+            "detectors", detectors.stream().map(one -> constant("DATA_DETECTOR_", one)).toList());
+      }
+      // Told with its number here, for the whole would not tell it.
+      merge(fields, DataRule.newBuilder(), place);
+      rules.add(fields);
+    }
+    return rules;
+  }
+
+  private static @Nullable Object constant(String prefix, @Nullable Object written) {
+    return written instanceof String text && !text.startsWith(prefix)
+        ? prefix + text.toUpperCase(Locale.ROOT)
+        : written;
   }
 
   private static void merge(Map<?, ?> fields, Message.Builder into, String place) {

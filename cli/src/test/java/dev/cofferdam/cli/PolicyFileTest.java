@@ -3,6 +3,9 @@ package dev.cofferdam.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cofferdam.v1.DataAction;
+import dev.cofferdam.v1.DataDetector;
+import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.HeaderMatch;
@@ -66,6 +69,34 @@ final class PolicyFileTest {
   }
 
   @Test
+  void whatMayNotStandInRequestsIsWrittenAsPeopleDo() {
+    EgressPolicy written =
+        parse(
+            """
+            rules: [api.example.com]
+            data:
+              - detectors: [credentials, DATA_DETECTOR_CARD_NUMBERS]
+                headers: true
+              - hosts: [api.example.com, "*.example.org"]
+                patterns: ['(?i)\\bproject-[0-9]{4}\\b']
+                action: redact
+            """);
+    assertThat(written.getDataList())
+        .containsExactly(
+            DataRule.newBuilder()
+                .addDetectors(DataDetector.DATA_DETECTOR_CREDENTIALS)
+                .addDetectors(DataDetector.DATA_DETECTOR_CARD_NUMBERS)
+                .setHeaders(true)
+                .build(),
+            DataRule.newBuilder()
+                .addHosts("api.example.com")
+                .addHosts("*.example.org")
+                .addPatterns("(?i)\\bproject-[0-9]{4}\\b")
+                .setAction(DataAction.DATA_ACTION_REDACT)
+                .build());
+  }
+
+  @Test
   void anEmptyFileLetsNothingOutAndJsonIsYaml() {
     assertThat(parse("# nothing\n")).isEqualTo(EgressPolicy.getDefaultInstance());
     assertThat(parse("{\"rules\": [{\"host\": \"a.example.com\", \"ports\": [443]}]}").getRules(0))
@@ -86,6 +117,11 @@ final class PolicyFileTest {
         "`rules: [`|line 1",
         "`rules:\n  - host: a\n    max_request_bytes: -1`|rule 1",
         "`rules:\n  - 'a:b'`|'b' is no port",
+        "`data: {}`|data is no list",
+        "`data: [emails]`|data rule 1: expected fields",
+        "`data: [{detectors: [ibans]}, {detectors: [emails]}]`|data rule 2: Invalid enum value",
+        "`data: [{detectors: [ibans], action: drop}]`|data rule 1: Invalid enum value",
+        "`data: [{detector: ibans}]`|data rule 1: Cannot find field: detector",
       })
   void aMistakeIsToldWithItsPlace(String text, String message) {
     assertThatThrownBy(() -> parse(text))

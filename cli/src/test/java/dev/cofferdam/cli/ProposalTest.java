@@ -2,6 +2,8 @@ package dev.cofferdam.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.v1.DataDetector;
+import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
@@ -29,7 +31,11 @@ final class ProposalTest {
               EgressPolicy.newBuilder()
                   .setMode(PolicyMode.POLICY_MODE_ENFORCE)
                   .addRules(OWN)
-                  .addRules(READ))
+                  .addRules(READ)
+                  .addData(
+                      DataRule.newBuilder()
+                          .addDetectors(DataDetector.DATA_DETECTOR_IBANS)
+                          .addPatterns("(?i)\\bproject: '[0-9]{4}'")))
           .setPolicyRevision(1)
           .setRequests(12)
           .addRules(

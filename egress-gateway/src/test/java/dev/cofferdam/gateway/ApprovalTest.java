@@ -4,6 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.internal.v1.AwaitApprovalRequest;
 import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.DataAction;
+import dev.cofferdam.v1.DataDetector;
+import dev.cofferdam.v1.DataRule;
+import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.HttpMatch;
@@ -166,6 +170,65 @@ final class ApprovalTest {
       }
     }
     assertThat(harness.broker.asked).isEmpty();
+  }
+
+  private void data(DataAction action) throws Exception {
+    harness.apply(
+        Harness.attachment(harness.port)
+            .setPolicyRevision(++revision)
+            .setPolicy(
+                EgressPolicy.newBuilder()
+                    .addRules(approve())
+                    .addData(
+                        DataRule.newBuilder()
+                            .setAction(action)
+                            .addDetectors(DataDetector.DATA_DETECTOR_EMAIL_ADDRESSES)))
+            .build());
+  }
+
+  private long revision = 10;
+
+  /** No person is asked for what may not leave, nor shown what is found. */
+  @AttackRow(56)
+  @Test
+  void dataRulesComeFirstAndHideThePath() throws Exception {
+    data(DataAction.DATA_ACTION_BLOCK);
+    String post =
+        POST.replace("Content-Length: 5\r\n\r\nhello", "Content-Length: 9\r\n\r\n j@sun.ch");
+    try (RawGuest guest = harness.guest().tls(HOST)) {
+      assertThat(guest.send(post).answer().reason()).isEqualTo("data_not_allowed");
+    }
+    assertThat(harness.broker.asked).isEmpty();
+
+    data(DataAction.DATA_ACTION_REPORT);
+    String first = askedPath();
+    assertThat(first).startsWith("[data of ").doesNotContain("jane");
+    // Or a yes for some time to one of them would be one to all.
+    assertThat(askedPath()).isNotEqualTo(first);
+  }
+
+  private String askedPath() throws Exception {
+    try (RawGuest guest = harness.guest().tls(HOST)) {
+      guest.send(GET.replace("/v1/a", "/v1/jane@example.com"));
+      FakeBroker.Asked asked = asked();
+      asked.answer(EgressReason.EGRESS_REASON_APPROVAL_DENIED);
+      assertThat(guest.answer().status()).isEqualTo(403);
+      return asked.request().getPath();
+    }
+  }
+
+  /** Found good by rules that are no longer in force, it is not sent by a late yes. */
+  @AttackRow(56)
+  @Test
+  void aRequestThatWaitsEndsWhenItsDataRulesChange() throws Exception {
+    try (RawGuest guest = harness.guest().tls(HOST)) {
+      guest.send(POST);
+      FakeBroker.Asked asked = asked();
+      data(DataAction.DATA_ACTION_BLOCK);
+      assertThat(guest.answer().reason()).isEqualTo("data_not_allowed");
+      awaitCancelled(asked);
+    }
+    assertThat(harness.upstream.received).isEmpty();
   }
 
   /** The broker must not let somebody approve what nobody waits for. */

@@ -8,6 +8,8 @@ import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.DataDetector;
+import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
@@ -532,6 +534,32 @@ final class ExplicitProxyTest {
     try (RawGuest program = program()) {
       assertThat(program.send(connect("api.example.test", harness.port)).answer().status())
           .isEqualTo(407);
+    } finally {
+      put(session());
+    }
+  }
+
+  @AttackRow(56)
+  @Test
+  void dataRulesHoldForAProgramInNoSandbox() throws Exception {
+    put(
+        session()
+            .addData(
+                DataRule.newBuilder().addDetectors(DataDetector.DATA_DETECTOR_EMAIL_ADDRESSES)));
+    String target = "/?to=jane.doe%40example.com";
+    try (RawGuest program = tunnel(program(), "api.example.test", harness.port);
+        RawGuest cleartext = program()) {
+      assertThat(program.tls("api.example.test").send(get(target)).answer().reason())
+          .isEqualTo("data_not_allowed");
+      assertThat(
+              cleartext
+                  .send(
+                      "GET http://api.example.test:%d%s HTTP/1.1\r\nHost: api.example.test:%d\r\n%s\r\n"
+                          .formatted(plain.port(), target, plain.port(), bearer()))
+                  .answer()
+                  .reason())
+          .isEqualTo("data_not_allowed");
+      assertThat(harness.upstream.received).isEmpty();
     } finally {
       put(session());
     }

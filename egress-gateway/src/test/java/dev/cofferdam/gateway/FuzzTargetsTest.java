@@ -2,6 +2,8 @@ package dev.cofferdam.gateway;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.gateway.data.DataSearchFuzz;
+import dev.cofferdam.gateway.data.LabelledData;
 import dev.cofferdam.gateway.dns.DnsQueryFuzz;
 import dev.cofferdam.gateway.http.Http1AnswersFuzz;
 import dev.cofferdam.gateway.http.Http1RequestsFuzz;
@@ -37,6 +39,7 @@ final class FuzzTargetsTest {
           "ClientHello", ClientHelloFuzz::fuzzerTestOneInput,
           "GzipReader", GzipReaderFuzz::fuzzerTestOneInput,
           "BodyScanner", BodyScannerFuzz::fuzzerTestOneInput,
+          "DataSearch", DataSearchFuzz::fuzzerTestOneInput,
           "Host", HostFuzz::fuzzerTestOneInput,
           "DnsQuery", DnsQueryFuzz::fuzzerTestOneInput);
 
@@ -54,6 +57,10 @@ final class FuzzTargetsTest {
       }
       case "GzipReader" ->
           seeds.add(TestUpstream.gzip("some text, some text".getBytes(StandardCharsets.US_ASCII)));
+      case "DataSearch" ->
+          LabelledData.rows().stream()
+              .map(row -> String.join(" ", row.texts().subList(0, 3)))
+              .forEach(text -> seeds.add(text.getBytes(StandardCharsets.UTF_8)));
       default -> {}
     }
     return seeds;
@@ -67,6 +74,7 @@ final class FuzzTargetsTest {
         "ClientHello",
         "GzipReader",
         "BodyScanner",
+        "DataSearch",
         "Host",
         "DnsQuery"
       })

@@ -3,6 +3,10 @@ package dev.cofferdam.gateway;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cofferdam.v1.DataAction;
+import dev.cofferdam.v1.DataDetector;
+import dev.cofferdam.v1.DataRule;
+import dev.cofferdam.v1.EgressPolicy;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
@@ -377,6 +381,39 @@ final class GrpcTest {
     assertThat(harness.broker.event(e -> e.getPath().endsWith("/both")).getReason().name())
         .isEqualTo("EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET");
     assertThat(harness.broker.materialised).isEmpty();
+  }
+
+  /** Message by message, while both sides speak. */
+  @AttackRow(55)
+  @Test
+  void dataRulesAreForEachMessage() throws Exception {
+    EgressPolicy.Builder policy =
+        EgressPolicy.newBuilder()
+            .addRules(Harness.rule("api.example.test", server.getPort()))
+            .addData(
+                DataRule.newBuilder()
+                    .addDetectors(DataDetector.DATA_DETECTOR_EMAIL_ADDRESSES)
+                    .setAction(DataAction.DATA_ACTION_REDACT));
+    harness.apply(
+        Harness.attachment(harness.port).setPolicyRevision(100).setPolicy(policy).build());
+    try {
+      Answers answers = new Answers();
+      StreamObserver<String> requests =
+          ClientCalls.asyncBidiStreamingCall(channel.newCall(BOTH, options()), answers);
+      assertThat(answers.next()).isEqualTo("ready");
+      for (String clean : new String[] {"jane.doe@", "example.com"}) {
+        requests.onNext(clean);
+        assertThat(answers.next()).isEqualTo("to " + clean);
+      }
+      requests.onNext("it is jane.doe@example.com");
+      assertThat(answers.next()).startsWith("error");
+      assertThat(harness.broker.event(e -> e.getPath().endsWith("/both")).getDataList())
+          .containsExactly("1:email_addresses");
+    } finally {
+      policy.clearData();
+      harness.apply(
+          Harness.attachment(harness.port).setPolicyRevision(101).setPolicy(policy).build());
+    }
   }
 
   /** Packed one by one, messages could not be searched. */

@@ -3,6 +3,7 @@ package dev.cofferdam.gateway;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.DataDetector;
 import java.net.InetAddress;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -10,6 +11,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterAll;
@@ -134,6 +136,30 @@ final class Http2Test {
 
     assertThat(answer.statusCode()).isEqualTo(403);
     assertThat(harness.upstream.received).isEmpty();
+  }
+
+  /** A frame for each byte, past what is seen before the upstream is called. */
+  @AttackRow(55)
+  @Test
+  void whatADataRuleForbidsIsFoundOverDataFrames() throws Exception {
+    var policy = Harness.attachment(harness.port).getPolicy().toBuilder();
+    policy.addDataBuilder().addDetectors(DataDetector.DATA_DETECTOR_EMAIL_ADDRESSES);
+    harness.apply(Harness.attachment(harness.port).setPolicyRevision(2).setPolicy(policy).build());
+    try {
+      byte[] mail = "jane.doe@example.com ".getBytes(StandardCharsets.US_ASCII);
+      List<byte[]> pieces = new ArrayList<>();
+      pieces.add(" ".repeat(100_000).getBytes(StandardCharsets.US_ASCII));
+      for (byte one : mail) {
+        pieces.add(new byte[] {one});
+      }
+      assertThat(ask(to("/").POST(HttpRequest.BodyPublishers.ofByteArrays(pieces))).body())
+          .contains("\"data_not_allowed\"");
+      assertThat(harness.upstream.received).isEmpty();
+      assertThat(ask(to("/").POST(HttpRequest.BodyPublishers.ofString("clean"))).statusCode())
+          .isEqualTo(200);
+    } finally {
+      harness.apply(Harness.attachment(harness.port).setPolicyRevision(3).build());
+    }
   }
 
   @Test

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.cofferdam.gateway.dns.DnsAnswers;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.DataDetector;
+import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
@@ -91,6 +93,26 @@ final class LearnTest {
     AuditEvent event = harness.broker.event(e -> e.getHost().equals("api.example.test"));
     assertThat(event.getLearning()).isTrue();
     assertThat(event.getLearned()).isFalse();
+  }
+
+  /** What no rule matches may be learned, but not with what may leave nowhere. */
+  @AttackRow(56)
+  @Test
+  void dataRulesHold() throws Exception {
+    harness.apply(
+        Harness.attachment(harness.port)
+            .setPolicyRevision(++revision)
+            .setPolicy(
+                EgressPolicy.newBuilder()
+                    .setMode(PolicyMode.POLICY_MODE_LEARN)
+                    .addData(
+                        DataRule.newBuilder()
+                            .addDetectors(DataDetector.DATA_DETECTOR_EMAIL_ADDRESSES)))
+            .build());
+    String request = get("other.example.test").replace("key=value", "to=jane.doe@example.com");
+    assertThat(ask("other.example.test", request).reason()).isEqualTo("data_not_allowed");
+    assertThat(harness.upstream.received).isEmpty();
+    assertThat(ask("other.example.test", get("other.example.test")).status()).isEqualTo(200);
   }
 
   @Test

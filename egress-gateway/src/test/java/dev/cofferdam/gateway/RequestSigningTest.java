@@ -4,12 +4,15 @@ import static dev.cofferdam.gateway.Harness.OTHER;
 import static dev.cofferdam.gateway.Harness.PLACEHOLDER;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.internal.v1.GrantedSecret;
 import dev.cofferdam.internal.v1.HeaderToSign;
 import dev.cofferdam.internal.v1.PlaceholderUse;
 import dev.cofferdam.internal.v1.RequestToSign;
 import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.DataAction;
+import dev.cofferdam.v1.DataDetector;
 import dev.cofferdam.v1.Verdict;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -44,16 +47,16 @@ final class RequestSigningTest {
   @BeforeAll
   static void start(@TempDir Path directory) throws Exception {
     harness = new Harness(directory, false);
-    harness.apply(
-        Harness.attachment(harness.port)
-            .setPolicyRevision(2)
-            .clearSecrets()
-            .addSecrets(granted("aws", PLACEHOLDER, "api.example.test", false, "aws4:us-east-1/*"))
-            .addSecrets(
-                granted("key", OTHER, "api.example.test", false, "header:x-key", "json:/key"))
-            .addSecrets(
-                granted("required", REQUIRED, "other.example.test", true, "aws4:us-east-1/s3"))
-            .build());
+    harness.apply(attachment(2).build());
+  }
+
+  private static Attachment.Builder attachment(long revision) {
+    return Harness.attachment(harness.port)
+        .setPolicyRevision(revision)
+        .clearSecrets()
+        .addSecrets(granted("aws", PLACEHOLDER, "api.example.test", false, "aws4:us-east-1/*"))
+        .addSecrets(granted("key", OTHER, "api.example.test", false, "header:x-key", "json:/key"))
+        .addSecrets(granted("required", REQUIRED, "other.example.test", true, "aws4:us-east-1/s3"));
   }
 
   private static GrantedSecret granted(
@@ -259,6 +262,64 @@ final class RequestSigningTest {
                 + "\r\n\r\n"),
         413,
         "body_too_large");
+  }
+
+  private static void redacting(DataAction action) throws Exception {
+    Attachment.Builder attachment = attachment(++revision);
+    attachment
+        .getPolicyBuilder()
+        .addDataBuilder()
+        .setAction(action)
+        .addDetectors(DataDetector.DATA_DETECTOR_EMAIL_ADDRESSES);
+    harness.apply(attachment.build());
+  }
+
+  private static long revision = 2;
+
+  /** Whatever hash the guest took: it is of another body. */
+  @AttackRow(55)
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void aBodyThatIsRedactedIsSignedAsItLeaves(boolean hashed) throws Exception {
+    redacting(DataAction.DATA_ACTION_REDACT);
+    try {
+      for (String body : List.of("to jane.doe@example.com now", "x ".repeat(100_000), "clean")) {
+        forget();
+        TestUpstream.Received one =
+            only(
+                ask(
+                    "PUT / HTTP/1.1\r\n"
+                        + HOST
+                        + DATE
+                        + PLAIN
+                        + (hashed ? "X-Amz-Content-SHA256: " + sha256(body) + "\r\n" : "")
+                        + "Content-Length: "
+                        + body.length()
+                        + "\r\n\r\n"
+                        + body));
+        assertThat(one.body()).isEqualTo(body.replace("jane.doe@example.com", "[redacted]"));
+        assertThat(one.header("content-length")).isEqualTo(Integer.toString(one.body().length()));
+        assertThat(toSign().getPayloadSha256()).isEqualTo(sha256(one.body()));
+        signedAsSent(one, true);
+        if (hashed) {
+          assertThat(one.header("x-amz-content-sha256")).isEqualTo(sha256(one.body()));
+        }
+      }
+    } finally {
+      harness.apply(attachment(++revision).build());
+    }
+  }
+
+  /** What is signed is on record, and some paths may not be. */
+  @Test
+  void whereThePathMayNotBeOnRecordNothingIsSigned() throws Exception {
+    redacting(DataAction.DATA_ACTION_REPORT);
+    try {
+      String get = "GET /jane.doe@example.com HTTP/1.1\r\n" + HOST + DATE + PLAIN + "\r\n";
+      refused(ask(get), 403, "signature_unsupported");
+    } finally {
+      harness.apply(attachment(++revision).build());
+    }
   }
 
   @Test

@@ -1,5 +1,6 @@
 package dev.cofferdam.loadtest;
 
+import dev.cofferdam.loadtest.bench.DataBenchmark;
 import dev.cofferdam.loadtest.bench.PolicyBenchmark;
 import java.util.concurrent.Callable;
 import org.openjdk.jmh.runner.Runner;
@@ -10,11 +11,18 @@ import picocli.CommandLine.Command;
 @Command(
     name = "policy",
     mixinStandardHelpOptions = true,
-    description = "What judging one request by a policy costs, in this process alone (JMH).")
+    description =
+        "What judging and searching one request by a policy costs, in this process alone (JMH).")
 final class PolicyCommand implements Callable<Integer> {
   @Override
   public Integer call() throws RunnerException {
-    var _ = new Runner(new OptionsBuilder().include(PolicyBenchmark.class.getName()).build()).run();
+    var _ =
+        new Runner(
+                new OptionsBuilder()
+                    .include(PolicyBenchmark.class.getName())
+                    .include(DataBenchmark.class.getName())
+                    .build())
+            .run();
     return 0;
   }
 }

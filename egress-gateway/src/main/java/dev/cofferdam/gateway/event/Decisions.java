@@ -12,6 +12,7 @@ import io.micrometer.core.instrument.MeterRegistry;
 import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
@@ -39,7 +40,13 @@ public final class Decisions {
   private record Counted(String protocol, Verdict verdict, EgressReason reason) {}
 
   private record Kind(
-      String tenant, String sandbox, String protocol, String host, int port, int reason) {}
+      String tenant,
+      String sandbox,
+      String protocol,
+      String host,
+      int port,
+      int reason,
+      List<String> data) {}
 
   private static final class Window {
     final AuditEvent.Builder event;
@@ -235,6 +242,7 @@ public final class Decisions {
         event.getProtocol(),
         event.getHost(),
         event.getPort(),
-        event.getReasonValue());
+        event.getReasonValue(),
+        List.copyOf(event.getDataList()));
   }
 }

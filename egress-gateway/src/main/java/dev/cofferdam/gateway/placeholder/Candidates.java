@@ -9,9 +9,14 @@ import io.netty.buffer.Unpooled;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
+import java.util.BitSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What looks like a placeholder, whatever a secret's owner wants around it, in every form that can
@@ -58,6 +63,19 @@ public final class Candidates {
     MATCHER = new StreamMatcher(NEEDLES);
   }
 
+  private static final List<Shape> SHAPES = FORMS.stream().map(Shape::new).toList();
+
+  private static final int LONGEST =
+      FORMS.stream().mapToInt(PlaceholderForm::length).max().orElseThrow();
+
+  /** What a placeholder may begin with. */
+  private static final BitSet FIRST = new BitSet();
+
+  static {
+    SHAPES.forEach(
+        shape -> IntStream.range(0, 256).filter(c -> shape.accepts(0, c)).forEach(FIRST::set));
+  }
+
   private Candidates() {}
 
   /** All in a text that is there as a whole. */
@@ -84,6 +102,67 @@ public final class Candidates {
           }
         });
     return found;
+  }
+
+  /**
+   * A copy in which line ends stand where placeholders stand as themselves, with the letters and
+   * digits behind them, so that nobody takes one for something else; empty where there is none.
+   * What is none of this sandbox, or not in its place, is refused by whoever searches for
+   * placeholders.
+   */
+  public static Optional<byte[]> masked(byte[] text, int length) {
+    byte @Nullable [] masked = null;
+    for (int at = 0; at < length; at++) {
+      int end = placeholderEnd(text, at, length);
+      if (end > at) {
+        masked = masked == null ? Arrays.copyOf(text, length) : masked;
+        Arrays.fill(masked, at, end, (byte) '\n');
+        at = end - 1;
+      }
+    }
+    return Optional.ofNullable(masked);
+  }
+
+  /** Negative for none. */
+  private static int placeholderEnd(byte[] text, int at, int length) {
+    if (!FIRST.get(text[at] & 0xff)) {
+      return -1;
+    }
+    for (Shape shape : SHAPES) {
+      if (shaped(shape, text, at, length) == shape.length()) {
+        int end = at + shape.length();
+        while (end < length && isBase62(text[end] & 0xff)) {
+          end++;
+        }
+        return end;
+      }
+    }
+    return -1;
+  }
+
+  /** Where what may become a placeholder begins at the end of a text; else its length. */
+  public static int begun(byte[] text, int length) {
+    for (int at = Math.max(0, length - LONGEST + 1); at < length; at++) {
+      if (FIRST.get(text[at] & 0xff)) {
+        for (Shape shape : SHAPES) {
+          if (at + shaped(shape, text, at, length) == length) {
+            return at;
+          }
+        }
+      }
+    }
+    return length;
+  }
+
+  /** How many bytes from there on could be those of a placeholder. */
+  private static int shaped(Shape shape, byte[] text, int from, int length) {
+    int count = 0;
+    while (count < shape.length()
+        && from + count < length
+        && shape.accepts(count, text[from + count] & 0xff)) {
+      count++;
+    }
+    return count;
   }
 
   static Found decode(int needle, ByteBuf in, int from, int length) {

@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.policy;
 
+import dev.cofferdam.gateway.data.DataRules;
 import dev.cofferdam.kit.egress.AmbiguousException;
 import dev.cofferdam.kit.egress.Caps;
 import dev.cofferdam.kit.egress.RequestFacts;
@@ -22,8 +23,9 @@ import java.util.stream.Stream;
  * @param all those too whose time it is not
  * @param caps of the whole sandbox
  * @param learns lets through what no rule matches, as {@link Learning} says
+ * @param data what may not stand in requests
  */
-public record Policy(List<Rule> rules, List<Rule> all, Caps caps, boolean learns) {
+public record Policy(List<Rule> rules, List<Rule> all, Caps caps, boolean learns, DataRules data) {
   private static final int MAX_RULES = 256;
 
   public Policy {
@@ -36,14 +38,14 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps, boolean learns
 
   /** Of rules that are there at any time. */
   public Policy(List<Rule> rules) {
-    this(rules, rules, Caps.NONE, /* learns= */ false);
+    this(rules, rules, Caps.NONE, /* learns= */ false, DataRules.NONE);
   }
 
   /** The same policy at another time. */
   public Policy at(Instant now) {
     List<Rule> present =
         all.stream().filter(rule -> rule.terms().schedule().contains(now)).toList();
-    return present.equals(rules) ? this : new Policy(present, all, caps, learns);
+    return present.equals(rules) ? this : new Policy(present, all, caps, learns, data);
   }
 
   /**
@@ -62,7 +64,8 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps, boolean learns
     for (EgressRule rule : policy.getRulesList()) {
       rules.add(rule(rule, rules.size() + 1));
     }
-    return new Policy(rules, rules, Caps.of(policy.getCaps()), Learning.asked(policy));
+    return new Policy(
+        rules, rules, Caps.of(policy.getCaps()), Learning.asked(policy), DataRules.compile(policy));
   }
 
   private static Rule rule(EgressRule rule, int number) {
@@ -111,7 +114,8 @@ public record Policy(List<Rule> rules, List<Rule> all, Caps caps, boolean learns
       if (rule.covers(host, port)) {
         if (rule.request().isEmpty()) {
           if (rule.allow()) {
-            return new Decision.Allowed(rule.passthrough() && !looksInside);
+            boolean searched = host instanceof Host.Name name && data.covers(name);
+            return new Decision.Allowed(rule.passthrough() && !looksInside && !searched);
           }
           return someRequest ? new Decision.Allowed(false) : denied(host);
         }

@@ -1,11 +1,13 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.data.DataRules;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.RequestVerdict;
 import dev.cofferdam.gateway.policy.Rule;
 import dev.cofferdam.gateway.policy.Terms;
 import dev.cofferdam.gateway.slot.Allowance;
 import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.gateway.slot.Slot;
 import dev.cofferdam.gateway.slot.Tally;
 import dev.cofferdam.kit.egress.RequestFacts;
 import dev.cofferdam.v1.EgressReason;
@@ -28,13 +30,27 @@ final class Admission implements AutoCloseable {
   private final Tally sockets;
   private final Allowance.Taken taken;
   private final Refusing exchange;
+  private final Slot slot;
+
+  /** By which its head and body are searched. */
+  private final DataRules data;
+
+  private boolean sentAll;
   private @Nullable OpenRequest open;
   private boolean webSocket;
   private boolean counted;
   private long sent;
 
   private Admission(
-      Rule rule, Host.Name host, Tally sockets, Allowance.Taken taken, Refusing exchange) {
+      Rule rule,
+      Host.Name host,
+      Tally sockets,
+      Allowance.Taken taken,
+      Refusing exchange,
+      Slot slot,
+      DataRules data) {
+    this.slot = slot;
+    this.data = data;
     this.rule = rule;
     this.host = host;
     this.sockets = sockets;
@@ -55,7 +71,14 @@ final class Admission implements AutoCloseable {
       Refusing exchange) {
     Allowance.Taken taken = connection.slot().allow(rule, System.nanoTime());
     Admission admission =
-        new Admission(rule, host, connection.slot().webSockets(), taken, exchange);
+        new Admission(
+            rule,
+            host,
+            connection.slot().webSockets(),
+            taken,
+            exchange,
+            connection.slot(),
+            judged.policy().data());
     admission.open =
         OpenRequest.under(
             judged, connection.slot(), loop, facts, host, connection.port(), admission::judgedAnew);
@@ -71,6 +94,10 @@ final class Admission implements AutoCloseable {
               EgressReason.EGRESS_REASON_REQUEST_NOT_ALLOWED,
               "rule %d of the policy lets such a request begin with an approval alone"
                   .formatted(present.terms().number()));
+        } else if (!sentAll && !slot.attachment().policy().data().sameAt(host, data)) {
+          exchange.refuse(
+              EgressReason.EGRESS_REASON_DATA_NOT_ALLOWED,
+              "the policy's data rules for %s changed before the request was sent".formatted(host));
         } else {
           checkSocket(present);
         }
@@ -92,7 +119,19 @@ final class Admission implements AutoCloseable {
               .formatted(terms.number()));
       return false;
     }
+    if (webSocket && slot.attachment().policy().data().covers(host)) {
+      exchange.refuse(
+          EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
+          "data rules of the policy cover %s, and messages in a WebSocket are not searched"
+              .formatted(host));
+      return false;
+    }
     return true;
+  }
+
+  /** Nothing of it is searched any more. */
+  void sentAll() {
+    sentAll = true;
   }
 
   /** Whether it may leave only with somebody's word. */

@@ -95,6 +95,7 @@ final class Answers {
           EGRESS_REASON_APPROVAL_TIMEOUT,
           EGRESS_REASON_SIGNATURE_UNSUPPORTED,
           EGRESS_REASON_SIGNATURE_DATE,
+          EGRESS_REASON_DATA_NOT_ALLOWED,
           UNRECOGNIZED ->
           403;
     };

@@ -2,7 +2,6 @@ package dev.cofferdam.gateway.proxy;
 
 import com.google.common.util.concurrent.ListenableFuture;
 import dev.cofferdam.gateway.http.RequestHead;
-import dev.cofferdam.gateway.placeholder.RequestTarget;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.slot.Attachment;
@@ -35,6 +34,7 @@ final class Approval implements AutoCloseable {
 
   /**
    * @param head as it would be sent on
+   * @param path as it may be shown
    * @param uses of secrets, those in the body too
    */
   static Approval ask(
@@ -43,6 +43,7 @@ final class Approval implements AutoCloseable {
       Attachment attachment,
       String request,
       RequestHead head,
+      String path,
       Host.Name host,
       int port,
       boolean tls,
@@ -57,7 +58,7 @@ final class Approval implements AutoCloseable {
             .setHost(host.value())
             .setPort(port)
             .setMethod(head.method())
-            .setPath(RequestTarget.shownPath(head.path()))
+            .setPath(path)
             .setTls(tls)
             .setBodyBytes(head.bodyLength())
             .setContentType(String.join(", ", head.headers().all("content-type")))

@@ -1,6 +1,8 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.broker.Question;
+import dev.cofferdam.gateway.data.DataGuard;
+import dev.cofferdam.gateway.data.Refusal;
 import dev.cofferdam.gateway.http.End;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.MalformedException;
@@ -147,6 +149,9 @@ final class Exchange
             surroundings.limits().connectionsPerSandbox())) {
           return;
         }
+        if (!letsDataOut(name)) {
+          return;
+        }
         if (!needed.isEmpty() && attachment.policy().learns()) {
           refuseLearning();
         } else if (!needed.isEmpty() && surroundings.decisions().full()) {
@@ -156,6 +161,26 @@ final class Exchange
         }
       }
     }
+  }
+
+  /** By the policy's rules on what stands in requests; else it was refused. */
+  private boolean letsDataOut(Host.Name name) {
+    Optional<DataGuard> guard = DataGuard.of(attachment.policy().data(), name, head);
+    if (guard.isEmpty()) {
+      return true;
+    }
+    record.watch(guard.get());
+    Optional<Refusal> refused = guard.get().judgeHead();
+    refused.ifPresent(this::unwanted);
+    boolean readable = RequestBody.readable(head.headers()) && !SignedRequest.inPieces(head);
+    if (refused.isEmpty() && !readable) {
+      refuse(
+          EgressReason.EGRESS_REASON_CONTENT_ENCODING,
+          "a body in this coding cannot be searched by the policy's data rules");
+      return false;
+    }
+    body.search(guard.get().body(!RequestBody.packed(head.headers()), Grpc.is(head.headers())));
+    return refused.isEmpty();
   }
 
   private void lookAtBody(Host.Name name) {
@@ -171,7 +196,7 @@ final class Exchange
           "a body in this Content-Encoding cannot be searched for placeholders");
       return;
     }
-    Optional<Long> toSign = Signable.bodyLimit(head, uses);
+    Optional<Long> toSign = Signable.bodyLimit(head, uses, body.mayRewrite());
     if (wanted.isPresent() || toSign.isPresent()) {
       if (!connection.slot().keptBodies().tryAdd(TargetedBody.MAX_AT_ONCE)) {
         refuse(
@@ -299,6 +324,11 @@ final class Exchange
         String.valueOf(why.getMessage()));
   }
 
+  @Override
+  public void unwanted(Refusal why) {
+    refuse(EgressReason.EGRESS_REASON_DATA_NOT_ALLOWED, why.message());
+  }
+
   private void judgeBody(TargetedBody kept) {
     if (!body.ended() || opening) {
       return;
@@ -357,6 +387,7 @@ final class Exchange
               attachment,
               id,
               head,
+              record.askedPath(RequestTarget.shownPath(head.path())),
               name(),
               connection.port(),
               connection.tls(),
@@ -436,6 +467,12 @@ final class Exchange
           "the policy lets this request go without credentials");
       return;
     }
+    if (uses.stream().anyMatch(Use::signs) && record.hidesPath()) {
+      refuseUse(
+          EgressReason.EGRESS_REASON_SIGNATURE_UNSUPPORTED,
+          "what is signed is on record, and the path holds what a data rule keeps off it");
+      return;
+    }
     signed = Signable.of(head, name(), uses, body);
     head = signed.map(Signable::head).orElse(head);
     Question question =
@@ -445,7 +482,7 @@ final class Exchange
             name().value(),
             connection.port(),
             head.method(),
-            RequestTarget.shownPath(head.path()),
+            record.shownPath(RequestTarget.shownPath(head.path())),
             connection.tls(),
             uses,
             signed.map(Signable::toSign));
@@ -517,7 +554,7 @@ final class Exchange
     return UpstreamRequest.of(
         written,
         name(),
-        body.ended() ? body.bytes() : head.bodyLength(),
+        body.leaving(head.bodyLength()),
         connection.tls(),
         stream.connection.http2,
         Optional.ofNullable(secrets));
@@ -538,6 +575,9 @@ final class Exchange
     }
     if (body.ended() && body.waitingBytes() == 0 && !endWritten) {
       endWritten = true;
+      if (admission != null) {
+        admission.sentAll();
+      }
       stream.channel.write(End.plain());
     }
     stream.channel.flush();

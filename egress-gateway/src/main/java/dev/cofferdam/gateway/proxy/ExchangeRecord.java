@@ -1,11 +1,13 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.data.DataGuard;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Candidates;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
+import java.util.List;
 import java.util.Optional;
 
 /** What is told of an exchange once it is over: its event, and how long it took. */
@@ -16,6 +18,7 @@ final class ExchangeRecord {
   private final String id;
   private final String tenant;
   private final long began = System.nanoTime();
+  private Optional<DataGuard> data = Optional.empty();
 
   /**
    * @param tenant under whose policy it began
@@ -33,6 +36,26 @@ final class ExchangeRecord {
     this.tenant = tenant;
   }
 
+  /** What data rules find is told with it, and a path that holds some of it is not. */
+  void watch(DataGuard guard) {
+    data = Optional.of(guard);
+  }
+
+  /** Whether the path may not be told to others. */
+  boolean hidesPath() {
+    return data.isPresent() && data.get().inPath();
+  }
+
+  /** As it may be told to others. */
+  String shownPath(String path) {
+    return hidesPath() ? "[data]" : path;
+  }
+
+  /** The same for a person who may say yes to others of this path, which no other then has. */
+  String askedPath(String path) {
+    return hidesPath() ? "[data of %s]".formatted(id) : path;
+  }
+
   /**
    * The beginning of its event.
    *
@@ -44,7 +67,8 @@ final class ExchangeRecord {
         .setRequest(id)
         .setHost(host.map(Host.Name::value).orElseGet(this::authority))
         .setMethod(head.method())
-        .setPath(head.path());
+        .setPath(shownPath(head.path()))
+        .addAllData(data.map(DataGuard::found).orElse(List.of()));
   }
 
   private String authority() {

@@ -1,6 +1,8 @@
 package dev.cofferdam.gateway.proxy;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.gateway.data.BodySearch;
+import dev.cofferdam.gateway.data.Refusal;
 import dev.cofferdam.gateway.http.End;
 import dev.cofferdam.gateway.http.Header;
 import dev.cofferdam.gateway.http.Headers;
@@ -28,6 +30,9 @@ final class IncomingBody implements AutoCloseable {
     void found(Candidates.Found placeholder, String part);
 
     void unreadable(RequestBody.UnreadableException why);
+
+    /** It holds what a data rule does not let out. */
+    void unwanted(Refusal why);
   }
 
   private final Channel guest;
@@ -54,6 +59,16 @@ final class IncomingBody implements AutoCloseable {
   void keep(long limit) {
     keeps = true;
     body.keep(limit);
+  }
+
+  /** Before its first part: by these data rules. */
+  void search(BodySearch by) {
+    body.search(by);
+  }
+
+  /** Whether data rules may change what leaves. */
+  boolean mayRewrite() {
+    return body.mayRewrite();
   }
 
   /** See {@link RequestBody#whole}. */
@@ -113,6 +128,8 @@ final class IncomingBody implements AutoCloseable {
     List<Candidates.Found> found = body.found();
     if (!found.isEmpty() && !keeps) {
       listener.found(found.getFirst(), "body");
+    } else if (body.unwanted().isPresent()) {
+      listener.unwanted(body.unwanted().get());
     } else if (all) {
       ended = ending;
       listener.searched();
@@ -155,6 +172,11 @@ final class IncomingBody implements AutoCloseable {
   /** So far, as they came. */
   long bytes() {
     return body.bytes();
+  }
+
+  /** Of what leaves, once it has ended; else what it is to be, negative where that is not known. */
+  long leaving(long told) {
+    return ended ? body.leaving() : told != 0 && body.mayRewrite() ? -1 : told;
   }
 
   /** The next part that may leave, for the caller to release. */

@@ -1,6 +1,8 @@
 package dev.cofferdam.gateway.proxy;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.gateway.data.BodySearch;
+import dev.cofferdam.gateway.data.Refusal;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.placeholder.BodyScanner;
 import dev.cofferdam.gateway.placeholder.Candidates;
@@ -65,12 +67,22 @@ final class RequestBody implements AutoCloseable {
 
   private long bytes;
 
+  /** What went out, or is to. */
+  private long leaving;
+
+  /** By data rules. */
+  private Optional<BodySearch> data = Optional.empty();
+
   RequestBody(Headers headers, ByteBufAllocator allocator) {
     this.allocator = allocator;
-    this.unpacker = packed(headers) ? Optional.of(new GzipReader()) : Optional.empty();
+    this.unpacker = packed(headers) ? Optional.of(new GzipReader(this::beside)) : Optional.empty();
   }
 
-  private static boolean packed(Headers headers) {
+  private void beside(int value) {
+    data.ifPresent(search -> search.beside(value));
+  }
+
+  static boolean packed(Headers headers) {
     return headers
         .first("content-encoding")
         .map(coding -> coding.strip().toLowerCase(Locale.ROOT))
@@ -93,6 +105,20 @@ final class RequestBody implements AutoCloseable {
    */
   void keep(long limit) {
     most = limit;
+  }
+
+  /** Before its first part: by these data rules. */
+  void search(BodySearch by) {
+    data = Optional.of(by);
+  }
+
+  /** What a data rule does not let out. */
+  Optional<Refusal> unwanted() {
+    return data.flatMap(BodySearch::refused);
+  }
+
+  boolean mayRewrite() {
+    return data.isPresent() && data.get().mayRewrite();
   }
 
   /** Once it has ended: all of it, unpacked, for the caller to release. */
@@ -126,6 +152,7 @@ final class RequestBody implements AutoCloseable {
     waiting.add(other);
     waitingBytes = other.readableBytes();
     bytes = waitingBytes;
+    leaving = waitingBytes;
   }
 
   /** Takes a part over; {@link #poll} gives out what may leave once it was searched. */
@@ -133,10 +160,19 @@ final class RequestBody implements AutoCloseable {
     bytes += part.readableBytes();
     unpacker.ifPresent(reader -> reader.feed(part.retainedSlice()));
     ended = last;
-    ByteBuf leaving = plain.feed(part, last);
-    waitingBytes += leaving.readableBytes();
-    waiting.add(leaving);
-    behind = unpacker.isPresent();
+    ByteBuf clean = plain.feed(part, last);
+    if (data.isPresent() && unpacker.isEmpty()) {
+      data.get().add(clean);
+    } else {
+      leaves(clean);
+    }
+    behind = unpacker.isPresent() || data.isPresent();
+  }
+
+  private void leaves(ByteBuf part) {
+    waitingBytes += part.readableBytes();
+    leaving += part.readableBytes();
+    waiting.add(part);
   }
 
   /**
@@ -145,19 +181,29 @@ final class RequestBody implements AutoCloseable {
    * @return whether all that was added has been searched
    */
   boolean search() throws UnreadableException {
-    if (most > 0 && waitingBytes > most) {
+    if (most > 0 && waitingBytes() > most) {
       throw tooLarge(most);
     }
     if (!behind) {
       return true;
     }
     try {
-      behind = !unpack(unpacker.orElseThrow());
+      behind = unpacker.isPresent() && !unpack(unpacker.get());
     } catch (GzipReader.CorruptException e) {
       throw new UnreadableException("the body is not what its Content-Encoding says", false);
     }
-    if (!behind && ended) {
+    if (!behind && ended && unpacker.isPresent()) {
       take(unpacked.feed(Unpooled.EMPTY_BUFFER, true));
+    }
+    if (data.isPresent()) {
+      boolean all = data.get().turn(ended && !behind, this::leavesOrWasUnpacked);
+      behind |= !all;
+      if (data.get().unreadable()) {
+        throw new UnreadableException(
+            "a message of the body is packed or none of gRPC, which the policy's data rules cannot"
+                + " search",
+            false);
+      }
     }
     return !behind;
   }
@@ -165,7 +211,8 @@ final class RequestBody implements AutoCloseable {
   /** Whether it needs more input to go on. */
   private boolean unpack(GzipReader reader)
       throws UnreadableException, GzipReader.CorruptException {
-    for (long end = unpackedBytes + TURN; unpackedBytes < end; ) {
+    for (long end = unpackedBytes + data.map(BodySearch::turnBytes).orElse((int) TURN);
+        unpackedBytes < end; ) {
       Optional<ByteBuf> piece = reader.next(allocator);
       if (piece.isEmpty()) {
         return true;
@@ -181,7 +228,16 @@ final class RequestBody implements AutoCloseable {
     return false;
   }
 
+  private void leavesOrWasUnpacked(ByteBuf part) {
+    if (unpacker.isPresent()) {
+      part.release();
+    } else {
+      leaves(part);
+    }
+  }
+
   private void take(ByteBuf clean) {
+    data.ifPresent(search -> search.add(clean.retainedDuplicate()));
     if (most > 0) {
       kept.add(clean);
     } else {
@@ -208,11 +264,16 @@ final class RequestBody implements AutoCloseable {
   }
 
   long waitingBytes() {
-    return waitingBytes;
+    return waitingBytes + (unpacker.isPresent() ? 0 : data.map(BodySearch::pending).orElse(0L));
   }
 
   long bytes() {
     return bytes;
+  }
+
+  /** Bytes that left or wait; once it has ended, all of it. */
+  long leaving() {
+    return leaving;
   }
 
   /** The next part that may leave, for the caller to release. */
@@ -229,6 +290,7 @@ final class RequestBody implements AutoCloseable {
     plain.close();
     unpacked.close();
     unpacker.ifPresent(GzipReader::close);
+    data.ifPresent(BodySearch::close);
     waiting.forEach(ByteBuf::release);
     waiting.clear();
     kept.forEach(ByteBuf::release);

@@ -30,11 +30,13 @@ sealed interface Signable permits SignedRequest, HmacRequest {
   /**
    * How long a body may be that has to be read to its end before it can be signed; empty where none
    * has to.
+   *
+   * @param rewritten what leaves may differ from what came
    */
-  static Optional<Long> bodyLimit(RequestHead head, List<Use> uses) {
+  static Optional<Long> bodyLimit(RequestHead head, List<Use> uses, boolean rewritten) {
     return head.bodyLength() == 0
         ? Optional.empty()
-        : SignedRequest.needsBody(head, uses)
+        : SignedRequest.needsBody(head, uses, rewritten)
             ? Optional.of((long) TargetedBody.MAX_BYTES)
             : HmacRequest.bodyLimit(uses);
   }
@@ -46,6 +48,6 @@ sealed interface Signable permits SignedRequest, HmacRequest {
     return signing.map(use ->
         use.target() instanceof Target.Hmac(String header)
             ? HmacRequest.of(head, name, use, header, body)
-            : SignedRequest.of(head, name, body::sha256));
+            : SignedRequest.of(head, name, body::sha256, body.mayRewrite()));
   }
 }

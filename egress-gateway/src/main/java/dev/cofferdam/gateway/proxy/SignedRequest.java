@@ -33,6 +33,8 @@ record SignedRequest(RequestHead head, Aws4 authorization, RequestToSign toSign)
 
   private static final String PAYLOAD = "x-amz-content-sha256";
   private static final String DATE = "x-amz-date";
+  private static final String STREAMING = "STREAMING-";
+  private static final Pattern HASH = Pattern.compile("[0-9a-f]{64}");
 
   /** Chunks with checksums behind them, which nobody signs. */
   private static final String CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
@@ -83,9 +85,24 @@ record SignedRequest(RequestHead head, Aws4 authorization, RequestToSign toSign)
     return Optional.empty();
   }
 
-  /** Whether its body has to be read to its end before it can be signed. */
-  static boolean needsBody(RequestHead head, List<Use> uses) {
-    return uses.stream().anyMatch(SignedRequest::signs) && !head.headers().has(PAYLOAD);
+  /**
+   * Whether its body has to be read to its end before it can be signed.
+   *
+   * @param rewritten what leaves may differ from what the guest took the hash of
+   */
+  static boolean needsBody(RequestHead head, List<Use> uses, boolean rewritten) {
+    return uses.stream().anyMatch(SignedRequest::signs)
+        && (!head.headers().has(PAYLOAD) || (rewritten && hashed(head)));
+  }
+
+  private static boolean hashed(RequestHead head) {
+    return head.headers().first(PAYLOAD).filter(text -> HASH.matcher(text).matches()).isPresent();
+  }
+
+  /** Whether the body says of itself that it is in signed or checked pieces, AWS's way. */
+  static boolean inPieces(RequestHead head) {
+    return head.headers().all(PAYLOAD).stream()
+        .anyMatch(text -> text.strip().regionMatches(true, 0, STREAMING, 0, STREAMING.length()));
   }
 
   /** Whether the body is in pieces that are searched as they are. */
@@ -99,9 +116,14 @@ record SignedRequest(RequestHead head, Aws4 authorization, RequestToSign toSign)
 
   /**
    * @param bodyHash of the whole body, asked for where the head does not say it
+   * @param rewritten what it says is not the hash of what leaves
    */
-  static SignedRequest of(RequestHead head, Host.Name name, Supplier<String> bodyHash) {
+  static SignedRequest of(
+      RequestHead head, Host.Name name, Supplier<String> bodyHash, boolean rewritten) {
     Headers kept = head.headers().without(TOKEN);
+    if (rewritten && head.bodyLength() != 0 && hashed(head)) {
+      kept = kept.without(PAYLOAD).with(PAYLOAD, bodyHash.get());
+    }
     Aws4 authorization = authorization(head);
     Set<String> names = new TreeSet<>(Arrays.asList(authorization.signedHeaders().split(";")));
     RequestToSign.Builder toSign =

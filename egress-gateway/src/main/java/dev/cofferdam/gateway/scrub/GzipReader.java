@@ -6,6 +6,7 @@ import io.netty.buffer.Unpooled;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.Optional;
+import java.util.function.IntConsumer;
 import java.util.zip.CRC32;
 import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
@@ -51,6 +52,7 @@ public final class GzipReader implements AutoCloseable {
     }
   }
 
+  private final IntConsumer beside;
   private final Inflater inflater = new Inflater(true);
   private final CRC32 check = new CRC32();
   private final ArrayDeque<ByteBuf> input = new ArrayDeque<>();
@@ -60,6 +62,18 @@ public final class GzipReader implements AutoCloseable {
   private int flags;
   private int skip;
   private boolean full;
+
+  public GzipReader() {
+    this(_ -> {});
+  }
+
+  /**
+   * @param beside told each byte of the extra fields, names and comments of its members, and a zero
+   *     behind each of these
+   */
+  public GzipReader(IntConsumer beside) {
+    this.beside = beside;
+  }
 
   /** Takes the chunk over. */
   public void feed(ByteBuf chunk) {
@@ -159,16 +173,20 @@ public final class GzipReader implements AutoCloseable {
         }
       }
       case EXTRA -> {
+        beside.accept(b);
         if (--skip == 0) {
+          beside.accept(0);
           part = afterExtra();
         }
       }
       case NAME -> {
+        beside.accept(b);
         if (b == 0) {
           after(Part.NAME);
         }
       }
       case COMMENT -> {
+        beside.accept(b);
         if (b == 0) {
           after(Part.COMMENT);
         }

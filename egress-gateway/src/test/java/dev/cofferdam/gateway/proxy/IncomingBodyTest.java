@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.proxy;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.gateway.data.Refusal;
 import dev.cofferdam.gateway.http.End;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.placeholder.Candidates;
@@ -62,6 +63,11 @@ final class IncomingBodyTest {
     @Override
     public void found(Candidates.Found placeholder, String part) {
       seen.add("found in " + part);
+    }
+
+    @Override
+    public void unwanted(Refusal why) {
+      throw new AssertionError("there are no data rules");
     }
 
     @Override

@@ -28,6 +28,9 @@ public final class Reports {
   private static final Set<String> DROP_PROTOCOLS =
       Set.of("udp", "icmp", "ipv6", "tcp", "ip", "spoofed", "arp");
 
+  /** The contract's. */
+  private static final int MAX_DATA = 32;
+
   private final Database database;
   private final AuditLog audit;
   private final InstantSource clock;
@@ -209,6 +212,11 @@ public final class Reports {
         .setLearning(reported.getLearning())
         .setLearned(reported.getLearned())
         .setApproval(AuditTexts.line(reported.getApproval(), 64))
+        .addAllData(
+            reported.getDataList().stream()
+                .limit(MAX_DATA)
+                .map(found -> AuditTexts.line(found, 64))
+                .toList())
         .setCount(reported.getCount())
         .setMessage(AuditTexts.line(reported.getMessage(), 512))
         .build();

@@ -35,7 +35,9 @@ public final class Policies {
             e.reason(), "rule %d: %s".formatted(rules.size() + 1, e.getMessage()), e.metadata());
       }
     }
-    return new Policy(rules, learns(policy));
+    Policy checked = new Policy(rules, learns(policy));
+    DataRules.check(policy, checked);
+    return checked;
   }
 
   private static boolean learns(EgressPolicy policy) {

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.broker.policy.Policies;
 import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.DataAction;
+import dev.cofferdam.v1.DataDetector;
+import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
@@ -60,6 +63,24 @@ final class ProposalsTest {
   @Test
   void nothingSeenIsNothingProposed() {
     assertThat(proposal().getPolicy().getRulesList()).isEmpty();
+  }
+
+  /** And of what was seen with a path that may not be told there is no rule. */
+  @Test
+  void dataRulesAreKept() {
+    EgressPolicy present =
+        EgressPolicy.newBuilder()
+            .setMode(PolicyMode.POLICY_MODE_LEARN)
+            .addData(
+                DataRule.newBuilder()
+                    .addDetectors(DataDetector.DATA_DETECTOR_EMAIL_ADDRESSES)
+                    .setAction(DataAction.DATA_ACTION_REPORT))
+            .build();
+    saw("POST", "a.example.com", "[data]");
+    PolicyProposal proposal = proposal(present);
+    assertThat(proposal.getPolicy().getDataList()).isEqualTo(present.getDataList());
+    assertThat(proposal.getPolicy().getRulesList()).isEmpty();
+    assertThat(proposal.getRefusedCount()).isEqualTo(1);
   }
 
   @Test
