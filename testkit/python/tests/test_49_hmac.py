@@ -29,13 +29,17 @@ EXCHANGE = secret_pb2.HmacSignature(
 )
 
 
+ORDER = secret_pb2.HmacSignature(query="signature", message="{query}{body}")
+
+
 @pytest.fixture(scope="module")
 def granted(tenant, canary):
     """A sandbox with two keys that sign and, for beside them, a secret that is put in."""
-    hook, exchange, passphrase = canary.value(), canary.value(), canary.value()
+    hook, exchange, passphrase, order = (canary.value() for _ in range(4))
     for name, value, binding in (
         ("hook", hook, secret_pb2.SecretBinding(hosts=[BOUND], hmac=HOOK)),
         ("exchange", base64.b64encode(exchange.encode()).decode(), secret_pb2.SecretBinding(hosts=[BOUND], hmac=EXCHANGE)),
+        ("order", order, secret_pb2.SecretBinding(hosts=[BOUND], hmac=ORDER)),
         ("passphrase", passphrase, secret_pb2.SecretBinding(hosts=[BOUND], targets=["header:x-passphrase"])),
     ):
         tenant.secrets.PutSecret(
@@ -43,18 +47,18 @@ def granted(tenant, canary):
         )
     sandbox = Sandbox.create(
         tenant,
-        secrets=[("hook", "HOOK_KEY"), ("exchange", "EXCHANGE_KEY"), ("passphrase", "PASSPHRASE")],
+        secrets=[("hook", "HOOK_KEY"), ("exchange", "EXCHANGE_KEY"), ("passphrase", "PASSPHRASE"), ("order", "ORDER_KEY")],
         egress=policy(BOUND, ALLOWED),
     )
-    yield sandbox, hook.encode(), exchange.encode(), passphrase
+    yield sandbox, hook.encode(), exchange.encode(), passphrase, order.encode()
     sandbox.delete()
-    for name in ("hook", "exchange", "passphrase"):
+    for name in ("hook", "exchange", "passphrase", "order"):
         tenant.secrets.DeleteSecret(secret_pb2.DeleteSecretRequest(name=name), timeout=CALL_SECONDS)
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 def test_a_webhook_is_signed_with_its_time(granted, canary, upstream, version):
-    sandbox, key, _, _ = granted
+    sandbox, key, *_ = granted
     upstream.mark()
     body = b'{"event": "paid"}'
     answer = curl(sandbox, f"https://{BOUND}/echo", version, "-H", "X-Hook-Signature: $HOOK_KEY", "-d", body.decode())
@@ -70,7 +74,7 @@ def test_a_webhook_is_signed_with_its_time(granted, canary, upstream, version):
 
 
 def test_an_exchanges_request_is_signed_beside_another_secret(granted, upstream, tenant):
-    sandbox, _, key, passphrase = granted
+    sandbox, _, key, passphrase, _ = granted
     events = Events(tenant, sandbox.id)
     upstream.mark()
     answer = curl(
@@ -88,6 +92,18 @@ def test_an_exchanges_request_is_signed_beside_another_secret(granted, upstream,
     assert record["headers"]["X-Passphrase"] == [passphrase]
     assert len(time) == 13
     events.expect("the signature", type=audit_pb2.AUDIT_EVENT_TYPE_USE, secret="exchange", target="hmac:x-access-sign")
+
+
+def test_an_exchanges_query_is_signed(granted, upstream):
+    sandbox, *_, key = granted
+    upstream.mark()
+    placeholder = sandbox.output("echo $ORDER_KEY")
+    answer = curl(sandbox, f"https://{BOUND}/echo?symbol=A%20B&timestamp=1&signature={placeholder}", "-d", "side=buy")
+    assert answer.status == 200, answer
+    (record,) = upstream.received()
+    signature = hmac.new(key, b"symbol=A%20B&timestamp=1side=buy", hashlib.sha256).hexdigest()
+    assert record["query"] == f"symbol=A%20B&timestamp=1&signature={signature}"
+    assert signature.encode() not in answer.head + answer.body
 
 
 def test_nothing_else_is_signed_and_the_key_is_put_in_nowhere(granted, upstream):

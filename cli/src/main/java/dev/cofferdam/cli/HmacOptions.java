@@ -41,6 +41,13 @@ final class HmacOptions {
   private String header = "";
 
   @Option(
+      names = "--hmac-query",
+      paramLabel = "PARAMETER",
+      description =
+          "The same, in a parameter of the query, without which {query} and {target} are.")
+  private String query = "";
+
+  @Option(
       names = "--hmac-message",
       paramLabel = "TEMPLATE",
       description =
@@ -80,15 +87,16 @@ final class HmacOptions {
   private String timestampHeader = "";
 
   Optional<HmacSignature> hmac() {
-    if (header.isEmpty()) {
+    if (header.isEmpty() && query.isEmpty()) {
       if (!message.isEmpty() || !value.isEmpty() || !timestampHeader.isEmpty()) {
-        throw new ClientException("--hmac-... without --hmac-header, expected both");
+        throw new ClientException("--hmac-... without --hmac-header or --hmac-query");
       }
       return Optional.empty();
     }
     return Optional.of(
         HmacSignature.newBuilder()
             .setHeader(header)
+            .setQuery(query)
             .setMessage(message.replace("\\n", "\n"))
             .setValue(value)
             .setHash(hash == Hash.sha256 ? HmacHash.HMAC_HASH_SHA256 : HmacHash.HMAC_HASH_SHA512)

@@ -612,9 +612,23 @@ final class ClientTest {
                 .setTimestamp(HmacTimestamp.HMAC_TIMESTAMP_UNIX_MILLIS)
                 .setTimestampHeader("X-Time")
                 .build());
+    assertThat(
+            type(
+                "secret",
+                "put",
+                "exchange",
+                "--host",
+                "h.example.com",
+                "--hmac-query",
+                "signature",
+                "--hmac-message",
+                "{query}"))
+        .isZero();
+    assertThat(the(mesh.secrets, "exchange").getBindings(0).getHmac().getQuery())
+        .isEqualTo("signature");
     assertThat(type("secret", "put", "b", "--host", "h.example.com", "--hmac-message", "{body}"))
         .isEqualTo(1);
-    assertThat(errorLine()).contains("--hmac-... without --hmac-header");
+    assertThat(errorLine()).contains("--hmac-... without --hmac-header or --hmac-query");
   }
 
   @Test

@@ -31,6 +31,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class HmacRequestTest {
   private static final String SIGNATURE = "0123456789abcdef".repeat(4);
   private static final String HASHED = "cofferdam_" + "H1a2H3a4H5a6H7a8H9a0H1a2H3a4H5a6H7a8H9a0HHa";
+  private static final String QUERY = "cofferdam_" + "Q1u2e3r4y5Q6u7e8r9y0Q1u2e3r4y5Q6u7e8r9y0QQu";
   private static final String HOST = "Host: api.example.test\r\n";
   private static final String SIGNED =
       HOST + "X-Signature: " + PLACEHOLDER + "\r\nX-Nonce: n 1\r\n";
@@ -47,11 +48,14 @@ final class HmacRequestTest {
             .setTimestampHeader("x-time");
     HmacSignature.Builder hashed =
         HmacSignature.newBuilder().setHeader("x-hashed").setMessage("{path}{body:sha256}");
+    HmacSignature.Builder query =
+        HmacSignature.newBuilder().setQuery("signature").setMessage("{method}{target}");
     harness.apply(
         Harness.attachment(harness.port)
             .setPolicyRevision(2)
             .clearSecrets()
             .addSecrets(granted("hook", PLACEHOLDER, "api.example.test", false, body))
+            .addSecrets(granted("query", QUERY, "api.example.test", false, query))
             .addSecrets(granted("hashed", HASHED, "other.example.test", true, hashed))
             .addSecrets(
                 granted(
@@ -79,7 +83,10 @@ final class HmacRequestTest {
     GrantedBinding.Builder binding =
         GrantedBinding.newBuilder().addHosts(host).setOccurrences(1).setRequire(require);
     if (by != null) {
-      binding.setHmac(by).addTargets("hmac:" + by.getHeader());
+      binding
+          .setHmac(by)
+          .addTargets(
+              by.getQuery().isEmpty() ? "hmac:" + by.getHeader() : "hmac-query:" + by.getQuery());
     }
     return Harness.granted(name, placeholder, host, false).toBuilder()
         .clearBindings()
@@ -95,6 +102,7 @@ final class HmacRequestTest {
   @BeforeEach
   void forget() {
     harness.broker.secret(PLACEHOLDER, SIGNATURE + "\nv1=" + SIGNATURE + "\n1700000000");
+    harness.broker.secret(QUERY, "c2lnbmF0dXJl/+A=\nc2lnbmF0dXJl/+A=\n");
     harness.broker.secret(HASHED, SIGNATURE + "\n" + SIGNATURE + "\n");
     harness.broker.secret(OTHER, "the-value-of-the-other-key");
     harness.upstream.received.clear();
@@ -174,6 +182,40 @@ final class HmacRequestTest {
         .doesNotContain(SIGNATURE, "the-value-of-the-other-key");
     AuditEvent event = harness.broker.event(e -> e.getVerdict() == Verdict.VERDICT_ALLOWED);
     assertThat(event.getSecret()).isNotEmpty();
+  }
+
+  @Test
+  void inTheQueryWhatIsSignedIsWithoutIt() throws Exception {
+    for (String[] each :
+        new String[][] {
+          {"/order?a=1%20b&signature=PH&c", "/order?a=1%20b&c"},
+          {"/order?signature=PH", "/order"},
+          {"/order?%73ignature=PH&x=y", "/order?x=y"},
+        }) {
+      forget();
+      Answer answer = ask("POST " + each[0].replace("PH", QUERY) + " HTTP/1.1\r\n" + HOST + "\r\n");
+      assertThat(only(answer).uri()).isEqualTo(each[0].replace("PH", "c2lnbmF0dXJl%2F%2BA%3D"));
+      assertThat(toSign("hmac-query:signature").getTarget()).isEqualTo(each[1]);
+      assertThat(answer.body()).doesNotContain("c2lnbmF0dXJl");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "/?signature=PH&signature=x",
+        "/?signature=PHx",
+        "/?signature=v1,PH",
+        "/?Signature=PH",
+        "/?other=PH",
+        "/?signature=PH;x",
+        "/PH?signature=x",
+      })
+  void inTheQueryItStandsOnceAndAlone(String target) throws Exception {
+    refused(
+        ask("GET " + target.replace("PH", QUERY) + " HTTP/1.1\r\n" + HOST + "\r\n"),
+        403,
+        "placeholder_outside_target");
   }
 
   @Test

@@ -163,6 +163,30 @@ class HmacKeyTest extends BrokerTest {
         .containsExactly(expected, expected, time);
   }
 
+  @Test
+  void inAParameterOfTheQueryItIsTheSame() throws Exception {
+    String secrets = broker.secretsToken("acme");
+    Secret stored =
+        broker
+            .secrets(secrets)
+            .putSecret(
+                put("in-query", KEY, signature("{query}").setHeader("").setQuery("Signature"))
+                    .build());
+    assertThat(stored.getBindings(0).getTargetsList()).containsExactly("hmac-query:Signature");
+    Attached attached =
+        broker.attached("in-query", broker.apiToken("acme"), secrets, "g1", broker.nextSlot());
+    String expected =
+        HexFormat.of()
+            .formatHex(mac("HmacSHA256", KEY.getBytes(StandardCharsets.US_ASCII), "b=2&a=1"));
+    assertThat(answer(request(attached, "hmac-query:Signature", toSign())))
+        .containsExactly(expected, expected, "");
+    for (String target : List.of("query:Signature", "hmac-query:signature", "hmac:signature")) {
+      assertEgressRefused(
+          () -> answer(request(attached, target, toSign())),
+          EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET);
+    }
+  }
+
   /** Of a gateway that was taken over: the key itself, in whatever place, is not to be had. */
   @ParameterizedTest
   @ValueSource(strings = {"header:x-signature", "header:authorization", "hmac:x-other", "path"})
@@ -238,6 +262,8 @@ class HmacKeyTest extends BrokerTest {
             signature("{body}").setHeader("host"),
             signature("{body}").setHeader("*"),
             signature("{body}").setHeader(""),
+            signature("{body}").setQuery("signature"),
+            signature("{body}").setHeader("").setQuery("a b"),
             signature("{body}").setValue("v1"),
             signature("{body}").setValue("{signature}{signature}"),
             signature("{body}").setValue("{signature}\n"),
@@ -280,7 +306,12 @@ class HmacKeyTest extends BrokerTest {
                 .setBindings(
                     0, other.clone().setHmac(signature("{body}")).addTargets("header:x-signature")),
             put("both", KEY, signature("{body}"))
-                .setBindings(0, other.clone().addTargets("hmac:x-signature")))) {
+                .setBindings(0, other.clone().addTargets("hmac:x-signature")),
+            put("both", KEY, signature("{body}"))
+                .addBindings(
+                    other.clone().setHmac(signature("{body}").setHeader("").setQuery("q"))),
+            put("both", KEY, signature("{body}"))
+                .setBindings(0, other.clone().addTargets("hmac-query:q")))) {
       assertRefused(
           () -> broker.secrets(token).putSecret(both.build()),
           Status.Code.INVALID_ARGUMENT,

@@ -40,12 +40,16 @@ public record Grant(
 
   /** Where a placeholder of this grant stands, by what becomes of it there. */
   Target place(Target found) {
-    return found instanceof Target.Header(String name) && hmac(new Target.Hmac(name)).isPresent()
-        ? new Target.Hmac(name)
-        : found;
+    Target signed =
+        switch (found) {
+          case Target.Header(String name) -> new Target.Hmac(name);
+          case Target.Query(String name) -> new Target.HmacQuery(name);
+          default -> found;
+        };
+    return hmac(signed).isPresent() ? signed : found;
   }
 
-  /** How it signs into a header; alike in all of its bindings. */
+  /** How it signs into a part of requests; alike in all of its bindings. */
   public Optional<Hmac> hmac(Target target) {
     return bindings.stream()
         .filter(binding -> binding.targets().contains(target))

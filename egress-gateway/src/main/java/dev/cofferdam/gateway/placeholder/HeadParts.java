@@ -76,9 +76,11 @@ final class HeadParts {
 
   /** A presigned URL is a credential as the header is that it stands for. */
   private static List<Target> named(Target target) {
-    return target instanceof Target.Query(String name) && name.equalsIgnoreCase("x-amz-credential")
-        ? List.of(target, new Target.Aws4("", ""))
-        : List.of(target);
+    return !(target instanceof Target.Query(String name))
+        ? List.of(target)
+        : name.equalsIgnoreCase("x-amz-credential")
+            ? List.of(target, new Target.HmacQuery(name), new Target.Aws4("", ""))
+            : List.of(target, new Target.HmacQuery(name));
   }
 
   /** Whoever binds a half of Basic means the whole header: other schemes are in its place. */

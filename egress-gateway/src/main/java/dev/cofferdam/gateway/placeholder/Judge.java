@@ -49,7 +49,11 @@ public final class Judge {
     Place of(Grant grant) {
       String whole = grant.whole(placeholder);
       Target placed = grant.place(target);
-      boolean signed = placed instanceof Target.Hmac || placed instanceof Target.Aws4;
+      boolean signed =
+          switch (placed) {
+            case Target.Hmac _, Target.HmacQuery _, Target.Aws4 _ -> true;
+            default -> false;
+          };
       boolean altered =
           Candidates.shaped(placeholder)
               && !Candidates.standsAs(text, placeholder, whole, target instanceof Target.Path);

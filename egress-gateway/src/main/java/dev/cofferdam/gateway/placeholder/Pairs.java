@@ -50,6 +50,10 @@ final class Pairs {
     return new Parsed(parts, template);
   }
 
+  static String decodedName(String pair) {
+    return decoded(name(pair));
+  }
+
   private static String name(String pair) {
     int equals = pair.indexOf('=');
     return equals < 0 ? pair : pair.substring(0, equals);

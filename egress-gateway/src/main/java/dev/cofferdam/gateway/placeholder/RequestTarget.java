@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.placeholder;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /** The path and the query of a request, in parts: each segment, each parameter. */
@@ -34,6 +35,23 @@ public final class RequestTarget {
       template.literal("?").append(query.template());
     }
     return new Parsed(parts, template);
+  }
+
+  /**
+   * The same without a parameter.
+   *
+   * @param name decoded
+   */
+  public static String without(String target, String name) {
+    int question = target.indexOf('?');
+    if (question < 0) {
+      return target;
+    }
+    String left =
+        Stream.of(target.substring(question + 1).split("&", -1))
+            .filter(pair -> !Pairs.decodedName(pair).equals(name))
+            .collect(Collectors.joining("&"));
+    return target.substring(0, question) + (left.isEmpty() ? "" : "?" + left);
   }
 
   private static Part segment(String segment) {

@@ -133,6 +133,14 @@ public sealed interface Target {
     }
   }
 
+  /** The same of a parameter of the query, by its decoded name. */
+  record HmacQuery(String name) implements Target {
+    @Override
+    public String toString() {
+      return "hmac-query:" + name;
+    }
+  }
+
   /** A part that no binding can name. */
   record Elsewhere(String part) implements Target {
     @Override
@@ -158,6 +166,7 @@ public sealed interface Target {
           };
       case "aws4:" -> Aws4.parse(name);
       case "hmac:" -> Optional.of(new Hmac(name));
+      case "hmac-query:" -> Optional.of(new HmacQuery(name));
       case "query:" -> Optional.of(new Query(name));
       case "json:" -> Optional.of(new Json(name));
       case "form:" -> Optional.of(new Form(name));
@@ -184,6 +193,7 @@ public sealed interface Target {
           WebSocketFrame _,
           Aws4 _,
           Hmac _,
+          HmacQuery _,
           Elsewhere _ ->
           this;
     };
@@ -193,7 +203,7 @@ public sealed interface Target {
   default Escape escape() {
     return switch (this) {
       case Path _ -> Escape.SEGMENT;
-      case Query _, Form _ -> Escape.PERCENT;
+      case Query _, Form _, HmacQuery _ -> Escape.PERCENT;
       case Json _ -> Escape.JSON;
       case WebSocketFrame _ -> Escape.TEXT;
       case Header _,

@@ -39,6 +39,11 @@ final class Aws4Signature implements Signature {
   }
 
   @Override
+  public Optional<SecretValue> inTarget() {
+    return Optional.empty();
+  }
+
+  @Override
   public Headers prepared(Headers headers) {
     return hasToken() ? headers.with(SignedRequest.TOKEN, "") : headers;
   }

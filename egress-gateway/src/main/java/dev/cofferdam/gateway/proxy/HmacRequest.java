@@ -4,6 +4,7 @@ import dev.cofferdam.gateway.http.Header;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Hmac;
+import dev.cofferdam.gateway.placeholder.RequestTarget;
 import dev.cofferdam.gateway.placeholder.Target;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
@@ -18,7 +19,7 @@ import java.util.Optional;
 /**
  * A request that the broker signs by HMAC.
  *
- * @param header in which the placeholder stands
+ * @param header in which the placeholder stands; empty where it does in the query
  * @param timestampHeader empty for none
  */
 record HmacRequest(
@@ -36,7 +37,7 @@ record HmacRequest(
   }
 
   static Optional<String> unsupported(RequestHead head, List<Use> uses) {
-    List<Use> signing = uses.stream().filter(use -> use.target() instanceof Target.Hmac).toList();
+    List<Use> signing = uses.stream().filter(Use::signsByHmac).toList();
     if (signing.isEmpty()) {
       return Optional.empty();
     }
@@ -85,12 +86,14 @@ record HmacRequest(
                     : Optional.empty());
   }
 
-  static HmacRequest of(
-      RequestHead head, Host.Name name, Use use, String header, IncomingBody body) {
+  static HmacRequest of(RequestHead head, Host.Name name, Use use, IncomingBody body) {
     Hmac by = by(use).orElseThrow();
     RequestToSign.Builder toSign =
         RequestToSign.newBuilder()
-            .setTarget(head.target())
+            .setTarget(
+                use.target() instanceof Target.HmacQuery(String parameter)
+                    ? RequestTarget.without(head.target(), parameter)
+                    : head.target())
             .addHeaders(line("host", UpstreamRequest.authority(head, name)));
     for (Header line : head.headers().endToEnd().lines()) {
       String lower = line.name().toLowerCase(Locale.ROOT);
@@ -108,6 +111,7 @@ record HmacRequest(
         by.timestampHeader().isEmpty()
             ? head.headers()
             : head.headers().without(by.timestampHeader());
+    String header = use.target() instanceof Target.Hmac(String named) ? named : "";
     return new HmacRequest(
         head.with(kept), toSign.build(), header, use.placeholder(), by.timestampHeader());
   }

@@ -6,7 +6,7 @@ import dev.cofferdam.gateway.scrub.SecretValue;
 import java.util.List;
 import java.util.Optional;
 
-/** A signature by HMAC, the header's value with it, and perhaps the time that was signed. */
+/** A signature by HMAC, what is written with it, and perhaps the time that was signed. */
 final class HmacSignature implements Signature {
   private static final int LINES = 3;
 
@@ -29,13 +29,20 @@ final class HmacSignature implements Signature {
   }
 
   @Override
+  public Optional<SecretValue> inTarget() {
+    return request.header().isEmpty() ? Optional.of(value) : Optional.empty();
+  }
+
+  @Override
   public Headers prepared(Headers headers) {
     return timestamp.length() > 0 ? headers.with(request.timestampHeader(), "") : headers;
   }
 
   @Override
   public Optional<SecretValue> of(Header header) {
-    if (header.is(request.header()) && header.value().strip().equals(request.placeholder())) {
+    if (!request.header().isEmpty()
+        && header.is(request.header())
+        && header.value().strip().equals(request.placeholder())) {
       return Optional.of(Signature.copy(value));
     }
     return timestamp.length() > 0 && header.is(request.timestampHeader())

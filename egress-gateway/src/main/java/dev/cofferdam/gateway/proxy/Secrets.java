@@ -37,10 +37,7 @@ final class Secrets implements AutoCloseable {
     for (int i = 0; i < uses.size(); i++) {
       Use use = uses.get(i);
       if (use.signs()) {
-        signature.ifPresent(made ->
-            made.parts()
-                .forEach(part ->
-                    secrets.add(new Scrubber.Secret(part, use.placeholder(), use.grant().weak()))));
+        signature.ifPresent(made -> secrets.addAll(signed(use, made)));
         continue;
       }
       SecretValue value = values.get(i);
@@ -59,8 +56,28 @@ final class Secrets implements AutoCloseable {
     this.inTarget =
         uses.stream()
             .map(Use::target)
-            .anyMatch(target -> target instanceof Target.Path || target instanceof Target.Query);
+            .anyMatch(target ->
+                switch (target) {
+                  case Target.Path _, Target.Query _, Target.HmacQuery _ -> true;
+                  default -> false;
+                });
     this.weak = uses.stream().anyMatch(use -> use.grant().weak());
+  }
+
+  private List<Scrubber.Secret> signed(Use use, Signature made) {
+    List<SecretValue> parts = new ArrayList<>(made.parts());
+    made.inTarget()
+        .ifPresent(value -> {
+          byPlaceholder.put(use.placeholder(), value);
+          SecretValue written = use.target().escape().of(value);
+          this.values.add(written);
+          if (written.length() != value.length()) {
+            parts.add(written);
+          }
+        });
+    return parts.stream()
+        .map(part -> new Scrubber.Secret(part, use.placeholder(), use.grant().weak()))
+        .toList();
   }
 
   private static int signing(List<Use> uses) {

@@ -1,7 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.http.RequestHead;
-import dev.cofferdam.gateway.placeholder.Target;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.scrub.SecretValue;
@@ -46,8 +45,8 @@ sealed interface Signable permits SignedRequest, HmacRequest {
       RequestHead head, Host.Name name, List<Use> uses, IncomingBody body) {
     Optional<Use> signing = uses.stream().filter(Use::signs).findFirst();
     return signing.map(use ->
-        use.target() instanceof Target.Hmac(String header)
-            ? HmacRequest.of(head, name, use, header, body)
+        use.signsByHmac()
+            ? HmacRequest.of(head, name, use, body)
             : SignedRequest.of(head, name, body::sha256, body.mayRewrite()));
   }
 }

@@ -12,6 +12,9 @@ sealed interface Signature extends AutoCloseable permits Aws4Signature, HmacSign
   /** What is in it and must not come back to the guest. */
   List<SecretValue> parts();
 
+  /** What to write in the place of its placeholder in the query; empty where that is elsewhere. */
+  Optional<SecretValue> inTarget();
+
   /** With a line for each that has to be added, which {@link #of} then fills. */
   Headers prepared(Headers headers);
 

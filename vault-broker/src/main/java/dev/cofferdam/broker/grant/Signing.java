@@ -26,7 +26,7 @@ public sealed interface Signing permits Aws4Signing, HmacSigning {
       case Target.Aws4 scope ->
           Optional.of(
               new Aws4Signing(scope, toSign.getTarget(), headers, toSign.getPayloadSha256()));
-      case Target.Hmac _ ->
+      case Target.Hmac _, Target.HmacQuery _ ->
           Optional.of(
               new HmacSigning(
                   toSign.getTarget(), headers, toSign.getPayloadSha256(), toSign.getBody()));

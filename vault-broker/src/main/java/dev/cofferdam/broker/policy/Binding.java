@@ -62,10 +62,10 @@ public record Binding(
               + " requests");
     }
     List<Target> signing = hmac.<List<Target>>map(by -> List.of(by.target())).orElse(List.of());
-    if (!targets.stream().filter(Target.Hmac.class::isInstance).toList().equals(signing)
+    if (!targets.stream().filter(Target::signedByHmac).toList().equals(signing)
         || (hmac.isPresent() && targets.size() > 1)) {
       throw invalid(
-          "a binding has targets beside a signature by HMAC, or hmac:<header> without one, expected"
+          "a binding has targets beside a signature by HMAC, or one of it without, expected"
               + " the signature alone");
     }
   }
@@ -110,15 +110,14 @@ public record Binding(
           "the secret is to sign requests in two ways, or to sign them and to stand in them too,"
               + " expected one: a key that signs is never handed out");
     }
-    Map<String, Hmac> byHeader = new HashMap<>();
+    Map<Target, Hmac> byTarget = new HashMap<>();
     for (Binding binding : bindings) {
       binding
           .hmac()
           .ifPresent(by -> {
-            if (!byHeader.computeIfAbsent(by.spec().getHeader(), _ -> by).equals(by)) {
+            if (!byTarget.computeIfAbsent(by.target(), _ -> by).equals(by)) {
               throw invalid(
-                  "the secret signs two ways into the header %s, expected one"
-                      .formatted(by.spec().getHeader()));
+                  "the secret signs two ways into %s, expected one".formatted(by.target().text()));
             }
           });
     }

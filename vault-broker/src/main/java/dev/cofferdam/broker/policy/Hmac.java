@@ -28,7 +28,10 @@ public record Hmac(HmacSignature spec) {
     spec = filled(spec);
     SigningTemplate message = template(spec.getMessage(), SIGNED);
     SigningTemplate value = template(spec.getValue(), WRITTEN);
-    var _ = new Target.Header(spec.getHeader());
+    if (spec.getHeader().isEmpty() == spec.getQuery().isEmpty()) {
+      throw invalid("has both a header and a parameter to stand in, or none, expected one");
+    }
+    var _ = target(spec);
     for (String header : message.headers()) {
       var _ = new Target.Header(header);
       if (header.equals(spec.getHeader()) || header.equals(spec.getTimestampHeader())) {
@@ -82,15 +85,22 @@ public record Hmac(HmacSignature spec) {
     return filled.build();
   }
 
-  public Target.Hmac target() {
-    return new Target.Hmac(spec.getHeader());
+  /** Where the placeholder stands. */
+  public Target target() {
+    return target(spec);
+  }
+
+  private static Target target(HmacSignature spec) {
+    return spec.getQuery().isEmpty()
+        ? new Target.Hmac(spec.getHeader())
+        : new Target.HmacQuery(spec.getQuery());
   }
 
   public SigningTemplate message() {
     return template(spec.getMessage(), SIGNED);
   }
 
-  /** Of the header. */
+  /** What is written there. */
   public SigningTemplate value() {
     return template(spec.getValue(), WRITTEN);
   }

@@ -208,9 +208,30 @@ public sealed interface Target {
     }
   }
 
+  /**
+   * The same of a parameter of the query.
+   *
+   * @param name as of {@link Named}
+   */
+  record HmacQuery(String name) implements Target {
+    public HmacQuery {
+      var _ = new Named(Named.Kind.QUERY, name);
+    }
+
+    @Override
+    public String text() {
+      return "hmac-query:" + name;
+    }
+  }
+
   /** Whether requests are signed with the value, which then is never handed out. */
   default boolean signed() {
-    return this instanceof Aws4 || this instanceof Hmac;
+    return this instanceof Aws4 || signedByHmac();
+  }
+
+  /** The same, over what a binding says. */
+  default boolean signedByHmac() {
+    return this instanceof Hmac || this instanceof HmacQuery;
   }
 
   /** Of a name. */
@@ -236,6 +257,7 @@ public sealed interface Target {
       case "json:" -> new Json(name);
       case "aws4:" -> Aws4.parse(name);
       case "hmac:" -> new Hmac(name.toLowerCase(Locale.ROOT));
+      case "hmac-query:" -> new HmacQuery(name);
       default ->
           switch (text.toLowerCase(Locale.ROOT)) {
             case "path" -> new Path();
