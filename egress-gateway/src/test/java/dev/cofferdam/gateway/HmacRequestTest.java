@@ -32,6 +32,8 @@ final class HmacRequestTest {
   private static final String SIGNATURE = "0123456789abcdef".repeat(4);
   private static final String HASHED = "cofferdam_" + "H1a2H3a4H5a6H7a8H9a0H1a2H3a4H5a6H7a8H9a0HHa";
   private static final String QUERY = "cofferdam_" + "Q1u2e3r4y5Q6u7e8r9y0Q1u2e3r4y5Q6u7e8r9y0QQu";
+  private static final String REQUIRED =
+      "cofferdam_" + "R1q2R3q4R5q6R7q8R9q0R1q2R3q4R5q6R7q8R9q0RRq";
   private static final String HOST = "Host: api.example.test\r\n";
   private static final String SIGNED =
       HOST + "X-Signature: " + PLACEHOLDER + "\r\nX-Nonce: n 1\r\n";
@@ -56,6 +58,7 @@ final class HmacRequestTest {
             .clearSecrets()
             .addSecrets(granted("hook", PLACEHOLDER, "api.example.test", false, body))
             .addSecrets(granted("query", QUERY, "api.example.test", false, query))
+            .addSecrets(granted("query-required", REQUIRED, "other.example.test", true, query))
             .addSecrets(granted("hashed", HASHED, "other.example.test", true, hashed))
             .addSecrets(
                 granted(
@@ -364,6 +367,14 @@ final class HmacRequestTest {
             "GET / HTTP/1.1\r\nHost: other.example.test\r\nX-Hashed: " + own + "\r\n\r\n"),
         403,
         "own_credential");
+    refused(
+        ask(
+            "other.example.test",
+            "GET /?a=b&signature=own HTTP/1.1\r\nHost: other.example.test\r\n\r\n"),
+        403,
+        "own_credential");
+    assertThat(only(ask("GET /?signature=own HTTP/1.1\r\n" + HOST + "\r\n")).uri())
+        .isEqualTo("/?signature=own");
   }
 
   @Test
