@@ -15,6 +15,10 @@ class Stage:
         done = subprocess.run([SCRIPT, "counters", self.name], check=True, capture_output=True, text=True)
         return json.loads(done.stdout)
 
+    def allow(self, address: str, port: int) -> None:
+        """From now on TCP of the gateway's to there is expected."""
+        subprocess.run([SCRIPT, "allow", self.name, address, str(port)], check=True)
+
     def unexpected(self) -> int:
         """Packets that reached the uplink and were not the gateway's to a host that policy allows."""
         return self.counters()["unexpected"]
