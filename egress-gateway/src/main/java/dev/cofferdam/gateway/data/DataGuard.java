@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.data;
 
 import dev.cofferdam.gateway.http.Header;
 import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.gateway.policy.DataRules;
 import dev.cofferdam.gateway.policy.Host;
 import io.netty.buffer.Unpooled;
 import java.nio.charset.StandardCharsets;
@@ -32,7 +33,9 @@ public final class DataGuard {
 
   /** Empty where no rule covers the host. */
   public static Optional<DataGuard> of(DataRules rules, Host.Name host, RequestHead head) {
-    return rules.covers(host) ? Optional.of(new DataGuard(rules.at(host), head)) : Optional.empty();
+    return rules.covers(host)
+        ? Optional.of(new DataGuard(rules.at(host).stream().map(DataRule::compile).toList(), head))
+        : Optional.empty();
   }
 
   /** Looks at all but the body: what refuses the request. */

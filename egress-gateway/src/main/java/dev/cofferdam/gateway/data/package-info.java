@@ -1,6 +1,6 @@
 /**
  * What a policy's data rules find in requests. Pure: bytes in, findings and bytes out. Start at
- * {@link dev.cofferdam.gateway.data.DataRules}.
+ * {@link dev.cofferdam.gateway.data.DataGuard}.
  */
 @NullMarked
 package dev.cofferdam.gateway.data;

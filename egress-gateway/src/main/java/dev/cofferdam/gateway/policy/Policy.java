@@ -1,6 +1,5 @@
 package dev.cofferdam.gateway.policy;
 
-import dev.cofferdam.gateway.data.DataRules;
 import dev.cofferdam.kit.egress.AmbiguousException;
 import dev.cofferdam.kit.egress.Caps;
 import dev.cofferdam.kit.egress.RequestFacts;

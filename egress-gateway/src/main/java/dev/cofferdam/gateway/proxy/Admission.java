@@ -1,6 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.data.DataRules;
+import dev.cofferdam.gateway.policy.DataRules;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.RequestVerdict;
 import dev.cofferdam.gateway.policy.Rule;

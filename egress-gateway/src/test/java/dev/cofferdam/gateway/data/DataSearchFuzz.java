@@ -1,5 +1,7 @@
 package dev.cofferdam.gateway.data;
 
+import dev.cofferdam.gateway.policy.DataRules;
+import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.v1.DataAction;
 import dev.cofferdam.v1.DataDetector;
 import dev.cofferdam.v1.EgressPolicy;
@@ -39,9 +41,10 @@ public final class DataSearchFuzz {
       }
     }
     return DataRules.compile(EgressPolicy.newBuilder().addData(rule).build())
-        .at(
-            (dev.cofferdam.gateway.policy.Host.Name)
-                dev.cofferdam.gateway.policy.Host.parse("a.example.com").orElseThrow());
+        .at((Host.Name) Host.parse("a.example.com").orElseThrow())
+        .stream()
+        .map(DataRule::compile)
+        .toList();
   }
 
   public static void fuzzerTestOneInput(byte[] input) {

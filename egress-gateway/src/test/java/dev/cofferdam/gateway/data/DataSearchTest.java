@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.cofferdam.gateway.AttackRow;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.gateway.policy.DataRules;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.v1.DataAction;
 import dev.cofferdam.v1.DataDetector;

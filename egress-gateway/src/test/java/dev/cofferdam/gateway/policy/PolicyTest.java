@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.gateway.AttackRow;
+import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;
@@ -53,6 +54,20 @@ final class PolicyTest {
     assertThat(policy.decide(parsed("a.example.com"), 443)).isEqualTo(new Decision.Allowed(false));
     assertThat(reason(policy.decide(parsed("secret.example.com"), 443)))
         .isEqualTo(EgressReason.EGRESS_REASON_HOST_NOT_ALLOWED);
+  }
+
+  /** Whatever a broker makes of the two beside each other. */
+  @AttackRow(56)
+  @Test
+  void whatDataRulesCoverIsNotPassedThrough() {
+    Policy policy =
+        Policy.compile(
+            EgressPolicy.newBuilder()
+                .addRules(host("*.example.com").setPassthrough(true))
+                .addData(DataRule.newBuilder().addHosts("a.example.com").addPatterns("x"))
+                .build());
+    assertThat(policy.decide(parsed("a.example.com"), 443)).isEqualTo(new Decision.Allowed(false));
+    assertThat(policy.decide(parsed("b.example.com"), 443)).isEqualTo(new Decision.Allowed(true));
   }
 
   @Test

@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.gateway.data.BodySearch;
 import dev.cofferdam.gateway.data.DataGuard;
-import dev.cofferdam.gateway.data.DataRules;
 import dev.cofferdam.gateway.data.LabelledData;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.gateway.policy.DataRules;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressPolicy;

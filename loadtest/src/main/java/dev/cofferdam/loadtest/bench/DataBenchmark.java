@@ -2,9 +2,9 @@ package dev.cofferdam.loadtest.bench;
 
 import dev.cofferdam.gateway.data.BodySearch;
 import dev.cofferdam.gateway.data.DataGuard;
-import dev.cofferdam.gateway.data.DataRules;
 import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.gateway.policy.DataRules;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.v1.DataAction;
 import dev.cofferdam.v1.DataDetector;

@@ -1,8 +1,7 @@
-package dev.cofferdam.gateway.data;
+package dev.cofferdam.gateway.policy;
 
-import dev.cofferdam.gateway.policy.Host;
-import dev.cofferdam.gateway.policy.HostPattern;
 import dev.cofferdam.kit.egress.DataRuleSpec;
+import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressPolicy;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,7 +12,7 @@ public final class DataRules {
   public static final DataRules NONE = new DataRules(List.of());
 
   /** Where a rule holds; no hosts: everywhere. */
-  private record Bound(List<HostPattern> hosts, DataRule rule, dev.cofferdam.v1.DataRule written) {
+  private record Bound(List<HostPattern> hosts, DataRuleSpec rule, DataRule written) {
     boolean covers(Host.Name host) {
       return hosts.isEmpty() || hosts.stream().anyMatch(pattern -> pattern.matches(host));
     }
@@ -34,7 +33,7 @@ public final class DataRules {
       rules.add(
           new Bound(
               spec.hosts().stream().map(HostPattern::parse).toList(),
-              DataRule.compile(spec),
+              spec,
               policy.getData(rules.size())));
     }
     return rules.isEmpty() ? NONE : new DataRules(List.copyOf(rules));
@@ -45,7 +44,7 @@ public final class DataRules {
     return written(host).equals(others.written(host));
   }
 
-  private List<dev.cofferdam.v1.DataRule> written(Host.Name host) {
+  private List<DataRule> written(Host.Name host) {
     return rules.stream().filter(bound -> bound.covers(host)).map(Bound::written).toList();
   }
 
@@ -54,7 +53,7 @@ public final class DataRules {
   }
 
   /** In the policy's order. */
-  List<DataRule> at(Host.Name host) {
+  public List<DataRuleSpec> at(Host.Name host) {
     return rules.stream().filter(bound -> bound.covers(host)).map(Bound::rule).toList();
   }
 }
