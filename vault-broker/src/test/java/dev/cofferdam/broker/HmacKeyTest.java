@@ -308,6 +308,14 @@ class HmacKeyTest extends BrokerTest {
             put("both", KEY, signature("{body}"))
                 .setBindings(0, other.clone().addTargets("hmac:x-signature")),
             put("both", KEY, signature("{body}"))
+                .setBindings(
+                    0,
+                    other
+                        .clone()
+                        .setHmac(signature("{body}"))
+                        .addTargets("hmac:x-signature")
+                        .addTargets("header:x-key")),
+            put("both", KEY, signature("{body}"))
                 .addBindings(
                     other.clone().setHmac(signature("{body}").setHeader("").setQuery("q"))),
             put("both", KEY, signature("{body}"))

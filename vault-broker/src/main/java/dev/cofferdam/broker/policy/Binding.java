@@ -62,8 +62,7 @@ public record Binding(
               + " requests");
     }
     List<Target> signing = hmac.<List<Target>>map(by -> List.of(by.target())).orElse(List.of());
-    if (!targets.stream().filter(Target::signedByHmac).toList().equals(signing)
-        || (hmac.isPresent() && targets.size() > 1)) {
+    if (!targets.stream().filter(Target::signedByHmac).toList().equals(signing)) {
       throw invalid(
           "a binding has targets beside a signature by HMAC, or one of it without, expected"
               + " the signature alone");
