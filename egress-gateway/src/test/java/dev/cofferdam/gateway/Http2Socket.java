@@ -102,6 +102,11 @@ final class Http2Socket extends ChannelDuplexHandler {
     return this;
   }
 
+  /** Returns once it was given to the connection. */
+  void sendWhole(Object frame) throws Exception {
+    stream.get(20, TimeUnit.SECONDS).writeAndFlush(frame).get(60, TimeUnit.SECONDS);
+  }
+
   /** Counts it once it was given to the connection. */
   void sendCounted(Object frame, AtomicInteger taken) throws Exception {
     stream

@@ -663,7 +663,15 @@ final class Exchange
             name(),
             Optional.ofNullable(secrets));
     WebSocketExchange fresh =
-        new WebSocketExchange(surroundings, guest, record, admitted, name(), uses, frames);
+        new WebSocketExchange(
+            surroundings,
+            guest,
+            record,
+            admitted,
+            name(),
+            uses,
+            frames,
+            connection.slot().unendedFrames());
     secrets = null;
     socket = fresh;
     fresh.begin(answer, stream);

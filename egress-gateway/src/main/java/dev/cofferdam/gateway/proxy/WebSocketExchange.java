@@ -5,6 +5,7 @@ import dev.cofferdam.gateway.http.ResponseHead;
 import dev.cofferdam.gateway.http.WebSocketHandshake;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.gateway.slot.Tally;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
 import io.netty.channel.Channel;
@@ -24,6 +25,7 @@ final class WebSocketExchange {
   private final Host.Name host;
   private final List<Use> uses;
   private final FrameSecrets secrets;
+  private final Tally unended;
 
   /** Why it may not go on. */
   private Optional<WebSocketRelay.Refusal> forbidden = Optional.empty();
@@ -31,6 +33,7 @@ final class WebSocketExchange {
   /**
    * @param admission and {@code secrets} of the request, which are taken over
    * @param uses of the request
+   * @param unended bytes that the sandbox's WebSockets hold of frames
    */
   WebSocketExchange(
       Surroundings surroundings,
@@ -39,7 +42,8 @@ final class WebSocketExchange {
       Admission admission,
       Host.Name host,
       List<Use> uses,
-      FrameSecrets secrets) {
+      FrameSecrets secrets,
+      Tally unended) {
     this.surroundings = surroundings;
     this.guest = guest;
     this.record = record;
@@ -47,6 +51,7 @@ final class WebSocketExchange {
     this.host = host;
     this.uses = uses;
     this.secrets = secrets;
+    this.unended = unended;
   }
 
   /** In HTTP/2 each 2xx would tell the guest that frames follow, which nobody would search. */
@@ -62,7 +67,7 @@ final class WebSocketExchange {
    */
   void begin(ResponseHead answer, UpstreamStream upstream) {
     guest.writeAndFlush(WebSocketHandshake.answer(answer));
-    WebSocketRelay.join(guest, upstream.leave(), secrets, admission::counted, this::ended);
+    WebSocketRelay.join(guest, upstream.leave(), secrets, unended, admission::counted, this::ended);
   }
 
   /** The policy's word, at any time. */

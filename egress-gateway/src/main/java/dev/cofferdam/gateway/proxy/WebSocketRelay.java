@@ -7,6 +7,7 @@ import dev.cofferdam.gateway.http.Http2ServerStreamHandler;
 import dev.cofferdam.gateway.placeholder.BodyScanner;
 import dev.cofferdam.gateway.placeholder.Candidates;
 import dev.cofferdam.gateway.scrub.Scrubber;
+import dev.cofferdam.gateway.slot.Tally;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -18,12 +19,9 @@ import io.netty.handler.codec.http.websocketx.BinaryWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.CloseWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.ContinuationWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.TextWebSocketFrame;
-import io.netty.handler.codec.http.websocketx.WebSocket13FrameDecoder;
 import io.netty.handler.codec.http.websocketx.WebSocket13FrameEncoder;
 import io.netty.handler.codec.http.websocketx.WebSocketCloseStatus;
-import io.netty.handler.codec.http.websocketx.WebSocketDecoderConfig;
 import io.netty.handler.codec.http.websocketx.WebSocketFrame;
-import io.netty.handler.codec.http.websocketx.WebSocketFrameAggregator;
 import io.netty.handler.codec.http2.Http2StreamChannel;
 import io.netty.util.ReferenceCountUtil;
 import java.util.ArrayDeque;
@@ -41,12 +39,6 @@ import java.util.function.IntPredicate;
  * both connections.
  */
 final class WebSocketRelay {
-  /**
-   * Of one frame; of one message where messages may hold a value, either way. Each is held in
-   * memory whole.
-   */
-  static final int MAX_FRAME = 4 << 20;
-
   /** Why it ended before either side wanted it to. */
   record Refusal(EgressReason reason, String message, String secret) {}
 
@@ -76,6 +68,7 @@ final class WebSocketRelay {
    * Takes both connections over; the guest has been given the 101.
    *
    * @param secrets stay the caller's to close when it is over
+   * @param unended bytes that the sandbox's WebSockets hold of frames
    * @param counted whether so many bytes more may go, either way
    * @param over told once
    */
@@ -83,21 +76,19 @@ final class WebSocketRelay {
       Channel guest,
       Channel upstream,
       FrameSecrets secrets,
+      Tally unended,
       IntPredicate counted,
       Consumer<Outcome> over) {
     WebSocketRelay relay = new WebSocketRelay(guest, upstream, secrets, counted);
-    upstream
-        .pipeline()
-        .addLast(new WebSocket13FrameEncoder(true), new WebSocket13FrameDecoder(frames(false)));
+    UnendedFrames held = new UnendedFrames(unended, relay::tooMuchUnended);
+    upstream.pipeline().addLast(new WebSocket13FrameEncoder(true), held.frames(false));
     if (secrets.scrubs()) {
-      upstream.pipeline().addLast(new WebSocketFrameAggregator(MAX_FRAME));
+      upstream.pipeline().addLast(held.messages());
     }
     upstream.pipeline().addLast(relay.new FromUpstream());
-    guest
-        .pipeline()
-        .addLast(new WebSocket13FrameEncoder(false), new WebSocket13FrameDecoder(frames(true)));
+    guest.pipeline().addLast(new WebSocket13FrameEncoder(false), held.frames(true));
     if (secrets.targeted()) {
-      guest.pipeline().addLast(new WebSocketFrameAggregator(MAX_FRAME));
+      guest.pipeline().addLast(held.messages());
     }
     guest.pipeline().addLast(relay.new FromGuest());
     guest
@@ -117,14 +108,12 @@ final class WebSocketRelay {
     guest.config().setAutoRead(!relay.asking);
   }
 
-  private static WebSocketDecoderConfig frames(boolean masked) {
-    return WebSocketDecoderConfig.newBuilder()
-        .expectMaskedFrames(masked)
-        .allowMaskMismatch(false)
-        .allowExtensions(false)
-        .maxFramePayloadLength(MAX_FRAME)
-        .withUTF8Validator(false)
-        .build();
+  private void tooMuchUnended() {
+    refuse(
+        new Refusal(
+            EgressReason.EGRESS_REASON_TOO_MANY_AT_ONCE,
+            "the WebSockets of this sandbox hold too much of frames that have not ended",
+            ""));
   }
 
   private void refuse(Refusal why) {

@@ -24,6 +24,7 @@ public final class Slot {
   private final Tally upstreamConnections = new Tally();
   private final Tally materialisations = new Tally();
   private final Tally webSockets = new Tally();
+  private final Tally unendedFrames = new Tally();
   private final CapUse capUse = new CapUse();
   private final Map<ByteString, CapUse> capUseByRule = new ConcurrentHashMap<>();
   private final Tally keptBodies = new Tally();
@@ -71,6 +72,11 @@ public final class Slot {
   /** On connections of their own and on streams of HTTP/2, which cost about the same memory. */
   public Tally webSockets() {
     return webSockets;
+  }
+
+  /** Bytes of their frames and messages that have not ended. */
+  public Tally unendedFrames() {
+    return unendedFrames;
   }
 
   /** Requests that wait for the broker's values. */

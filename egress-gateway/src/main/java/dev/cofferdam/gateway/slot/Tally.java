@@ -8,8 +8,13 @@ public final class Tally {
 
   /** Counts one more, unless there are that many already. */
   public boolean tryAdd(int most) {
-    if (count.incrementAndGet() > most) {
-      count.decrementAndGet();
+    return tryAdd(1, most);
+  }
+
+  /** Counts so many more, unless that were more than may be. */
+  public boolean tryAdd(int more, int most) {
+    if (count.addAndGet(more) > most) {
+      count.addAndGet(-more);
       return false;
     }
     return true;
@@ -21,6 +26,10 @@ public final class Tally {
   }
 
   public void remove() {
-    count.decrementAndGet();
+    remove(1);
+  }
+
+  public void remove(int fewer) {
+    count.addAndGet(-fewer);
   }
 }
