@@ -14,9 +14,11 @@ import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.PlaceholderShape;
 import dev.cofferdam.v1.PolicyMode;
 import dev.cofferdam.v1.Verdict;
+import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.handler.codec.http.websocketx.BinaryWebSocketFrame;
 import io.netty.handler.codec.http.websocketx.TextWebSocketFrame;
+import io.netty.handler.codec.http2.DefaultHttp2DataFrame;
 import java.net.InetAddress;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -39,6 +41,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Placeholders in text messages of a WebSocket, where a binding has the target for them. */
 final class WebSocketFrameTest extends AttackSuite {
+  private static final String HANDSHAKE =
+      "cofferdam_" + "H1a2N3d4S5h6A7k8E9h0A1n2D3s4H5a6K7e8H9a0Nds";
+  private static final String HANDSHAKE_VALUE = "handshake-value-13579-24680";
+
   private HttpClient client;
   private long revision = 1;
   private int opened;
@@ -50,6 +56,7 @@ final class WebSocketFrameTest extends AttackSuite {
 
   @BeforeAll
   void makeClient() throws Exception {
+    harness.broker.secret(HANDSHAKE, HANDSHAKE_VALUE);
     client =
         HttpClient.newBuilder()
             .localAddress(InetAddress.getByName(Harness.SLOT))
@@ -86,6 +93,8 @@ final class WebSocketFrameTest extends AttackSuite {
             .addAllTargets(List.of(targets))
             .setOccurrences(occurrences)
             .build();
+    GrantedSecret handshake =
+        Harness.granted("handshake-key", HANDSHAKE, "api.example.test", false);
     GrantedSecret weak = Harness.granted("weak-key", Harness.WEAK, "api.example.test", true);
     revision++;
     Attachment.Builder attachment = Harness.attachment(harness.port);
@@ -96,6 +105,7 @@ final class WebSocketFrameTest extends AttackSuite {
             .clearSecrets()
             .addSecrets(api.toBuilder().clearBindings().addBindings(binding))
             .addSecrets(Harness.granted("other-key", Harness.OTHER, "other.example.test", false))
+            .addSecrets(handshake)
             .addSecrets(weak.toBuilder().clearBindings().addBindings(binding))
             .build());
   }
@@ -376,16 +386,15 @@ final class WebSocketFrameTest extends AttackSuite {
   @ParameterizedTest
   @ValueSource(strings = {"credential", "fragments", "base64"})
   void theHandshakesValueStaysOutOfMessagesToo(String asked) throws Exception {
-    bind(1, "websocket-frame", "header:authorization");
     Heard heard = new Heard();
-    WebSocket socket = open(heard, "Bearer " + Harness.PLACEHOLDER);
+    WebSocket socket = open(heard, "Bearer " + HANDSHAKE);
     socket.sendText("in a message " + Harness.PLACEHOLDER, true).join();
     assertThat(heard.next()).isEqualTo("said: in a message " + Harness.PLACEHOLDER);
     socket.sendText(asked, true).join();
 
     assertThat(heard.next())
-        .doesNotContain(Harness.VALUE)
-        .doesNotContain(base64("Bearer " + Harness.VALUE).substring(12, 36));
+        .doesNotContain(HANDSHAKE_VALUE)
+        .doesNotContain(base64("Bearer " + HANDSHAKE_VALUE).substring(12, 36));
     socket.abort();
     assertThat(event().getTarget()).isEqualTo("header:authorization");
   }
@@ -440,6 +449,27 @@ final class WebSocketFrameTest extends AttackSuite {
     assertThat(heard.next()).isEqualTo("said: 2");
     assertThat(heard.next()).isEqualTo("binary 3");
     assertThat(harness.upstream.heard).containsExactly("1 " + Harness.VALUE, "2", "3");
+  }
+
+  /** Read at once with what is asked for, and no sooner sent. */
+  @Test
+  void whatCameWithItKeepsItsOrderToo() throws Exception {
+    try (Http2Guest guest = new Http2Guest(harness, "api.example.test")) {
+      Http2Socket socket = guest.socket(Map.of());
+      assertThat(socket.status()).isEqualTo("200");
+      ByteBuf frames = Unpooled.buffer();
+      for (String text : List.of(Harness.PLACEHOLDER, "2", "3")) {
+        // Masked with zeros.
+        frames.writeByte(0x81).writeByte(0x80 | text.length()).writeInt(0);
+        frames.writeCharSequence(text, StandardCharsets.US_ASCII);
+      }
+      socket.send(new DefaultHttp2DataFrame(frames));
+
+      assertThat(socket.next()).isEqualTo("said: " + Harness.PLACEHOLDER);
+      assertThat(socket.next()).isEqualTo("said: 2");
+      assertThat(socket.next()).isEqualTo("said: 3");
+      assertThat(harness.upstream.heard).containsExactly(Harness.VALUE, "2", "3");
+    }
   }
 
   @Test
