@@ -23,7 +23,10 @@ public final class DataSearch {
   /** Of a match, in bytes as they came. */
   static final int MAX_MATCH = 4096;
 
-  /** What follows the beginning of a match before it is taken for one; with what looks ahead. */
+  /**
+   * What follows the beginning of a match before it is taken for one: with what looks ahead, and
+   * behind which no placeholder that is not there as a whole begins.
+   */
   private static final int KEPT = MAX_MATCH + 64;
 
   /** What is gathered before it is searched, so that small pieces cost no more than large ones. */
@@ -127,7 +130,7 @@ public final class DataSearch {
     fresh = 0;
     int cut = last ? length : Math.max(done, length - KEPT);
     List<Span> spans = new ArrayList<>();
-    for (Reading reading : readings(last)) {
+    for (Reading reading : readings()) {
       for (DataRule rule : rules) {
         for (DataRule.Named named : rule.detectors()) {
           find(reading, rule, named, cut, last, spans);
@@ -158,9 +161,8 @@ public final class DataSearch {
   }
 
   /** Placeholders are left out as they stand, so that nothing hides behind an escaped one. */
-  private List<Reading> readings(boolean last) {
-    int end = last ? length : Candidates.begun(buffer, length);
-    Text raw = new Text(Candidates.masked(buffer, end).orElse(buffer), end);
+  private List<Reading> readings() {
+    Text raw = new Text(Candidates.masked(buffer, length).orElse(buffer), length);
     return Stream.of(Optional.of(Reading.plain(raw)), Reading.json(raw), Reading.percent(raw, form))
         .flatMap(Optional::stream)
         .toList();

@@ -65,9 +65,6 @@ public final class Candidates {
 
   private static final List<Shape> SHAPES = FORMS.stream().map(Shape::new).toList();
 
-  private static final int LONGEST =
-      FORMS.stream().mapToInt(PlaceholderForm::length).max().orElseThrow();
-
   /** What a placeholder may begin with. */
   private static final BitSet FIRST = new BitSet();
 
@@ -138,20 +135,6 @@ public final class Candidates {
       }
     }
     return -1;
-  }
-
-  /** Where what may become a placeholder begins at the end of a text; else its length. */
-  public static int begun(byte[] text, int length) {
-    for (int at = Math.max(0, length - LONGEST + 1); at < length; at++) {
-      if (FIRST.get(text[at] & 0xff)) {
-        for (Shape shape : SHAPES) {
-          if (at + shaped(shape, text, at, length) == length) {
-            return at;
-          }
-        }
-      }
-    }
-    return length;
   }
 
   /** How many bytes from there on could be those of a placeholder. */
