@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway.match;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import java.util.Arrays;
 import java.util.List;
 
@@ -31,11 +32,34 @@ public final class StreamMatcher {
 
   private static final int[] NONE = {};
 
+  private static final long[] EVERY_PAIR = new long[1 << 10];
+
+  static {
+    Arrays.fill(EVERY_PAIR, -1);
+  }
+
   private final List<Needle> needles;
   private final int[][] byFirst = new int[256][];
 
+  /** A bit for each pair of bytes with which a match may begin. */
+  private final long[] pairs;
+
+  /** For a search or a few. */
   public StreamMatcher(List<Needle> needles) {
+    this(needles, EVERY_PAIR);
+  }
+
+  /**
+   * For many searches: it takes a while to make, and looks at two bytes before it tries a needle,
+   * which is seldom then.
+   */
+  public static StreamMatcher lasting(List<Needle> needles) {
+    return new StreamMatcher(needles, pairs(needles));
+  }
+
+  private StreamMatcher(List<Needle> needles, long[] pairs) {
     this.needles = List.copyOf(needles);
+    this.pairs = pairs;
     int[] starting = new int[needles.size()];
     for (int value = 0; value < 256; value++) {
       int count = 0;
@@ -48,6 +72,30 @@ public final class StreamMatcher {
     }
   }
 
+  private static long[] pairs(List<Needle> needles) {
+    long[] pairs = new long[1 << 10];
+    ByteBuf two = Unpooled.buffer(2, 2);
+    for (int pair = 0; pair < 1 << 16; pair++) {
+      int first = pair >> 8;
+      two.setShort(0, pair);
+      if (needles.stream().anyMatch(n -> n.mayStart(first) && n.match(two, 0, 2) != Needle.NONE)) {
+        pairs[pair >> 6] |= 1L << pair;
+      }
+    }
+    return pairs;
+  }
+
+  /** The needles to be tried at a place, of which the next byte may be another scan's. */
+  private int[] starting(ByteBuf in, int at, int end) {
+    int first = in.getUnsignedByte(at);
+    int[] starting = byFirst[first];
+    if (starting.length == 0 || at + 1 == end) {
+      return starting;
+    }
+    int pair = first << 8 | in.getUnsignedByte(at + 1);
+    return (pairs[pair >> 6] & 1L << pair) != 0 ? starting : NONE;
+  }
+
   /**
    * @param last no more bytes will come: nothing is kept
    * @param seriousUnits how long an unfinished match has to be for its bytes to be held
@@ -58,10 +106,9 @@ public final class StreamMatcher {
     int keep = -1;
     int hold = -1;
     while (at < end) {
-      int[] starting = byFirst[in.getUnsignedByte(at)];
       int matched = 0;
       int which = -1;
-      for (int n : starting) {
+      for (int n : starting(in, at, end)) {
         int result = needles.get(n).match(in, at, end);
         if (result > matched) {
           matched = result;

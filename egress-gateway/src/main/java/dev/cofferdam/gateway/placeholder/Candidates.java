@@ -47,7 +47,7 @@ public final class Candidates {
   /** Shared: a matcher keeps no state. */
   static final StreamMatcher MATCHER;
 
-  private static final List<Needle> NEEDLES;
+  static final List<Needle> NEEDLES;
 
   static {
     List<Needle> needles = new ArrayList<>();
@@ -60,7 +60,7 @@ public final class Candidates {
       }
     }
     NEEDLES = List.copyOf(needles);
-    MATCHER = new StreamMatcher(NEEDLES);
+    MATCHER = StreamMatcher.lasting(NEEDLES);
   }
 
   private static final List<Shape> SHAPES = FORMS.stream().map(Shape::new).toList();
