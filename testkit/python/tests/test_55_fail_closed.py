@@ -184,5 +184,6 @@ def test_without_the_databases_only_what_needs_no_secret_passes(host, tenant, ne
         asking.until(b"secret 503 broker_unavailable\nplain 200 \n" * 2)
         assert failed(lambda: Sandbox.create(tenant, egress=policy(ALLOWED))).status == "UNAVAILABLE"
         assert value not in upstream.raw().decode()
+    eventually(sandbox.lives, "a command with the databases back")
     eventually(lambda: used(sandbox), "a use with the databases back")
     created(new_sandbox)
