@@ -2,11 +2,11 @@ package dev.cofferdam.gateway;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.DataAction;
 import dev.cofferdam.v1.DataDetector;
 import dev.cofferdam.v1.DataRule;
-import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
 import java.io.ByteArrayOutputStream;
@@ -54,13 +54,15 @@ final class DataRulesTest extends AttackSuite {
   }
 
   private void data(DataRule.Builder... rules) throws Exception {
-    EgressPolicy.Builder policy = Harness.attachment(harness.port).getPolicy().toBuilder();
+    apply(Harness.attachment(harness.port), rules);
+  }
+
+  private void apply(Attachment.Builder attachment, DataRule.Builder... rules) throws Exception {
     for (DataRule.Builder rule : rules) {
-      policy.addData(rule);
+      attachment.getPolicyBuilder().addData(rule);
     }
     revision += 1;
-    harness.apply(
-        Harness.attachment(harness.port).setPolicyRevision(revision).setPolicy(policy).build());
+    harness.apply(attachment.setPolicyRevision(revision).build());
   }
 
   private String sent() {
@@ -134,6 +136,8 @@ final class DataRulesTest extends AttackSuite {
   @ParameterizedTest
   @ValueSource(strings = {"br", "zstd", "deflate", "gzip, gzip"})
   void whatCannotBeSearchedIsRefused(String coding) throws Exception {
+    // Without a secret nobody else asks for a look.
+    apply(Harness.attachment(harness.port).clearSecrets(), rule(DataAction.DATA_ACTION_REPORT));
     refused(ask(post("Content-Encoding: " + coding + "\r\n", "x")), 415, "content_encoding");
   }
 

@@ -56,9 +56,6 @@ public final class DataSearch {
   /** Bytes before have left. */
   private int done;
 
-  /** What came since it was last searched. */
-  private int fresh;
-
   /**
    * @param form whether {@code +} stands for a blank
    * @param rewrites whether a match can be put out; else it refuses
@@ -107,9 +104,8 @@ public final class DataSearch {
       ensure(part);
       in.readBytes(buffer, length, part);
       length += part;
-      fresh += part;
-      // However much waits and however small the pieces: no byte is searched with each of them.
-      if (pending() >= KEPT + STEP && fresh >= STEP) {
+      // Whatever is held, less than this is left by a search: no byte is searched with each piece.
+      if (pending() >= KEPT + STEP) {
         search(false, out);
       }
     }
@@ -127,7 +123,6 @@ public final class DataSearch {
   }
 
   private void search(boolean last, Consumer<ByteBuf> out) {
-    fresh = 0;
     int cut = last ? length : Math.max(done, length - KEPT);
     List<Span> spans = new ArrayList<>();
     for (Reading reading : readings()) {
