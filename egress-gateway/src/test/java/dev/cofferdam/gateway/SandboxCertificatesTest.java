@@ -19,6 +19,7 @@ import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -94,7 +95,8 @@ final class SandboxCertificatesTest {
         policy,
         1,
         List.of(),
-        new Judge(List.of()));
+        new Judge(List.of()),
+        Optional.empty());
   }
 
   private boolean serves() {

@@ -172,7 +172,7 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
    * Says goodbye but listens on for a while: a close with bytes unread would reset the connection,
    * and the guest might never see the answer.
    */
-  private static void hangUp(ChannelHandlerContext ctx) {
+  public static void hangUp(ChannelHandlerContext ctx) {
     SslHandler tls = ctx.pipeline().get(SslHandler.class);
     if (tls != null) {
       tls.closeOutbound();

@@ -75,11 +75,16 @@ public final class StreamMatcher {
   private static long[] pairs(List<Needle> needles) {
     long[] pairs = new long[1 << 10];
     ByteBuf two = Unpooled.buffer(2, 2);
-    for (int pair = 0; pair < 1 << 16; pair++) {
-      int first = pair >> 8;
-      two.setShort(0, pair);
-      if (needles.stream().anyMatch(n -> n.mayStart(first) && n.match(two, 0, 2) != Needle.NONE)) {
-        pairs[pair >> 6] |= 1L << pair;
+    for (Needle needle : needles) {
+      for (int first = 0; first < 256; first++) {
+        // Few bytes begin one.
+        for (int second = 0; second < 256 && needle.mayStart(first); second++) {
+          int pair = first << 8 | second;
+          two.setShort(0, pair);
+          if (needle.match(two, 0, 2) != Needle.NONE) {
+            pairs[pair >> 6] |= 1L << pair;
+          }
+        }
       }
     }
     return pairs;

@@ -11,15 +11,13 @@ import java.util.Optional;
  * A signature by AWS Signature Version 4, with the access key's id and perhaps a session's token.
  */
 final class Aws4Signature implements Signature {
-  private static final int LINES = 3;
-
   private final SignedRequest request;
   private final SecretValue accessKeyId;
   private final SecretValue signature;
   private final SecretValue token;
 
   Aws4Signature(SignedRequest request, SecretValue answer) {
-    List<SecretValue> lines = Signature.lines(answer, LINES);
+    List<SecretValue> lines = Signature.lines(answer);
     this.request = request;
     this.accessKeyId = lines.get(0);
     this.signature = lines.get(1);
@@ -28,9 +26,7 @@ final class Aws4Signature implements Signature {
 
   @Override
   public List<SecretValue> parts() {
-    return token.length() > 0
-        ? List.of(accessKeyId, signature, token)
-        : List.of(accessKeyId, signature);
+    return hasToken() ? List.of(accessKeyId, signature, token) : List.of(accessKeyId, signature);
   }
 
   /** Whether there is a header for a session's token to add. */

@@ -152,11 +152,7 @@ final class Exchange
         if (!letsDataOut(name)) {
           return;
         }
-        if (!needed.isEmpty() && attachment.policy().learns()) {
-          refuseLearning();
-        } else if (!needed.isEmpty() && surroundings.decisions().full()) {
-          refuseUnrecorded();
-        } else {
+        if (needed.isEmpty() || givesSecrets(needed)) {
           lookAtBody(name);
         }
       }
@@ -352,12 +348,7 @@ final class Exchange
             RequestDecision.sliced(head, more).or(() -> RequestDecision.unsigned(head, all));
         if (sliced.isPresent()) {
           refuse(sliced.get().reason(), sliced.get().message());
-        } else if (attachment.policy().learns()) {
-          uses = more;
-          refuseLearning();
-        } else if (surroundings.decisions().full()) {
-          refuseUnrecorded();
-        } else {
+        } else if (givesSecrets(more)) {
           uses = all;
           open();
         }
@@ -765,21 +756,25 @@ final class Exchange
     refuse(reason, message, "", "");
   }
 
-  private void refuseLearning() {
-    refuseUse(
-        EgressReason.EGRESS_REASON_LEARNING,
-        "the policy is in mode LEARN, in which no secret is used");
-  }
-
-  private void refuseUnrecorded() {
-    refuse(
-        EgressReason.EGRESS_REASON_SPOOL_FULL,
-        "decisions are being lost, so no secret may be used");
+  /** Whether any is given at present; else it was refused. */
+  private boolean givesSecrets(List<Use> wanted) {
+    Optional<Withheld> withheld = Withheld.at(surroundings, attachment);
+    withheld.ifPresent(why -> {
+      if (why.reason() == EgressReason.EGRESS_REASON_SPOOL_FULL) {
+        refuse(why.reason(), why.message());
+      } else {
+        refuseUse(why.reason(), why.message(), wanted.getFirst());
+      }
+    });
+    return withheld.isEmpty();
   }
 
   /** Where a secret was to be used: the event says which, the first of several, and for what. */
   private void refuseUse(EgressReason reason, String message) {
-    Use first = uses.getFirst();
+    refuseUse(reason, message, uses.getFirst());
+  }
+
+  private void refuseUse(EgressReason reason, String message, Use first) {
     refuse(reason, message, first.grant().secret(), first.target().toString());
   }
 

@@ -162,20 +162,10 @@ final class FrameSecrets implements AutoCloseable {
               EgressReason.EGRESS_REASON_LEASE_EXPIRED, "the policy's lease has ended", secret));
       return;
     }
-    if (present.policy().learns()) {
+    Optional<Withheld> withheld = Withheld.at(surroundings, present);
+    if (withheld.isPresent()) {
       listener.refused(
-          new WebSocketRelay.Refusal(
-              EgressReason.EGRESS_REASON_LEARNING,
-              "the policy is in mode LEARN, in which no secret is used",
-              secret));
-      return;
-    }
-    if (surroundings.decisions().full()) {
-      listener.refused(
-          new WebSocketRelay.Refusal(
-              EgressReason.EGRESS_REASON_SPOOL_FULL,
-              "decisions are being lost, so no secret may be used",
-              secret));
+          new WebSocketRelay.Refusal(withheld.get().reason(), withheld.get().message(), secret));
       return;
     }
     Question question =

@@ -25,10 +25,31 @@ final class GuestConnection implements Slot.Tenant {
   private boolean tls;
   private boolean http2;
 
-  GuestConnection(Slot slot, Channel channel, InetSocketAddress destination) {
+  private GuestConnection(Slot slot, Channel channel, InetSocketAddress destination) {
     this.slot = slot;
     this.channel = channel;
     this.destination = destination;
+  }
+
+  /**
+   * One that is among the slot's connections already, until its channel closes.
+   *
+   * @return empty where the slot has ended, and the channel was closed
+   */
+  static Optional<GuestConnection> counted(
+      Slot slot, Channel channel, InetSocketAddress destination) {
+    GuestConnection connection = new GuestConnection(slot, channel, destination);
+    channel
+        .closeFuture()
+        .addListener(_ -> {
+          slot.connections().remove();
+          slot.remove(connection);
+        });
+    if (!slot.add(connection)) {
+      channel.close();
+      return Optional.empty();
+    }
+    return Optional.of(connection);
   }
 
   Slot slot() {

@@ -62,20 +62,10 @@ public final class GuestConnections extends ChannelInitializer<SocketChannel> {
       channel.close();
       return;
     }
-    GuestConnection connection =
-        new GuestConnection(slot.get(), channel, destination.apply(channel));
     open.incrementAndGet();
-    channel
-        .closeFuture()
-        .addListener(_ -> {
-          open.decrementAndGet();
-          slot.get().connections().remove();
-          slot.get().remove(connection);
-        });
-    if (!slot.get().add(connection)) {
-      channel.close();
-      return;
-    }
-    channel.pipeline().addLast(new Reception(surroundings, connection));
+    channel.closeFuture().addListener(_ -> open.decrementAndGet());
+    GuestConnection.counted(slot.get(), channel, destination.apply(channel))
+        .ifPresent(
+            connection -> channel.pipeline().addLast(new Reception(surroundings, connection)));
   }
 }

@@ -8,15 +8,13 @@ import java.util.Optional;
 
 /** A signature by HMAC, what is written with it, and perhaps the time that was signed. */
 final class HmacSignature implements Signature {
-  private static final int LINES = 3;
-
   private final HmacRequest request;
   private final SecretValue signature;
   private final SecretValue value;
   private final SecretValue timestamp;
 
   HmacSignature(HmacRequest request, SecretValue answer) {
-    List<SecretValue> lines = Signature.lines(answer, LINES);
+    List<SecretValue> lines = Signature.lines(answer);
     this.request = request;
     this.signature = lines.get(0);
     this.value = lines.get(1);

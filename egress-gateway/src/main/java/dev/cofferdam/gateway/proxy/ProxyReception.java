@@ -12,12 +12,9 @@ import dev.cofferdam.v1.Verdict;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
-import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
-import io.netty.channel.socket.DuplexChannel;
 import io.netty.handler.codec.ByteToMessageDecoder;
-import io.netty.handler.ssl.SslHandler;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.Future;
 import java.net.InetAddress;
@@ -33,7 +30,6 @@ import org.jspecify.annotations.Nullable;
  * own DNS would have given the name.
  */
 final class ProxyReception extends ChannelInboundHandlerAdapter {
-  private static final long LINGER_SECONDS = 2;
   private static final ByteBuf END =
       Unpooled.unreleasableBuffer(
           Unpooled.wrappedBuffer("\r\n\r\n".getBytes(StandardCharsets.US_ASCII)));
@@ -155,24 +151,17 @@ final class ProxyReception extends ChannelInboundHandlerAdapter {
           "the session has too many connections");
       return;
     }
-    GuestConnection connection =
-        new GuestConnection(
+    Optional<GuestConnection> connection =
+        GuestConnection.counted(
             session, ctx.channel(), new InetSocketAddress(address.get(), call.port()));
-    ctx.channel()
-        .closeFuture()
-        .addListener(_ -> {
-          session.connections().remove();
-          session.remove(connection);
-        });
-    if (!session.add(connection)) {
-      ctx.close();
+    if (connection.isEmpty()) {
       return;
     }
     over = true;
     if (call.inOriginForm().isPresent()) {
-      request(ctx, connection, call.inOriginForm().get());
+      request(ctx, connection.get(), call.inOriginForm().get());
     } else {
-      tunnel(ctx, connection);
+      tunnel(ctx, connection.get());
     }
   }
 
@@ -255,20 +244,7 @@ final class ProxyReception extends ChannelInboundHandlerAdapter {
                 Reasons.text(reason),
                 body.readableBytes());
     ctx.write(ByteBufUtil.writeAscii(ctx.alloc(), head));
-    ctx.writeAndFlush(body).addListener(_ -> hangUp(ctx));
-  }
-
-  /** As with a guest: a close with bytes unread could take the answer with it. */
-  private static void hangUp(ChannelHandlerContext ctx) {
-    Channel channel = ctx.channel();
-    SslHandler tls = ctx.pipeline().get(SslHandler.class);
-    if (tls != null) {
-      tls.closeOutbound();
-    }
-    if (channel instanceof DuplexChannel duplex) {
-      duplex.shutdownOutput();
-    }
-    ctx.executor().schedule(() -> channel.close(), LINGER_SECONDS, TimeUnit.SECONDS);
+    ctx.writeAndFlush(body).addListener(_ -> Http1ServerHandler.hangUp(ctx));
   }
 
   @Override

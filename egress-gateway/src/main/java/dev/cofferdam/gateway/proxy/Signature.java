@@ -9,6 +9,9 @@ import java.util.Optional;
 
 /** What the broker gave for a request that it signed. Of the key itself nothing is in it. */
 sealed interface Signature extends AutoCloseable permits Aws4Signature, HmacSignature {
+  /** By AWS and by HMAC alike, of which the last may be empty. */
+  int LINES = 3;
+
   /** What is in it and must not come back to the guest. */
   List<SecretValue> parts();
 
@@ -24,8 +27,8 @@ sealed interface Signature extends AutoCloseable permits Aws4Signature, HmacSign
   @Override
   void close();
 
-  /** The lines of the broker's answer, for the caller to close. */
-  static List<SecretValue> lines(SecretValue answer, int count) {
+  /** The three lines of the broker's answer, for the caller to close. */
+  static List<SecretValue> lines(SecretValue answer) {
     List<Integer> ends = new ArrayList<>();
     for (int i = 0; i < answer.length(); i++) {
       if (answer.at(i) == '\n') {
@@ -33,9 +36,9 @@ sealed interface Signature extends AutoCloseable permits Aws4Signature, HmacSign
       }
     }
     ends.add(answer.length());
-    if (ends.size() != count) {
+    if (ends.size() != LINES) {
       throw new IllegalArgumentException(
-          "the broker's signature has %d lines, expected %d".formatted(ends.size(), count));
+          "the broker's signature has %d lines, expected %d".formatted(ends.size(), LINES));
     }
     List<SecretValue> lines = new ArrayList<>();
     int start = 0;

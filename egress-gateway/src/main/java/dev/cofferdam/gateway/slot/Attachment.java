@@ -30,34 +30,6 @@ public record Attachment(
     List<Grant> grants,
     Judge judge,
     Optional<ByteString> tokenHash) {
-  /** Of a sandbox in a slot. */
-  public Attachment(
-      String sandbox,
-      String tenant,
-      String lineage,
-      long generation,
-      long epoch,
-      String node,
-      InetAddress slot,
-      Policy policy,
-      long revision,
-      List<Grant> grants,
-      Judge judge) {
-    this(
-        sandbox,
-        tenant,
-        lineage,
-        generation,
-        epoch,
-        node,
-        slot,
-        policy,
-        revision,
-        grants,
-        judge,
-        Optional.empty());
-  }
-
   public Attachment {
     if (sandbox.isEmpty() || tenant.isEmpty() || lineage.isEmpty()) {
       throw new IllegalArgumentException(

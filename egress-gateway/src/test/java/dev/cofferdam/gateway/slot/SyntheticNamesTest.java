@@ -9,6 +9,7 @@ import java.net.InetAddress;
 import java.time.InstantSource;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.random.RandomGenerator;
@@ -52,7 +53,8 @@ final class SyntheticNamesTest {
             new Policy(List.of()),
             1,
             List.of(),
-            new Judge(List.of()));
+            new Judge(List.of()),
+            Optional.empty());
     slots.put(attachment);
     InetAddress held = address(slots.at(slot).orElseThrow().names(), "a.test");
 
