@@ -11,6 +11,7 @@ import dev.cofferdam.v1.Secret;
 import dev.cofferdam.v1.Token;
 import io.grpc.stub.StreamObserver;
 import java.time.Instant;
+import java.util.Optional;
 
 /** What the services have in common. */
 final class Answers {
@@ -21,6 +22,11 @@ final class Answers {
   static <T> void answer(StreamObserver<T> observer, T answer) {
     observer.onNext(answer);
     observer.onCompleted();
+  }
+
+  /** Empty for a field that was left out. */
+  static Optional<String> present(String text) {
+    return Optional.of(text).filter(present -> !present.isEmpty());
   }
 
   /** 0 stands for the default. */

@@ -6,12 +6,9 @@ import dev.cofferdam.broker.grant.Approvals;
 import dev.cofferdam.broker.sql.Signal;
 import dev.cofferdam.kit.call.Caller;
 import dev.cofferdam.kit.call.Callers;
-import dev.cofferdam.kit.error.Refusal;
-import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.AnswerApprovalRequest;
 import dev.cofferdam.v1.Approval;
 import dev.cofferdam.v1.ApprovalServiceGrpc;
-import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.ListApprovalsRequest;
 import dev.cofferdam.v1.ListApprovalsResponse;
 import dev.cofferdam.v1.WatchApprovalsRequest;
@@ -46,7 +43,7 @@ final class ApprovalApi extends ApprovalServiceGrpc.ApprovalServiceImplBase {
         observer,
         ListApprovalsResponse.newBuilder()
             .addAllApprovals(
-                approvals.waiting(Callers.tenant().tenant(), present(request.getSandbox())))
+                approvals.waiting(Callers.tenant().tenant(), Answers.present(request.getSandbox())))
             .build());
   }
 
@@ -67,51 +64,37 @@ final class ApprovalApi extends ApprovalServiceGrpc.ApprovalServiceImplBase {
   @Override
   public void watchApprovals(WatchApprovalsRequest request, StreamObserver<Approval> observer) {
     String tenant = Callers.tenant().tenant();
-    ServerCallStreamObserver<Approval> call = (ServerCallStreamObserver<Approval>) observer;
-    Signal ready = new Signal();
-    call.setOnReadyHandler(ready::raise);
-    // Its presence keeps a send to a caller who has left from throwing; the loop looks itself.
-    call.setOnCancelHandler(ready::raise);
-    watches.open(tenant);
-    var _ = watchers.submit(() -> watch(call, ready, tenant, present(request.getSandbox())));
+    Optional<String> sandbox = Answers.present(request.getSandbox());
+    watches.start(watchers, tenant, observer, (call, ready) -> watch(call, ready, tenant, sandbox));
   }
 
   private void watch(
       ServerCallStreamObserver<Approval> call,
       Signal ready,
       String tenant,
-      Optional<String> sandbox) {
+      Optional<String> sandbox)
+      throws InterruptedException {
     Map<String, Approval> told = new LinkedHashMap<>();
-    try {
-      while (!call.isCancelled()) {
-        long seen = approvals.news().seen();
-        List<Approval> waiting = watches.read(() -> approvals.waiting(tenant, sandbox));
-        List<String> over =
-            told.keySet().stream()
-                .filter(id -> waiting.stream().noneMatch(one -> one.getId().equals(id)))
-                .toList();
-        for (String id : over) {
-          told.remove(id);
-          Optional<Approval> ended = watches.read(() -> approvals.find(tenant, id));
-          if (ended.isPresent()) {
-            tell(call, ready, ended.get());
-          }
+    while (!call.isCancelled()) {
+      long seen = approvals.news().seen();
+      List<Approval> waiting = watches.read(() -> approvals.waiting(tenant, sandbox));
+      List<String> over =
+          told.keySet().stream()
+              .filter(id -> waiting.stream().noneMatch(one -> one.getId().equals(id)))
+              .toList();
+      for (String id : over) {
+        told.remove(id);
+        Optional<Approval> ended = watches.read(() -> approvals.find(tenant, id));
+        if (ended.isPresent()) {
+          tell(call, ready, ended.get());
         }
-        for (Approval one : waiting) {
-          if (told.putIfAbsent(one.getId(), one) == null) {
-            tell(call, ready, one);
-          }
-        }
-        approvals.news().await(seen, Watches.LOOK);
       }
-    } catch (InterruptedException e) {
-      call.onError(
-          Refusals.toStatus(
-              new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops")));
-    } catch (RuntimeException e) {
-      call.onError(Refusals.toStatus(e));
-    } finally {
-      watches.close(tenant);
+      for (Approval one : waiting) {
+        if (told.putIfAbsent(one.getId(), one) == null) {
+          tell(call, ready, one);
+        }
+      }
+      approvals.news().await(seen, Watches.LOOK);
     }
   }
 
@@ -119,9 +102,5 @@ final class ApprovalApi extends ApprovalServiceGrpc.ApprovalServiceImplBase {
       throws InterruptedException {
     Watches.awaitReady(call, ready);
     call.onNext(approval);
-  }
-
-  private static Optional<String> present(String text) {
-    return Optional.of(text).filter(present -> !present.isEmpty());
   }
 }

@@ -8,7 +8,6 @@ import dev.cofferdam.broker.proposal.Proposals;
 import dev.cofferdam.broker.sql.Signal;
 import dev.cofferdam.kit.call.Callers;
 import dev.cofferdam.kit.error.Refusal;
-import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.AuditServiceGrpc;
@@ -57,7 +56,7 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
         audit.read(
             Callers.tenant().tenant(),
             Cursor.parse(request.getCursor()),
-            present(request.getSandbox()),
+            Answers.present(request.getSandbox()),
             Optional.of(request.getType())
                 .filter(type -> type != AuditEventType.AUDIT_EVENT_TYPE_UNSPECIFIED),
             size + 1);
@@ -88,13 +87,10 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
       WatchAuditEventsRequest request, StreamObserver<AuditEvent> observer) {
     String tenant = Callers.tenant().tenant();
     Cursor from = Cursor.parse(request.getCursor());
-    ServerCallStreamObserver<AuditEvent> call = (ServerCallStreamObserver<AuditEvent>) observer;
-    Signal ready = new Signal();
-    call.setOnReadyHandler(ready::raise);
-    // Its presence keeps a send to a caller who has left from throwing; the loop looks itself.
-    call.setOnCancelHandler(ready::raise);
-    watches.open(tenant);
-    var _ = watchers.submit(() -> watch(call, ready, tenant, from, present(request.getSandbox())));
+    Optional<String> sandbox = Answers.present(request.getSandbox());
+    // Where the broker stops, the caller resumes at another with the last cursor.
+    watches.start(
+        watchers, tenant, observer, (call, ready) -> watch(call, ready, tenant, from, sandbox));
   }
 
   private void watch(
@@ -102,36 +98,22 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
       Signal ready,
       String tenant,
       Cursor from,
-      Optional<String> sandbox) {
+      Optional<String> sandbox)
+      throws InterruptedException {
     Cursor last = from;
-    try {
-      while (!call.isCancelled()) {
-        long seen = audit.appended().seen();
-        Cursor after = last;
-        List<AuditEvent> batch =
-            watches.read(() -> audit.read(tenant, after, sandbox, Optional.empty(), BATCH));
-        for (AuditEvent event : batch) {
-          Watches.awaitReady(call, ready);
-          call.onNext(event);
-          last = Cursor.parse(event.getCursor());
-        }
-        if (batch.size() < BATCH) {
-          audit.appended().await(seen, Watches.LOOK);
-        }
+    while (!call.isCancelled()) {
+      long seen = audit.appended().seen();
+      Cursor after = last;
+      List<AuditEvent> batch =
+          watches.read(() -> audit.read(tenant, after, sandbox, Optional.empty(), BATCH));
+      for (AuditEvent event : batch) {
+        Watches.awaitReady(call, ready);
+        call.onNext(event);
+        last = Cursor.parse(event.getCursor());
       }
-    } catch (InterruptedException e) {
-      // The broker stops: the caller resumes at another with the last cursor.
-      call.onError(
-          Refusals.toStatus(
-              new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops")));
-    } catch (RuntimeException e) {
-      call.onError(Refusals.toStatus(e));
-    } finally {
-      watches.close(tenant);
+      if (batch.size() < BATCH) {
+        audit.appended().await(seen, Watches.LOOK);
+      }
     }
-  }
-
-  private static Optional<String> present(String text) {
-    return Optional.of(text).filter(present -> !present.isEmpty());
   }
 }

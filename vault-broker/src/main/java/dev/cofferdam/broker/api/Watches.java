@@ -2,11 +2,14 @@ package dev.cofferdam.broker.api;
 
 import dev.cofferdam.broker.sql.Signal;
 import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
 import java.util.function.Supplier;
 
@@ -53,6 +56,44 @@ final class Watches {
 
   void close(String tenant) {
     var _ = open.computeIfPresent(tenant, (same, now) -> now == 1 ? null : now - 1);
+  }
+
+  /** What a stream does until its caller has left. */
+  interface Loop<T> {
+    /**
+     * @param ready raised when the caller takes more, or has left
+     */
+    void run(ServerCallStreamObserver<T> call, Signal ready) throws InterruptedException;
+  }
+
+  /**
+   * Runs one more stream; whatever ends it is told to its caller.
+   *
+   * @param watchers a virtual thread for each
+   * @throws Refusal QUOTA_EXCEEDED when the tenant has as many as it may
+   */
+  <T> void start(
+      ExecutorService watchers, String tenant, StreamObserver<T> observer, Loop<T> loop) {
+    ServerCallStreamObserver<T> call = (ServerCallStreamObserver<T>) observer;
+    Signal ready = new Signal();
+    call.setOnReadyHandler(ready::raise);
+    // Its presence keeps a send to a caller who has left from throwing; the loop looks itself.
+    call.setOnCancelHandler(ready::raise);
+    open(tenant);
+    var _ =
+        watchers.submit(() -> {
+          try {
+            loop.run(call, ready);
+          } catch (InterruptedException e) {
+            call.onError(
+                Refusals.toStatus(
+                    new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops")));
+          } catch (RuntimeException e) {
+            call.onError(Refusals.toStatus(e));
+          } finally {
+            close(tenant);
+          }
+        });
   }
 
   /** Reads when it is its turn. */
