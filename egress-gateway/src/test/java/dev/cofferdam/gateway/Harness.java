@@ -1,5 +1,7 @@
 package dev.cofferdam.gateway;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import com.google.protobuf.ByteString;
 import dev.cofferdam.gateway.broker.AttachmentSync;
 import dev.cofferdam.gateway.broker.BrokerClient;
@@ -27,8 +29,10 @@ import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.internal.v1.GrantedSecret;
 import dev.cofferdam.testkit.SettableClock;
+import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
+import dev.cofferdam.v1.Verdict;
 import io.grpc.ManagedChannel;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
@@ -335,5 +339,32 @@ final class Harness implements AutoCloseable {
     for (AutoCloseable part : parts.reversed()) {
       part.close();
     }
+  }
+
+  /** Asks over a TLS connection of its own. */
+  Answer ask(String host, byte[] request) throws IOException {
+    try (RawGuest guest = guest().tls(host)) {
+      return guest.send(request).answer();
+    }
+  }
+
+  /** What the upstream received, for a request that was let through as the only one. */
+  TestUpstream.Received only(Answer answer) {
+    assertThat(answer.status()).as(answer.toString()).isEqualTo(200);
+    assertThat(upstream.received).hasSize(1);
+    return upstream.received.getFirst();
+  }
+
+  /** A request was refused and told of, no value was given, and no placeholder was written down. */
+  void refused(Answer answer, int status, String reason) throws Exception {
+    assertThat(answer.reason()).as(answer.toString()).isEqualTo(reason);
+    assertThat(answer.status()).isEqualTo(status);
+    assertThat(upstream.received).isEmpty();
+    assertThat(broker.materialised).isEmpty();
+    AuditEvent event =
+        broker.event(e ->
+            e.getVerdict() == Verdict.VERDICT_DENIED
+                && e.getReason().name().equalsIgnoreCase("EGRESS_REASON_" + reason));
+    assertThat(event.toString()).doesNotContain("cofferdam_");
   }
 }

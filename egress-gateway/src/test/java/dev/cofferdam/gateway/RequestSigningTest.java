@@ -102,27 +102,15 @@ final class RequestSigningTest {
   }
 
   private static Answer ask(String host, String request) throws IOException {
-    try (RawGuest guest = harness.guest().tls(host)) {
-      return guest.send(request.getBytes(StandardCharsets.ISO_8859_1)).answer();
-    }
+    return harness.ask(host, request.getBytes(StandardCharsets.ISO_8859_1));
   }
 
   private static TestUpstream.Received only(Answer answer) {
-    assertThat(answer.status()).as(answer.toString()).isEqualTo(200);
-    assertThat(harness.upstream.received).hasSize(1);
-    return harness.upstream.received.getFirst();
+    return harness.only(answer);
   }
 
   private static void refused(Answer answer, int status, String reason) throws Exception {
-    assertThat(answer.reason()).as(answer.toString()).isEqualTo(reason);
-    assertThat(answer.status()).isEqualTo(status);
-    assertThat(harness.upstream.received).isEmpty();
-    assertThat(harness.broker.materialised).isEmpty();
-    AuditEvent event =
-        harness.broker.event(e ->
-            e.getVerdict() == Verdict.VERDICT_DENIED
-                && e.getReason().name().equalsIgnoreCase("EGRESS_REASON_" + reason));
-    assertThat(event.toString()).doesNotContain("cofferdam_");
+    harness.refused(answer, status, reason);
   }
 
   private static RequestToSign toSign() {
