@@ -1,5 +1,8 @@
 package dev.cofferdam.kit.server;
 
+import io.grpc.Context;
+import io.grpc.Context.CancellableContext;
+import io.grpc.Contexts;
 import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.Metadata;
@@ -13,7 +16,8 @@ import java.util.concurrent.ConcurrentHashMap;
 /**
  * The calls that are under way, so that a listener that stops can end them with a status of its
  * choice. gRPC by itself resets their streams, which their callers see as CANCELLED, as if they had
- * left. Safe for use by several threads.
+ * left. A handler learns of the end, by its context and its observer, before the caller does: what
+ * it does after is not for a caller who was told otherwise. Safe for use by several threads.
  */
 final class OpenCalls implements ServerInterceptor {
   private final Set<Open<?, ?>> open = ConcurrentHashMap.newKeySet();
@@ -21,9 +25,11 @@ final class OpenCalls implements ServerInterceptor {
   @Override
   public <Q, A> ServerCall.Listener<Q> interceptCall(
       ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
-    Open<Q, A> mine = new Open<>(call);
+    CancellableContext context = Context.current().withCancellation();
+    Open<Q, A> mine = new Open<>(call, context);
     open.add(mine);
-    return new SimpleForwardingServerCallListener<>(next.startCall(mine, headers)) {
+    ServerCall.Listener<Q> handler = Contexts.interceptCall(context, mine, headers, next);
+    return new SimpleForwardingServerCallListener<>(handler) {
       @Override
       public void onComplete() {
         open.remove(mine);
@@ -49,11 +55,18 @@ final class OpenCalls implements ServerInterceptor {
 
   /** Ignores what its handler still sends after the end. */
   private static final class Open<Q, A> extends SimpleForwardingServerCall<Q, A> {
+    private final CancellableContext context;
     private boolean closed;
     private volatile boolean ended;
 
-    Open(ServerCall<Q, A> call) {
+    Open(ServerCall<Q, A> call, CancellableContext context) {
       super(call);
+      this.context = context;
+    }
+
+    @Override
+    public boolean isCancelled() {
+      return ended || super.isCancelled();
     }
 
     @Override
@@ -82,6 +95,7 @@ final class OpenCalls implements ServerInterceptor {
       if (!closed) {
         ended = true;
         closed = true;
+        context.cancel(status.asRuntimeException());
         super.close(status, new Metadata());
       }
     }
