@@ -66,7 +66,7 @@ end_part() {
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
   printf '%4d passed, %d failed, %d skipped, %s\n' "$p" "$f" "$s" "$took"
   if [ "$f" != 0 ]; then
-    "failures_$name" "$log" | head -n 60 | sed 's/^/    | /'
+    "failures_$name" "$log" | head -n 120 | sed 's/^/    | /'
     echo "    the whole log: $log"
   fi
 }
@@ -137,7 +137,7 @@ count_e2e() {
   local log=$1
   echo "$(($(closed passed) + $(grep -c '^ *--- PASS' "$log"))) $(($(closed failed) + $(closed error) + $(grep -c '^ *--- FAIL' "$log"))) $(closed skipped)"
 }
-failures_e2e() { grep -E '^(FAILED|ERROR)|--- FAIL|^E  ' "$1" || tail -n 40 "$1"; }
+failures_e2e() { grep -E '^(FAILED|ERROR)|--- FAIL|^E  |^mesh\| ' "$1" || tail -n 40 "$1"; }
 
 run_demo() { "$COFFERDAM_ROOT/cofferdam" demo; }
 count_demo() { echo "$(grep -c '^     ok ' "$1") $(grep -c '^     FAILED ' "$1") 0"; }

@@ -10,6 +10,7 @@ import pytest
 from cofferdam.v1 import secret_pb2, token_pb2
 from cofferdam_e2e.canary import Canary
 from cofferdam_e2e.host import Host
+from cofferdam_e2e.logs import warnings
 from cofferdam_e2e.mesh import API_SCOPES, CALL_SECONDS, Mesh, Operator, Tenant, new_token_id
 from cofferdam_e2e.sandbox import Sandbox
 from cofferdam_e2e.stage import Stage
@@ -142,3 +143,13 @@ def nothing_unexpected(stage) -> Iterator[None]:
     """Whatever the tests do: no packet but the gateway's own reaches the uplink."""
     yield
     assert stage.unexpected() == 0, f"packets that nobody should have sent: {stage.describe()}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What failed is told with what the mesh's services had to say."""
+    report = yield
+    if report.failed:
+        said = warnings(Mesh.from_environment().state / "log", call.start)
+        report.sections.append(("the mesh", "".join(f"mesh| {line}\n" for line in said)))
+    return report

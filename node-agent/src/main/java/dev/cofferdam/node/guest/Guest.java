@@ -74,8 +74,12 @@ public interface Guest extends AutoCloseable {
    */
   Channel connected(Duration patience);
 
-  /** Closes the link to a guest that runs no more. */
-  void end();
+  /**
+   * Closes the link to a guest that runs no more.
+   *
+   * @param why for those whose calls end with it
+   */
+  void end(String why);
 
   /** Lets go of a guest that may run on. */
   @Override

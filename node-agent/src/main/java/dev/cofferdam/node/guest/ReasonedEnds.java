@@ -13,7 +13,8 @@ import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
-import java.util.function.BooleanSupplier;
+import java.util.Optional;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,12 +25,12 @@ final class ReasonedEnds implements ClientInterceptor {
   private static final Metadata.Key<byte[]> DETAILS =
       Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);
 
-  private final BooleanSupplier ended;
+  private final Supplier<Optional<String>> ended;
 
   /**
-   * @param ended whether the guest runs no more, so that there is nothing to try again for
+   * @param ended why the guest runs no more, once it does not: there is nothing to try again for
    */
-  ReasonedEnds(BooleanSupplier ended) {
+  ReasonedEnds(Supplier<Optional<String>> ended) {
     this.ended = ended;
   }
 
@@ -71,10 +72,14 @@ final class ReasonedEnds implements ClientInterceptor {
   }
 
   private Refusal reason(Status status) {
-    return ended.getAsBoolean()
-        ? new Refusal(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, "the sandbox has ended")
-        : new Refusal(
-            ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
-            "the sandbox's agent does not answer: " + status.getDescription());
+    return ended
+        .get()
+        .map(why ->
+            new Refusal(
+                ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, "the sandbox runs no more: " + why))
+        .orElseGet(() ->
+            new Refusal(
+                ErrorReason.ERROR_REASON_NODE_UNAVAILABLE,
+                "the sandbox's agent does not answer: " + status.getDescription()));
   }
 }

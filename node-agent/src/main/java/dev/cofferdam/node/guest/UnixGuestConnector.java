@@ -128,7 +128,7 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
     private final AtomicInteger tries = new AtomicInteger();
     private final CompletableFuture<Boolean> gone = new CompletableFuture<>();
     private volatile boolean lastConnection;
-    private volatile boolean ended;
+    private volatile Optional<String> ended = Optional.empty();
     private volatile long connectedSince;
 
     GrpcGuest(ManagedChannel channel) {
@@ -305,8 +305,8 @@ public final class UnixGuestConnector implements GuestConnector, AutoCloseable {
     }
 
     @Override
-    public void end() {
-      ended = true;
+    public void end(String why) {
+      ended = Optional.of(why);
       close();
     }
 

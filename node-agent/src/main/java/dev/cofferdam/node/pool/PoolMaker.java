@@ -163,7 +163,7 @@ public final class PoolMaker {
     switch (pooled) {
       case Pooled.Waiting waiting -> waiting.machine().close();
       case Pooled.Restored restored -> {
-        restored.guest().end();
+        restored.guest().end("it is discarded");
         restored.machine().close();
       }
     }

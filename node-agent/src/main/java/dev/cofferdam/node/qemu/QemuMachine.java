@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
@@ -34,6 +35,10 @@ final class QemuMachine implements Machine {
   private static final Duration RECONNECT = Duration.ofSeconds(5);
   private static final long LOOK_AGAIN_NANOS = 20_000_000;
 
+  /** QEMU's qapi/run-state.json, ShutdownCause. A kernel that panics resets itself. */
+  private static final Set<String> GUEST_CAUSES =
+      Set.of("guest-shutdown", "guest-reset", "guest-panic");
+
   private final NodeHelper helper;
   private final ProcessTable processes;
   private volatile String sandbox;
@@ -47,6 +52,7 @@ final class QemuMachine implements Machine {
   private final Guard guard;
 
   private final CompletableFuture<String> ended = new CompletableFuture<>();
+  private volatile String why = "the VMM's process ended";
 
   /** The end of the migration under way, in either direction: true for a good one. */
   private volatile CompletableFuture<Boolean> migrated = new CompletableFuture<>();
@@ -301,13 +307,25 @@ final class QemuMachine implements Machine {
   }
 
   private void onEvent(String name, JsonNode data) {
-    if (name.equals("MIGRATION")) {
-      switch (data.path("status").asText()) {
-        case "completed" -> migrated.complete(true);
-        case "failed", "cancelled" -> migrated.complete(false);
-        default -> {
-          // On its way.
+    switch (name) {
+      case "MIGRATION" -> {
+        switch (data.path("status").asText()) {
+          case "completed" -> migrated.complete(true);
+          case "failed", "cancelled" -> migrated.complete(false);
+          default -> {
+            // On its way.
+          }
         }
+      }
+      // The process ends with it. What is no cause that is known is a VMM's that was taken over.
+      case "SHUTDOWN" -> {
+        String cause = data.path("reason").asText();
+        if (GUEST_CAUSES.contains(cause)) {
+          why = "the guest ended itself: " + cause;
+        }
+      }
+      default -> {
+        // Says nothing that is asked for.
       }
     }
   }
@@ -326,7 +344,7 @@ final class QemuMachine implements Machine {
     while (!letGo) {
       if (!processes.alive(process)) {
         session.completeExceptionally(new QmpException("the VMM's process ended"));
-        ended.complete("the VMM's process ended");
+        ended.complete(why);
         return;
       }
       try {

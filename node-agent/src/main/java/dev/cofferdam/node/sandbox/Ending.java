@@ -59,7 +59,7 @@ final class Ending {
 
   private void endLive(String sandbox, Cells.Cell cell, Running running) {
     journal.append(new JournalEntry.Removing(sandbox, running.epoch(), running.slot().number()));
-    letGo(cell, running);
+    letGo(cell, running, "it was removed");
     tearDown(sandbox, cell, false);
   }
 
@@ -67,8 +67,8 @@ final class Ending {
    * Of a sandbox whose VM ended by itself. It is let go of first: whatever fails afterwards,
    * nothing is relayed to it any more, and a later sweep finds it.
    */
-  void lost(String sandbox, Cells.Cell cell, Running running) {
-    letGo(cell, running);
+  void lost(String sandbox, Cells.Cell cell, Running running, String why) {
+    letGo(cell, running, why);
     logged(
         sandbox,
         () -> {
@@ -78,10 +78,10 @@ final class Ending {
         });
   }
 
-  private static void letGo(Cells.Cell cell, Running running) {
+  private static void letGo(Cells.Cell cell, Running running, String why) {
     cell.state =
         new Removing(running.epoch(), running.slot().number(), Optional.of(running.size()));
-    running.guest().end();
+    running.guest().end(why);
     running.machine().close();
   }
 

@@ -254,7 +254,7 @@ final class Keeper {
     journal.append(
         new JournalEntry.RollingBack(sandbox, back.epoch(), back.slot().number(), back.size()));
     live.ifPresent(running -> {
-      running.guest().end();
+      running.guest().end("it is rolled back");
       Sleeper.end(sandbox, running, steps);
       capacity.sleep(running.size());
     });

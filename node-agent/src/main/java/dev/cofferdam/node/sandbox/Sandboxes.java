@@ -536,7 +536,7 @@ public final class Sandboxes implements AutoCloseable {
                   || !now.get().machine().process().equals(running.machine().process())) {
                 return false;
               }
-              ending.lost(sandbox, cell, now.get());
+              ending.lost(sandbox, cell, now.get(), why);
               states.forget(sandbox);
               return true;
             });

@@ -145,7 +145,7 @@ final class Sleeper {
       throw e;
     }
     cell.state = new Suspended(running.epoch(), running.slot(), running.token(), running.size());
-    running.guest().end();
+    running.guest().end("it was suspended");
     end(sandbox, running, steps);
     capacity.sleep(running.size());
     return true;

@@ -132,7 +132,7 @@ public final class FakeGuests implements GuestConnector, AutoCloseable {
       }
 
       @Override
-      public void end() {
+      public void end(String why) {
         close();
       }
 

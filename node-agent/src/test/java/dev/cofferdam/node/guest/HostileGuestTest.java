@@ -306,7 +306,7 @@ class HostileGuestTest {
         still = sent == before ? still + 1 : 0;
         before = sent;
       }
-      guest(HOSTILE).end();
+      guest(HOSTILE).end("it was removed");
       assertThat(end(end)).isNotEqualTo(Status.Code.OK);
       assertThat(guest.connections()).isPositive();
     }

@@ -158,7 +158,7 @@ class UnixGuestConnectorTest {
     Server server = serve();
     Guest guest = connector.connect(link());
     CompletableFuture<Throwable> end = hanging(guest);
-    guest.end();
+    guest.end("it was removed");
     assertThat(Refusals.reason(end.get(20, TimeUnit.SECONDS)))
         .contains(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING);
     server.shutdownNow();

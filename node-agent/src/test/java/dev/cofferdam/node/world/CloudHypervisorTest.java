@@ -11,7 +11,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -57,24 +56,5 @@ class CloudHypervisorTest extends GuestContract {
     assertThat(hypervisor.directory(B).resolve(MachineSpec.RAM))
         .hasSize(Files.size(kept.resolve(MachineSpec.RAM)));
     clone.stop();
-  }
-
-  @Test
-  void aGuestThatRebootsHasEnded() throws Exception {
-    MachineSpec spec = spec(hypervisor, A, 1);
-    // Without a root file system the kernel panics, and reboots as it is told to.
-    Machine machine =
-        hypervisor.boot(
-            new MachineSpec(
-                spec.sandbox(),
-                spec.slot(),
-                spec.image(),
-                spec.size(),
-                "panic=-1 reboot=t rdinit=/nothing quiet"),
-            steps());
-    machine.resume();
-    assertThat(machine.ended().toCompletableFuture().get(120, TimeUnit.SECONDS))
-        .contains("rebooting");
-    assertThat(processes().alive(machine.process())).isFalse();
   }
 }

@@ -91,6 +91,19 @@ abstract class GuestContract extends HypervisorContract {
   }
 
   @Test
+  void aGuestThatEndsItselfIsSaidToHave() throws Exception {
+    // Without a first program the kernel panics, and reboots as it is told to.
+    Machine machine =
+        hypervisor()
+            .boot(formatted("sb-panics", 1, "panic=-1 reboot=t rdinit=/nothing quiet"), steps());
+    machine.resume();
+    assertThat(machine.ended().toCompletableFuture().get(120, TimeUnit.SECONDS))
+        .startsWith("the guest ended itself: ")
+        .matches(".*(reset|rebooting)");
+    assertThat(processes().alive(machine.process())).isFalse();
+  }
+
+  @Test
   void clonesOfATemplateAreEachTheirOwnAndAVolumeGoesFromOneToTheNext() throws Exception {
     Hypervisor hypervisor = hypervisor();
     Path kept = Files.createDirectory(world.templates().resolve(KEPT));
