@@ -152,7 +152,7 @@ final class DnsTest {
     Socket socket = new Socket();
     socket.bind(new InetSocketAddress(slot, 0));
     socket.connect(harness.dns);
-    socket.setSoTimeout(20_000);
+    socket.setSoTimeout(60_000);
     return socket;
   }
 

@@ -324,7 +324,7 @@ final class GatewayAppTest {
         "\0\1\1\0\0\1\0\0\0\0\0\0\3api\7example\4test\0\0\1\0\1"
             .getBytes(StandardCharsets.ISO_8859_1);
     try (DatagramSocket socket = new DatagramSocket(new InetSocketAddress(Harness.SLOT, 0))) {
-      socket.setSoTimeout(20_000);
+      socket.setSoTimeout(60_000);
       socket.send(new DatagramPacket(query, query.length, dns));
       DatagramPacket answer = new DatagramPacket(new byte[512], 512);
       socket.receive(answer);

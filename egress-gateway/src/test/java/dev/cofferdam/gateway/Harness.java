@@ -299,7 +299,7 @@ final class Harness implements AutoCloseable {
   /** Returns once it is in force. */
   void apply(Attachment attachment) throws Exception {
     broker.put(attachment);
-    long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+    long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
     while (current().revision() != attachment.getPolicyRevision()) {
       if (System.nanoTime() > end) {
         throw new AssertionError("the change never came into force");
@@ -312,7 +312,7 @@ final class Harness implements AutoCloseable {
   void attachSecond() throws Exception {
     InetAddress second = InetAddress.getByName(SECOND_SLOT);
     broker.put(attachment(port).setSandbox("sb-2").setSlotAddress(SECOND_SLOT).build());
-    long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+    long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
     while (slots.at(second).isEmpty()) {
       if (System.nanoTime() > end) {
         throw new AssertionError("the second sandbox was never attached");

@@ -137,7 +137,7 @@ final class PolicyChangeTest {
   void aNarrowedRangeClosesTheRelaysThatItForbids() throws Exception {
     harness.asked.set(InetAddress.getByName("127.0.0.5"));
     try (ServerSocket inside = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.5"))) {
-      inside.setSoTimeout(20_000);
+      inside.setSoTimeout(60_000);
       EgressRule.Builder rule = EgressRule.newBuilder().addPorts(inside.getLocalPort());
       harness.policy(rule.setCidr("127.0.0.4/31").build());
       int listener = harness.listen("127.0.0.1", inside.getLocalPort());

@@ -22,7 +22,7 @@ final class RawGuest implements AutoCloseable {
     this.socket = new Socket();
     socket.bind(new InetSocketAddress(InetAddress.getByName(slot), 0));
     socket.connect(gateway);
-    socket.setSoTimeout(20_000);
+    socket.setSoTimeout(60_000);
   }
 
   /** Goes on in TLS. */

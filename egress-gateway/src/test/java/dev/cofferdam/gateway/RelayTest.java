@@ -33,7 +33,7 @@ final class RelayTest {
   void start(@TempDir Path directory) throws Exception {
     harness = new Harness(directory, false);
     upstream = new ServerSocket(0, 50, InetAddress.getByName("127.0.0.2"));
-    upstream.setSoTimeout(20_000);
+    upstream.setSoTimeout(60_000);
   }
 
   @AfterEach

@@ -125,7 +125,7 @@ final class WebSocketFrameTest extends AttackSuite {
     }
     return socket
         .buildAsync(URI.create("wss://api.example.test:" + harness.port + path), heard)
-        .orTimeout(30, TimeUnit.SECONDS)
+        .orTimeout(60, TimeUnit.SECONDS)
         .join();
   }
 

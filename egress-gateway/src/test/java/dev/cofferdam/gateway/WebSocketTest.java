@@ -68,7 +68,7 @@ final class WebSocketTest extends AttackSuite {
     }
     return builder
         .buildAsync(URI.create("wss://api.example.test:" + harness.port + path), heard)
-        .orTimeout(30, TimeUnit.SECONDS)
+        .orTimeout(60, TimeUnit.SECONDS)
         .join();
   }
 

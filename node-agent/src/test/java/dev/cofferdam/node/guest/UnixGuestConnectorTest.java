@@ -60,7 +60,7 @@ class UnixGuestConnectorTest {
     try (Guest guest = connector.connect(link())) {
       GuestIdentity identity = identity();
       guest.configure(identity, PATIENCE);
-      assertThat(asked.poll(10, TimeUnit.SECONDS))
+      assertThat(asked.poll(60, TimeUnit.SECONDS))
           .isEqualTo(
               ConfigureRequest.newBuilder()
                   .setEntropy(identity.entropy())

@@ -183,6 +183,6 @@ class HelperClientTest {
   }
 
   private String request() throws InterruptedException {
-    return String.valueOf(requests.poll(10, TimeUnit.SECONDS));
+    return String.valueOf(requests.poll(60, TimeUnit.SECONDS));
   }
 }

@@ -80,7 +80,7 @@ public abstract class HypervisorContract {
     machine.resume();
     assertThat(machine.ended().toCompletableFuture()).isNotDone();
     kill(1);
-    assertThat(machine.ended().toCompletableFuture().get(10, TimeUnit.SECONDS)).isNotEmpty();
+    assertThat(machine.ended().toCompletableFuture().get(60, TimeUnit.SECONDS)).isNotEmpty();
   }
 
   @Test
@@ -93,7 +93,7 @@ public abstract class HypervisorContract {
     again.pause();
     again.resume();
     kill(1);
-    assertThat(again.ended().toCompletableFuture().get(10, TimeUnit.SECONDS)).isNotEmpty();
+    assertThat(again.ended().toCompletableFuture().get(60, TimeUnit.SECONDS)).isNotEmpty();
     assertThatThrownBy(() -> hypervisor.adopt(A, 1, SIZE, machine.process()))
         .isInstanceOf(MachineException.class);
   }
@@ -140,7 +140,7 @@ public abstract class HypervisorContract {
     Machine again = hypervisor.adopt(C, 2, SIZE, machine.process());
     again.pause();
     kill(2);
-    assertThat(again.ended().toCompletableFuture().get(10, TimeUnit.SECONDS)).isNotEmpty();
+    assertThat(again.ended().toCompletableFuture().get(60, TimeUnit.SECONDS)).isNotEmpty();
   }
 
   @Test
@@ -154,7 +154,7 @@ public abstract class HypervisorContract {
     WaitingMachine killed = hypervisor.prepare(spec(hypervisor, B, 2), KEPT, steps);
     assertThat(killed.ended().toCompletableFuture()).isNotDone();
     kill(2);
-    assertThat(killed.ended().toCompletableFuture().get(10, TimeUnit.SECONDS)).isNotEmpty();
+    assertThat(killed.ended().toCompletableFuture().get(60, TimeUnit.SECONDS)).isNotEmpty();
     assertThatThrownBy(() -> killed.load(steps)).isInstanceOf(MachineException.class);
     hypervisor.restore(spec(hypervisor, B, 2), KEPT, steps).stop();
   }
@@ -322,7 +322,7 @@ public abstract class HypervisorContract {
     assertThat(taken.resolve(MachineSpec.RAM)).doesNotExist();
 
     kill(1);
-    machine.ended().toCompletableFuture().get(10, TimeUnit.SECONDS);
+    machine.ended().toCompletableFuture().get(60, TimeUnit.SECONDS);
     assertThatThrownBy(() -> machine.snapshot(target("dead"))).isInstanceOf(MachineException.class);
     assertThat(work.resolve("dead")).isEmptyDirectory();
   }

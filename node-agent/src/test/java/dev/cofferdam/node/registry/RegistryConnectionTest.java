@@ -102,7 +102,7 @@ class RegistryConnectionTest {
     connection.start();
     StreamObserver<ConnectResponse> open = stream();
     open.onNext(ConnectResponse.newBuilder().setRemoveSandbox(SANDBOX).build());
-    assertThat(removed.poll(10, TimeUnit.SECONDS)).isEqualTo(SANDBOX);
+    assertThat(removed.poll(60, TimeUnit.SECONDS)).isEqualTo(SANDBOX);
     open.onNext(ConnectResponse.newBuilder().setDraining(true).build());
     open.onNext(ConnectResponse.newBuilder().setDraining(false).build());
     assertThat(drained.poll(20, TimeUnit.SECONDS)).isTrue();

@@ -294,7 +294,7 @@ class SandboxesTest {
     node.sandboxes.start(order(A, 7));
     host.kernel.kill(1);
 
-    assertThat(lost.get(10, TimeUnit.SECONDS)).isEqualTo(A + " 7");
+    assertThat(lost.get(60, TimeUnit.SECONDS)).isEqualTo(A + " 7");
     assertNothingLeft();
   }
 
@@ -307,7 +307,7 @@ class SandboxesTest {
     node.acts.fail("journal.removing", () -> failure("journal.removing"));
     host.kernel.kill(1);
 
-    assertThat(lost.get(10, TimeUnit.SECONDS)).isEqualTo(A);
+    assertThat(lost.get(60, TimeUnit.SECONDS)).isEqualTo(A);
     assertReason(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING, () -> node.sandboxes.relay(A));
     assertThat(node.sandboxes.running()).isEmpty();
 

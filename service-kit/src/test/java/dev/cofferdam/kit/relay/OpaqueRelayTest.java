@@ -183,11 +183,11 @@ class OpaqueRelayTest {
               @Override
               public void onCompleted() {}
             });
-    assertThat(first.await(10, TimeUnit.SECONDS)).isTrue();
+    assertThat(first.await(60, TimeUnit.SECONDS)).isTrue();
     // 100,000 chunks were asked for; the writer was stopped after a handful.
-    assertThat(guest.blocked.get(10, TimeUnit.SECONDS)).isLessThan(1000);
+    assertThat(guest.blocked.get(60, TimeUnit.SECONDS)).isLessThan(1000);
     call.join().cancel("done", null);
-    assertThat(guest.cancelled.await(10, TimeUnit.SECONDS)).isTrue();
+    assertThat(guest.cancelled.await(60, TimeUnit.SECONDS)).isTrue();
   }
 
   @Test
@@ -203,15 +203,15 @@ class OpaqueRelayTest {
               .build());
     }
     upload.onCompleted();
-    assertThat(size.get(10, TimeUnit.SECONDS)).isEqualTo(100_000);
+    assertThat(size.get(60, TimeUnit.SECONDS)).isEqualTo(100_000);
 
     StreamObserver<WriteFileRequest> abandoned =
         FileServiceGrpc.newStub(toRelay).writeFile(sizeInto(new CompletableFuture<>()));
     abandoned.onNext(WriteFileRequest.newBuilder().setSandbox("sb").build());
     // Cancelled before its first message arrived, the call would never have got behind the relay.
-    assertThat(guest.messages.await(10, TimeUnit.SECONDS)).isTrue();
+    assertThat(guest.messages.await(60, TimeUnit.SECONDS)).isTrue();
     abandoned.onError(new IllegalStateException("gone"));
-    assertThat(guest.cancelled.await(10, TimeUnit.SECONDS)).isTrue();
+    assertThat(guest.cancelled.await(60, TimeUnit.SECONDS)).isTrue();
   }
 
   @Test
