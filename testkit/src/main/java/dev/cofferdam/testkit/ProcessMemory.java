@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /**
  * The memory of another Java process of this machine, searched from outside.
@@ -45,7 +46,7 @@ public record ProcessMemory(long pid) {
 
   /** Every copy of the texts in the process's writable memory, the heap's garbage included. */
   public List<Hit> search(List<String> texts) throws IOException {
-    List<Needle> needles = Needle.of(texts);
+    Needle[][] needles = Needle.byFirst(texts);
     long[] heap = heap();
     List<Hit> hits = new ArrayList<>();
     try (RandomAccessFile memory = new RandomAccessFile("/proc/" + pid + "/mem", "r")) {
@@ -80,7 +81,7 @@ public record ProcessMemory(long pid) {
     try (RandomAccessFile dump = new RandomAccessFile(file.toFile(), "r")) {
       long[] all = {0, Long.MAX_VALUE};
       String name = file.getFileName().toString();
-      search(dump, 0, dump.length(), Needle.of(texts), all, name, hits);
+      search(dump, 0, dump.length(), Needle.byFirst(texts), all, name, hits);
     }
     return hits;
   }
@@ -100,7 +101,7 @@ public record ProcessMemory(long pid) {
       RandomAccessFile memory,
       long from,
       long to,
-      List<Needle> needles,
+      Needle[][] needles,
       long[] heap,
       String mapping,
       List<Hit> hits) {
@@ -117,7 +118,7 @@ public record ProcessMemory(long pid) {
       for (int i = 0; i < Math.min(length, CHUNK); i++) {
         // Most memory is zero, and no needle begins so.
         if (chunk[i] != 0) {
-          for (Needle needle : needles) {
+          for (Needle needle : needles[chunk[i] & 0xff]) {
             if (needle.isAt(chunk, i, length)) {
               long address = at + i;
               boolean onHeap = address >= heap[0] && address < heap[1];
@@ -144,8 +145,15 @@ public record ProcessMemory(long pid) {
       return form;
     }
 
-    static List<Needle> of(List<String> texts) {
-      return texts.stream().flatMap(text -> of(text).stream()).toList();
+    /** Those that begin with each byte; arrays, for every byte of a process asks for its own. */
+    static Needle[][] byFirst(List<String> texts) {
+      List<Needle> all = texts.stream().flatMap(text -> of(text).stream()).toList();
+      return IntStream.range(0, 256)
+          .mapToObj(first ->
+              all.stream()
+                  .filter(needle -> (needle.bytes[0] & 0xff) == first)
+                  .toArray(Needle[]::new))
+          .toArray(Needle[][]::new);
     }
 
     private static List<Needle> of(String text) {
@@ -172,8 +180,7 @@ public record ProcessMemory(long pid) {
     }
 
     boolean isAt(byte[] chunk, int at, int length) {
-      return chunk[at] == bytes[0]
-          && at + bytes.length <= length
+      return at + bytes.length <= length
           && Arrays.equals(chunk, at, at + bytes.length, bytes, 0, bytes.length);
     }
   }
