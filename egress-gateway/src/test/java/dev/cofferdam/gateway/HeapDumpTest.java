@@ -112,7 +112,11 @@ final class HeapDumpTest {
     program.send(
         "CONNECT %s HTTP/1.1\r\nHost: %s\r\nProxy-Authorization: Bearer %s\r\n\r\n"
             .formatted(host, host, TOKEN));
-    assertThat(program.until("\r\n\r\n")).startsWith("HTTP/1.1 200 ");
+    try {
+      assertThat(program.until("\r\n\r\n")).startsWith("HTTP/1.1 200 ");
+    } catch (IOException e) {
+      throw new AssertionError(Files.readString(directory.resolve("gateway.log")), e);
+    }
     return program.tls("api.example.test");
   }
 
