@@ -12,6 +12,7 @@ import dev.cofferdam.kit.client.MeshChannels;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.kit.identity.MeshTls;
 import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.testkit.FreePorts;
 import dev.cofferdam.testkit.TestCertificates;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.ManagedChannel;
@@ -29,7 +30,6 @@ import java.io.UncheckedIOException;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -58,12 +58,6 @@ final class GatewayAppTest {
     TestCertificates.PeerFiles peer = mesh.peer(service, instance);
     return new TlsFiles(
         peer.certificate(), peer.key(), peer.authority(), TestCertificates.TRUST_DOMAIN);
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
-      return socket.getLocalPort();
-    }
   }
 
   /** In the place of 198.18.0.1:53. */
@@ -112,8 +106,8 @@ final class GatewayAppTest {
   void aNodeAttachesASlotByTicketAndItsGuestGetsOut() throws Exception {
     TestCertificates mesh = TestCertificates.in(directory);
     KeyPair key = TestPki.newKey();
-    int control = freePort();
-    int admin = freePort();
+    int control = FreePorts.next();
+    int admin = FreePorts.next();
     try (MeshTls brokerTls = MeshTls.open(files(mesh, "vault-broker", "broker-1"));
         MeshTls nodeTls = MeshTls.open(files(mesh, "node-agent", "node-1"));
         MeshTls otherTls = MeshTls.open(files(mesh, "scheduler-svc", "scheduler-1"));
@@ -252,7 +246,7 @@ final class GatewayAppTest {
   void untilTheBrokerHasToldEverythingNobodyIsLetIn() throws Exception {
     TestCertificates mesh = TestCertificates.in(directory);
     KeyPair key = TestPki.newKey();
-    int admin = freePort();
+    int admin = FreePorts.next();
     try (MeshTls brokerTls = MeshTls.open(files(mesh, "vault-broker", "broker-1"));
         FakeBroker broker =
             new FakeBroker(lineage, b -> b.sslContext(brokerTls.server(ClientAuth.REQUIRE)));
@@ -267,7 +261,10 @@ final class GatewayAppTest {
       try (GatewayApp app =
               GatewayApp.start(
                   config(
-                      files(mesh, "egress-gateway", "gateway-1"), broker.port(), freePort(), admin),
+                      files(mesh, "egress-gateway", "gateway-1"),
+                      broker.port(),
+                      FreePorts.next(),
+                      admin),
                   Optional.of(sockets(upstream.port())),
                   why -> fail("guests cannot be let in", why));
           RawGuest guest =
@@ -302,14 +299,17 @@ final class GatewayAppTest {
   void aSocketThatCannotBeAdoptedFailsTheProcess() throws Exception {
     TestCertificates mesh = TestCertificates.in(directory);
     CompletableFuture<Throwable> failed = new CompletableFuture<>();
-    int admin = freePort();
+    int admin = FreePorts.next();
     try (MeshTls brokerTls = MeshTls.open(files(mesh, "vault-broker", "broker-1"));
         FakeBroker broker =
             new FakeBroker(lineage, b -> b.sslContext(brokerTls.server(ClientAuth.REQUIRE)));
         GatewayApp app =
             GatewayApp.start(
                 config(
-                    files(mesh, "egress-gateway", "gateway-1"), broker.port(), freePort(), admin),
+                    files(mesh, "egress-gateway", "gateway-1"),
+                    broker.port(),
+                    FreePorts.next(),
+                    admin),
                 // No process has that many.
                 Optional.of(new InheritedSockets(1 << 20, (1 << 20) + 1, (1 << 20) + 2)),
                 failed::complete)) {

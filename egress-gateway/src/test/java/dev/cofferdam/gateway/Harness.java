@@ -28,6 +28,7 @@ import dev.cofferdam.gateway.tls.UpstreamTls;
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.internal.v1.GrantedSecret;
+import dev.cofferdam.testkit.FreePorts;
 import dev.cofferdam.testkit.SettableClock;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressPolicy;
@@ -36,10 +37,8 @@ import dev.cofferdam.v1.Verdict;
 import io.grpc.ManagedChannel;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
-import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.security.KeyPair;
 import java.security.SecureRandom;
@@ -51,7 +50,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.UnaryOperator;
@@ -64,10 +62,6 @@ import java.util.function.UnaryOperator;
 @SuppressWarnings("try") // closing the parts may throw anything
 final class Harness implements AutoCloseable {
   private static final int PORT_TRIES = 20;
-  private static final int FIRST_PORT = 20_000;
-
-  /** Of Linux, unless its net.ipv4.ip_local_port_range says something else. */
-  private static final int FIRST_EPHEMERAL_PORT = 32_768;
 
   static final String SLOT = "127.0.1.5";
   static final String SECOND_SLOT = "127.0.1.6";
@@ -123,7 +117,7 @@ final class Harness implements AutoCloseable {
     upstream =
         own(
             new TestUpstream(
-                new InetSocketAddress("127.0.0.2", freePort()),
+                new InetSocketAddress("127.0.0.2", FreePorts.next("127.0.0.1", "127.0.0.2")),
                 key,
                 http2,
                 public_.leaf(
@@ -198,24 +192,6 @@ final class Harness implements AutoCloseable {
     sync.awaitFirst();
     listen("127.0.0.1", port);
     dns = listenDns(listeners, new DnsAnswers(slots, decisions));
-  }
-
-  /**
-   * Free at the upstream's address and at the gateway's, and none that the kernel gives to a
-   * connection of somebody else's before the gateway listens there.
-   */
-  private static int freePort() throws IOException {
-    for (int attempt = 1; ; attempt++) {
-      int port = ThreadLocalRandom.current().nextInt(FIRST_PORT, FIRST_EPHEMERAL_PORT);
-      try (ServerSocket _ = new ServerSocket(port, 1, InetAddress.getByName("127.0.0.1"));
-          ServerSocket _ = new ServerSocket(port, 1, InetAddress.getByName("127.0.0.2"))) {
-        return port;
-      } catch (BindException e) {
-        if (attempt == PORT_TRIES) {
-          throw e;
-        }
-      }
-    }
   }
 
   /** The kernel chooses a port that is free for UDP; for TCP somebody else may have it. */

@@ -8,13 +8,13 @@ import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.kit.identity.MeshTls;
 import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.testkit.FreePorts;
 import dev.cofferdam.testkit.ProcessMemory;
 import dev.cofferdam.testkit.TestCertificates;
 import dev.cofferdam.v1.EgressPolicy;
 import io.netty.handler.ssl.ClientAuth;
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -49,12 +49,6 @@ final class HeapDumpTest {
     return text.toString();
   }
 
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
-      return socket.getLocalPort();
-    }
-  }
-
   private TlsFiles files(TestCertificates mesh, String service) {
     TestCertificates.PeerFiles peer = mesh.peer(service, service + "-1");
     return new TlsFiles(
@@ -68,8 +62,8 @@ final class HeapDumpTest {
         Files.write(
             directory.resolve("gateway.properties"),
             List.of(
-                "control.listen=127.0.0.1:" + freePort(),
-                "admin.listen=127.0.0.1:" + freePort(),
+                "control.listen=127.0.0.1:" + FreePorts.next(),
+                "admin.listen=127.0.0.1:" + FreePorts.next(),
                 "tls.certificate=" + own.certificate(),
                 "tls.key=" + own.key(),
                 "tls.authority=" + own.authority(),
@@ -125,7 +119,7 @@ final class HeapDumpTest {
     TestCertificates mesh = TestCertificates.in(directory);
     KeyPair key = TestPki.newKey();
     String value = canary();
-    int proxy = freePort();
+    int proxy = FreePorts.next();
     try (MeshTls tls = MeshTls.open(files(mesh, "vault-broker"));
         FakeBroker broker =
             new FakeBroker(lineage, b -> b.sslContext(tls.server(ClientAuth.REQUIRE)));

@@ -2,8 +2,6 @@ package dev.cofferdam.testkit;
 
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -82,7 +80,7 @@ final class DebianPostgres implements AutoCloseable {
               "--locale=C",
               "--no-sync"));
       for (int attempt = 1; ; attempt++) {
-        int port = freePort();
+        int port = FreePorts.next();
         List<String> log = new ArrayList<>();
         Process process = launch(bin, directory, port);
         if (becomesReady(process, log)) {
@@ -209,12 +207,6 @@ final class DebianPostgres implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted while waiting for " + command, e);
-    }
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
     }
   }
 

@@ -2,6 +2,7 @@ package dev.cofferdam.broker;
 
 import dev.cofferdam.internal.v1.AttachmentServiceGrpc;
 import dev.cofferdam.internal.v1.GrantServiceGrpc;
+import dev.cofferdam.testkit.FreePorts;
 import dev.cofferdam.testkit.ProcessMemory;
 import dev.cofferdam.testkit.ProcessMemory.Hit;
 import dev.cofferdam.v1.SecretServiceGrpc;
@@ -9,7 +10,6 @@ import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.TlsChannelCredentials;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -51,9 +51,9 @@ final class ChildBroker implements AutoCloseable {
   }
 
   static ChildBroker start(Path directory, TestBroker broker) throws Exception {
-    int mesh = freePort();
-    int tenants = freePort();
-    int admin = freePort();
+    int mesh = FreePorts.next();
+    int tenants = FreePorts.next();
+    int admin = FreePorts.next();
     Map<String, String> settings = new TreeMap<>(broker.settings("child"));
     settings.put("mesh.listen", "127.0.0.1:" + mesh);
     settings.put("tenant.listen", "127.0.0.1:" + tenants);
@@ -185,12 +185,6 @@ final class ChildBroker implements AutoCloseable {
               HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + admin + path)).build(),
               HttpResponse.BodyHandlers.ofString())
           .body();
-    }
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
-      return socket.getLocalPort();
     }
   }
 
