@@ -5,6 +5,7 @@ import dev.cofferdam.broker.audit.AuditTexts;
 import dev.cofferdam.broker.policy.Policies;
 import dev.cofferdam.broker.policy.UseLimits;
 import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.ForkMode;
 import dev.cofferdam.v1.Secret;
@@ -22,6 +23,25 @@ final class Answers {
   static <T> void answer(StreamObserver<T> observer, T answer) {
     observer.onNext(answer);
     observer.onCompleted();
+  }
+
+  /** What takes a while, on a thread of its own. */
+  @FunctionalInterface
+  interface Work {
+    void run() throws InterruptedException;
+  }
+
+  /** Whatever ends the work is told to its caller. */
+  static void told(StreamObserver<?> caller, Work work) {
+    try {
+      work.run();
+    } catch (InterruptedException e) {
+      caller.onError(
+          Refusals.toStatus(
+              new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops")));
+    } catch (RuntimeException e) {
+      caller.onError(Refusals.toStatus(e));
+    }
   }
 
   /** Empty for a field that was left out. */

@@ -27,9 +27,6 @@ import dev.cofferdam.internal.v1.ReportDecisionsResponse;
 import dev.cofferdam.internal.v1.SyncAttachmentsRequest;
 import dev.cofferdam.internal.v1.SyncAttachmentsResponse;
 import dev.cofferdam.kit.call.Callers;
-import dev.cofferdam.kit.error.Refusal;
-import dev.cofferdam.kit.error.Refusals;
-import dev.cofferdam.v1.ErrorReason;
 import io.grpc.ServerServiceDefinition;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
@@ -152,19 +149,10 @@ final class AttachmentApi extends AttachmentServiceGrpc.AttachmentServiceImplBas
     // Its presence keeps an answer to a caller who has left from throwing; a look finds it out.
     call.setOnCancelHandler(() -> {});
     var _ =
-        executor.submit(() -> {
-          try {
-            AwaitApprovalResponse response = approvals.await(gateway, request, call::isCancelled);
-            call.onNext(response);
-            call.onCompleted();
-          } catch (InterruptedException e) {
-            call.onError(
-                Refusals.toStatus(
-                    new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops")));
-          } catch (RuntimeException e) {
-            call.onError(Refusals.toStatus(e));
-          }
-        });
+        executor.submit(() ->
+            Answers.told(
+                call,
+                () -> Answers.answer(call, approvals.await(gateway, request, call::isCancelled))));
   }
 
   private Values materialise(MaterializeRequest request) throws InterruptedException {

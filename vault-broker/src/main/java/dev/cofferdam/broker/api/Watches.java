@@ -2,7 +2,6 @@ package dev.cofferdam.broker.api;
 
 import dev.cofferdam.broker.sql.Signal;
 import dev.cofferdam.kit.error.Refusal;
-import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
@@ -83,13 +82,7 @@ final class Watches {
     var _ =
         watchers.submit(() -> {
           try {
-            loop.run(call, ready);
-          } catch (InterruptedException e) {
-            call.onError(
-                Refusals.toStatus(
-                    new Refusal(ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, "the broker stops")));
-          } catch (RuntimeException e) {
-            call.onError(Refusals.toStatus(e));
+            Answers.told(call, () -> loop.run(call, ready));
           } finally {
             close(tenant);
           }
