@@ -308,25 +308,28 @@ final class QemuMachine implements Machine {
 
   private void onEvent(String name, JsonNode data) {
     switch (name) {
-      case "MIGRATION" -> {
-        switch (data.path("status").asText()) {
-          case "completed" -> migrated.complete(true);
-          case "failed", "cancelled" -> migrated.complete(false);
-          default -> {
-            // On its way.
-          }
-        }
-      }
-      // The process ends with it. What is no cause that is known is a VMM's that was taken over.
-      case "SHUTDOWN" -> {
-        String cause = data.path("reason").asText();
-        if (GUEST_CAUSES.contains(cause)) {
-          why = "the guest ended itself: " + cause;
-        }
-      }
+      case "MIGRATION" -> onMigration(data.path("status").asText());
+      case "SHUTDOWN" -> onShutdown(data.path("reason").asText());
       default -> {
         // Says nothing that is asked for.
       }
+    }
+  }
+
+  private void onMigration(String status) {
+    switch (status) {
+      case "completed" -> migrated.complete(true);
+      case "failed", "cancelled" -> migrated.complete(false);
+      default -> {
+        // On its way.
+      }
+    }
+  }
+
+  /** The process ends with it. A cause that is not known is a VMM's that was taken over. */
+  private void onShutdown(String cause) {
+    if (GUEST_CAUSES.contains(cause)) {
+      why = "the guest ended itself: " + cause;
     }
   }
 

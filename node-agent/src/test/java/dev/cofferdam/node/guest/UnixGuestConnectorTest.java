@@ -161,6 +161,7 @@ class UnixGuestConnectorTest {
     guest.end("it was removed");
     assertThat(Refusals.reason(end.get(20, TimeUnit.SECONDS)))
         .contains(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING);
+    assertThat(end.get()).hasMessageContaining("the sandbox runs no more: it was removed");
     server.shutdownNow();
   }
 

@@ -36,6 +36,11 @@ class CloudHypervisorTest extends GuestContract {
   }
 
   @Override
+  protected String reset() {
+    return "rebooting";
+  }
+
+  @Override
   protected byte[] ofAnotherVersion(byte[] state) {
     String text = new String(state, StandardCharsets.ISO_8859_1);
     assertThat(text).contains("\"version\":\"v");

@@ -16,6 +16,11 @@ class QemuTest extends GuestContract {
     return hypervisor;
   }
 
+  @Override
+  protected String reset() {
+    return "guest-reset";
+  }
+
   /** The machine's type comes first, after its length. */
   @Override
   protected byte[] ofAnotherVersion(byte[] state) {
