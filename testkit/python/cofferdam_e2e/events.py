@@ -41,7 +41,7 @@ class Events:
         def matching():
             return next((event for event in self.read() if matches(event, fields)), None)
 
-        return eventually(matching, f"an event of {what} with {fields}; there are:\n{self}")
+        return eventually(matching, lambda: f"an event of {what} with {fields}; there are:\n{self}")
 
     def all(self, **fields) -> list[audit_pb2.AuditEvent]:
         return [event for event in self.read() if matches(event, fields)]

@@ -11,8 +11,8 @@ DEADLINE_SECONDS = 60
 STEP_SECONDS = 0.1
 
 
-def eventually(probe: Callable[[], T], what: str, seconds: float = DEADLINE_SECONDS) -> T:
-    """The first true value of probe."""
+def eventually(probe: Callable[[], T], what: str | Callable[[], str], seconds: float = DEADLINE_SECONDS) -> T:
+    """The first true value of probe. What was waited for may be a question, asked only once it did not come."""
     ends = time.monotonic() + seconds
     pause = threading.Event()
     while True:
@@ -20,5 +20,6 @@ def eventually(probe: Callable[[], T], what: str, seconds: float = DEADLINE_SECO
         if value:
             return value
         if time.monotonic() > ends:
-            raise AssertionError(f"not within {seconds:.0f} s: {what}; last seen: {value!r}")
+            told = what() if callable(what) else what
+            raise AssertionError(f"not within {seconds:.0f} s: {told}; last seen: {value!r}")
         pause.wait(STEP_SECONDS)

@@ -46,12 +46,12 @@ def waiting(sandbox: Sandbox, path: str) -> list[str]:
         assert listed.returncode == 0, listed
         return next((text.split() for text in listed.stdout.decode().splitlines() if path in text), None)
 
-    try:
-        return eventually(line, f"a request for {path} waits")
-    except AssertionError as e:
+    def missing() -> str:
         events = Events(sandbox.tenant, sandbox.id)
         events.read()
-        raise AssertionError(f"{e}; on record:\n{events}") from e
+        return f"a request for {path} waits; on record:\n{events}"
+
+    return eventually(line, missing)
 
 
 def test_a_write_waits_and_goes_on_when_approved(sandbox, tenant, upstream):

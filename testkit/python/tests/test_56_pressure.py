@@ -1,6 +1,7 @@
 """A host that is short of what it keeps for itself: what is new is refused early, what runs is left alone."""
 
 import grpc
+from test_20_bad_input import refused
 from test_52_sleep import suspend
 from test_81_survive import node_settings
 
@@ -26,31 +27,23 @@ def test_what_is_new_is_refused_with_what_there_is_too_little_of_and_what_runs_g
     with node_settings(mesh, host, SHORT_OF_ALL):
         eventually(running.lives, "a command after the node's restart")
 
-        def refused() -> grpc.RpcError | None:
-            error = refusal(lambda: Sandbox.create(tenant).delete())
+        def short() -> grpc.RpcError | None:
+            error = refusal(tenant)
             return error if error and all(f"{thing} are left, expected at least" in error.details() for thing in THINGS) else None
 
-        why = eventually(refused, f"a create that is refused for {THINGS}")
+        why = eventually(short, f"a create that is refused for {THINGS}")
         assert Refusal.of(why) == Refusal("RESOURCE_EXHAUSTED", "NO_CAPACITY")
-        woken = refusal(lambda: asleep.output("cat /root/kept"))
-        assert woken and Refusal.of(woken) == Refusal("RESOURCE_EXHAUSTED", "NO_CAPACITY"), woken
+        with refused("RESOURCE_EXHAUSTED", "NO_CAPACITY"):
+            asleep.output("cat /root/kept")
         assert running.output("cat /root/kept") == "kept"
-    eventually(lambda: created(tenant), "a create once there is enough again")
+    eventually(lambda: refusal(tenant) is None, "a create once there is enough again")
     assert asleep.output("cat /root/kept") == "kept", "what was refused has lost nothing"
 
 
-def refusal(call) -> grpc.RpcError | None:
-    """Why the call was refused; None where it was not, or where the node is on its way back."""
-    try:
-        call()
-    except grpc.RpcError as error:
-        return None if error.code() == grpc.StatusCode.UNAVAILABLE else error
-    return None
-
-
-def created(tenant) -> bool:
+def refusal(tenant) -> grpc.RpcError | None:
+    """Of a create; what is made is taken away again."""
     try:
         Sandbox.create(tenant).delete()
-    except grpc.RpcError:
-        return False
-    return True
+    except grpc.RpcError as error:
+        return error
+    return None
