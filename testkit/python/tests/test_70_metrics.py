@@ -31,7 +31,7 @@ ALERTS = re.findall(r"- alert: (\w+)", RULES)
 # Every label of Cofferdam's own series. A new one is a decision: it must not hold what a tenant chose.
 LABELS = set(
     "__name__ instance job service le quantile sandbox state use stage step way found why driver isolation direction protocol verb outcome listener "
-    "method code reason rpc_service check presence verdict act reported_by kind".split()
+    "method code reason rpc_service check presence verdict act reported_by kind detector".split()
 )
 
 

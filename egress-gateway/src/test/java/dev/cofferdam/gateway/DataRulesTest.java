@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.entry;
 
 import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.v1.AuditEvent;
@@ -9,11 +10,14 @@ import dev.cofferdam.v1.DataDetector;
 import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
+import io.micrometer.core.instrument.Counter;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -364,5 +368,50 @@ final class DataRulesTest extends AttackSuite {
       data(rule(DataAction.DATA_ACTION_BLOCK));
       assertThat(guest.hungUpOn()).isTrue();
     }
+  }
+
+  /** Each request once for each kind of finding and what became of it, however much was found. */
+  @Test
+  void whatRulesDidIsCounted() throws Exception {
+    data(
+        rule(DataAction.DATA_ACTION_REDACT),
+        DataRule.newBuilder()
+            .addPatterns("project-[0-9]{4}")
+            .addPatterns("order-[0-9]{4}")
+            .setAction(DataAction.DATA_ACTION_REPORT),
+        DataRule.newBuilder()
+            .addDetectors(DataDetector.DATA_DETECTOR_IBANS)
+            .setAction(DataAction.DATA_ACTION_BLOCK));
+    Map<String, Double> before = counts();
+
+    assertThat(ask(post("", "nothing in here")).status()).isEqualTo(200);
+    assertThat(ask(post("", MAIL + " or " + MAIL + ", project-1234, order-1234")).status())
+        .isEqualTo(200);
+    assertThat(ask(get("/?to=" + MAIL, "")).reason()).isEqualTo("data_not_allowed");
+    assertThat(ask(post("", "GB82 WEST 1234 5698 7654 32, " + CARD)).reason())
+        .isEqualTo("data_not_allowed");
+    // Counted before it is told, and told in their order.
+    told("3:ibans");
+
+    Map<String, Double> more = counts();
+    more.replaceAll((effect, count) -> count - before.getOrDefault(effect, 0.0));
+    more.values().removeIf(count -> count == 0);
+    assertThat(more)
+        .containsOnly(
+            entry("email_addresses redacted", 1.0),
+            entry("pattern reported", 1.0),
+            entry("email_addresses refused", 1.0),
+            entry("card_numbers redacted", 1.0),
+            entry("ibans refused", 1.0));
+  }
+
+  private Map<String, Double> counts() {
+    Map<String, Double> counts = new HashMap<>();
+    for (Counter counter : harness.meters.get("cofferdam.gateway.data").counters()) {
+      String effect = counter.getId().getTag("detector") + " " + counter.getId().getTag("outcome");
+      counts.put(effect, counter.count());
+    }
+    assertThat(counts).hasSize(21);
+    return counts;
   }
 }

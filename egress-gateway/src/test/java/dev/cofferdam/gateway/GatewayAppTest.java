@@ -185,6 +185,8 @@ final class GatewayAppTest {
           .contains("cofferdam_gateway_materialise_seconds_count{outcome=\"given\"} 1")
           .contains("cofferdam_gateway_substitutions_total 1.0")
           .contains("cofferdam_gateway_scrubs_total")
+          .contains(
+              "cofferdam_gateway_data_total{detector=\"credentials\",outcome=\"refused\"} 0.0")
           .contains("cofferdam_gateway_body_bytes_total{direction=\"out\"}")
           .contains("cofferdam_gateway_sandboxes 0.0")
           .contains("cofferdam_gateway_spool_lost_total 0.0")

@@ -23,6 +23,7 @@ public final class DataGuard {
   private final List<DataRule> rules;
   private final RequestHead head;
   private final Set<Finding> inHead = new LinkedHashSet<>();
+  private Optional<Finding> inHeadRefused = Optional.empty();
   private boolean inPath;
   private Optional<BodySearch> body = Optional.empty();
 
@@ -71,7 +72,8 @@ public final class DataGuard {
         true,
         part -> part.release());
     inHead.addAll(search.found());
-    return search.refused();
+    inHeadRefused = search.refused();
+    return inHeadRefused;
   }
 
   /**
@@ -99,8 +101,37 @@ public final class DataGuard {
 
   /** For the event, each as {@code 2:email_addresses}. */
   public List<String> found() {
+    return all().stream().limit(MAX_FINDINGS).map(Finding::toString).toList();
+  }
+
+  private Set<Finding> all() {
     Set<Finding> all = new LinkedHashSet<>(inHead);
     body.ifPresent(search -> all.addAll(search.found()));
-    return all.stream().limit(MAX_FINDINGS).map(Finding::toString).toList();
+    return all;
+  }
+
+  /** What the rules did: one that refuses says nothing of what others did before. */
+  public Set<Effect> effects() {
+    Set<Finding> all = all();
+    Optional<Finding> refused =
+        inHeadRefused.or(() -> body.flatMap(BodySearch::refused).map(Refusal::finding));
+    Set<Effect> effects = new LinkedHashSet<>();
+    for (DataRule rule : rules) {
+      for (DataRule.Named named : rule.detectors()) {
+        if (all.contains(named.finding())) {
+          boolean stopped = refused.filter(named.finding()::equals).isPresent();
+          effects.add(new Effect(named.kind(), stopped ? Effect.Outcome.REFUSED : did(rule)));
+        }
+      }
+    }
+    return effects;
+  }
+
+  private static Effect.Outcome did(DataRule rule) {
+    return switch (rule.action()) {
+      case DATA_ACTION_REPORT -> Effect.Outcome.REPORTED;
+      case DATA_ACTION_REDACT -> Effect.Outcome.REDACTED;
+      case DATA_ACTION_BLOCK, DATA_ACTION_UNSPECIFIED, UNRECOGNIZED -> Effect.Outcome.REFUSED;
+    };
   }
 }

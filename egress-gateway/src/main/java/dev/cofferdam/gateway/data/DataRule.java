@@ -17,9 +17,10 @@ record DataRule(List<Named> detectors, DataAction action, boolean headers, int s
   private static final int REDACTED_STEPS = 2048;
 
   /**
+   * @param kind the detector; of a pattern without its number
    * @param mostRedacted how many matches of one search are put out; more of them refuse
    */
-  record Named(Finding finding, Detector detector, int mostRedacted) {}
+  record Named(Finding finding, String kind, Detector detector, int mostRedacted) {}
 
   static DataRule compile(DataRuleSpec spec) {
     List<Named> named = new ArrayList<>();
@@ -28,6 +29,7 @@ record DataRule(List<Named> detectors, DataAction action, boolean headers, int s
       named.add(
           new Named(
               new Finding(spec.number(), Detector.name(kind)),
+              Detector.name(kind),
               Detector.of(kind),
               Integer.MAX_VALUE));
       steps += Detector.steps(kind);
@@ -36,7 +38,8 @@ record DataRule(List<Named> detectors, DataAction action, boolean headers, int s
     for (Pattern pattern : spec.patterns()) {
       named.add(
           new Named(
-              new Finding(spec.number(), "pattern-" + number++),
+              new Finding(spec.number(), Effect.PATTERN + "-" + number++),
+              Effect.PATTERN,
               Detector.of(pattern),
               Math.max(1, REDACTED_STEPS / pattern.programSize())));
     }

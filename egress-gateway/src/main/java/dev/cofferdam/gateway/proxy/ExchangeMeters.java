@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.data.Effect;
 import dev.cofferdam.gateway.event.Reasons;
 import dev.cofferdam.kit.metrics.Times;
 import dev.cofferdam.v1.Verdict;
@@ -7,12 +8,16 @@ import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
 import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /** The meters of exchanges, registered once: to look one up costs more than to count in it. */
 public final class ExchangeMeters {
   private final Map<Verdict, Timer> times = new EnumMap<>(Verdict.class);
+  private final Map<Effect, Counter> data = new HashMap<>();
   private final Counter out;
   private final Counter in;
   private final Counter scrubs;
@@ -25,6 +30,15 @@ public final class ExchangeMeters {
           verdict,
           Times.histogram("cofferdam.gateway.requests", "From a request's head to its answer's end")
               .tag("verdict", Reasons.text(verdict))
+              .register(meters));
+    }
+    for (Effect effect : Effect.all()) {
+      data.put(
+          effect,
+          Counter.builder("cofferdam.gateway.data")
+              .description("Requests in which the policy's data rules found something")
+              .tag("detector", effect.detector())
+              .tag("outcome", effect.outcome().name().toLowerCase(Locale.ROOT))
               .register(meters));
     }
     this.out = bytes("out", meters);
@@ -76,5 +90,15 @@ public final class ExchangeMeters {
 
   void scrubbed(int values) {
     scrubs.increment(values);
+  }
+
+  /** By data rules, in one request. */
+  void found(Set<Effect> effects) {
+    for (Effect effect : effects) {
+      Counter counter = data.get(effect);
+      if (counter != null) {
+        counter.increment();
+      }
+    }
   }
 }

@@ -77,10 +77,10 @@ final class ExchangeRecord {
   }
 
   void tell(AuditEvent.Builder event) {
+    ExchangeMeters meters = surroundings.exchanges();
+    data.ifPresent(guard -> meters.found(guard.effects()));
     surroundings.decisions().record(tenant, event);
-    surroundings
-        .exchanges()
-        .ended(
-            event.getVerdict(), System.nanoTime() - began, event.getBytesOut(), event.getBytesIn());
+    meters.ended(
+        event.getVerdict(), System.nanoTime() - began, event.getBytesOut(), event.getBytesIn());
   }
 }

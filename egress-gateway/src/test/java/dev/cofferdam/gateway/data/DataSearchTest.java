@@ -221,7 +221,9 @@ final class DataSearchTest {
         };
     DataRule rule =
         new DataRule(
-            List.of(new DataRule.Named(new Finding(1, "counting"), counting, Integer.MAX_VALUE)),
+            List.of(
+                new DataRule.Named(
+                    new Finding(1, "counting"), "counting", counting, Integer.MAX_VALUE)),
             DataAction.DATA_ACTION_REDACT,
             false,
             1);
