@@ -2,10 +2,8 @@ package dev.cofferdam.gateway;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -21,13 +19,7 @@ final class BoundedMemoryTest {
   @Test
   void bodiesOfAnyLengthPassBothWaysAndWaitForWhoeverIsSlow(@TempDir Path directory)
       throws Exception {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-        .filter(argument -> !argument.startsWith("-Xmx") && !argument.startsWith("-javaagent"))
-        .forEach(command::add);
-    command.addAll(List.of(HEAP, OUTSIDE_THE_HEAP, "-XX:+ExitOnOutOfMemoryError"));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    List<String> command = Jvm.command(HEAP, OUTSIDE_THE_HEAP, "-XX:+ExitOnOutOfMemoryError");
     command.addAll(
         List.of(BoundedMemoryRun.class.getName(), directory.toString(), String.valueOf(BYTES)));
     Path said = directory.resolve("said");

@@ -24,11 +24,15 @@ import java.util.Optional;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Connections to upstreams: always verified, chain and name. There is no switch to turn that off.
  */
 public final class UpstreamTls {
+  private static final Logger log = LoggerFactory.getLogger(UpstreamTls.class);
+
   /** Where Debian keeps what its administrator trusts. */
   private static final Path SYSTEM_BUNDLE = Path.of("/etc/ssl/certs/ca-certificates.crt");
 
@@ -42,6 +46,12 @@ public final class UpstreamTls {
    * @throws IllegalArgumentException naming the file that cannot be used
    */
   public UpstreamTls(Optional<Path> extra) {
+    if (!OpenSsl.isAvailable()) {
+      log.atWarn()
+          .setMessage("tls_of_the_jdk")
+          .addKeyValue("why", String.valueOf(OpenSsl.unavailabilityCause()))
+          .log();
+    }
     List<X509Certificate> trusted = new ArrayList<>(system());
     extra.ifPresent(file -> trusted.addAll(read(file)));
     try {
