@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway;
 
 import io.netty.bootstrap.Bootstrap;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
@@ -9,11 +10,15 @@ import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollSocketChannel;
+import io.netty.handler.codec.http2.DefaultHttp2DataFrame;
 import io.netty.handler.codec.http2.DefaultHttp2Headers;
 import io.netty.handler.codec.http2.DefaultHttp2HeadersFrame;
 import io.netty.handler.codec.http2.DefaultHttp2ResetFrame;
+import io.netty.handler.codec.http2.DefaultHttp2WindowUpdateFrame;
+import io.netty.handler.codec.http2.Http2Connection;
 import io.netty.handler.codec.http2.Http2DataFrame;
 import io.netty.handler.codec.http2.Http2Error;
+import io.netty.handler.codec.http2.Http2FrameCodec;
 import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
 import io.netty.handler.codec.http2.Http2Headers;
 import io.netty.handler.codec.http2.Http2HeadersFrame;
@@ -156,8 +161,56 @@ final class Http2Guest implements AutoCloseable {
     return status.get(20, TimeUnit.SECONDS);
   }
 
+  /** What this side may send at present on all streams together, as the gateway said. */
+  int window() throws Exception {
+    Http2Connection connection = channel.pipeline().get(Http2FrameCodec.class).connection();
+    return channel
+        .eventLoop()
+        .submit(
+            () -> connection.remote().flowController().windowSize(connection.connectionStream()))
+        .get(20, TimeUnit.SECONDS);
+  }
+
+  /** From now on it is streams alone that bound what the gateway may send. */
+  void widen() throws Exception {
+    channel.writeAndFlush(new DefaultHttp2WindowUpdateFrame(1 << 30)).get(20, TimeUnit.SECONDS);
+  }
+
+  /** Asks and takes of the answer no more than its head. */
+  void takesNothing(String path) throws Exception {
+    CompletableFuture<String> status = new CompletableFuture<>();
+    Http2StreamChannel stream = open(status);
+    stream.config().setAutoRead(false);
+    stream
+        .writeAndFlush(
+            new DefaultHttp2HeadersFrame(headers("api.example.test", path, Map.of()), true))
+        .get(20, TimeUnit.SECONDS);
+    stream.read();
+    if (!status.get(20, TimeUnit.SECONDS).equals("200")) {
+      throw new AssertionError(status.get());
+    }
+  }
+
+  /** Sends a request with a body, as far as it is taken, and waits for nothing. */
+  void sends(String path, byte[] body) throws Exception {
+    Http2StreamChannel stream = open(new CompletableFuture<>());
+    stream.write(
+        new DefaultHttp2HeadersFrame(
+            headers("api.example.test", path, Map.of()).method("POST"), false));
+    stream.writeAndFlush(new DefaultHttp2DataFrame(Unpooled.wrappedBuffer(body), true));
+  }
+
   /** The body of the answer, whatever its status. */
   String body(String authority, String path, Map<String, String> more) throws Exception {
+    return body(headers(authority, path, more), new byte[0]);
+  }
+
+  /** The body of the answer to one. */
+  String body(String path, byte[] sent) throws Exception {
+    return body(headers("api.example.test", path, Map.of()).method("POST"), sent);
+  }
+
+  private String body(Http2Headers head, byte[] sent) throws Exception {
     CompletableFuture<String> whole = new CompletableFuture<>();
     StringBuilder body = new StringBuilder();
     Http2StreamChannel stream =
@@ -183,9 +236,11 @@ final class Http2Guest implements AutoCloseable {
                 })
             .open()
             .get(20, TimeUnit.SECONDS);
-    stream
-        .writeAndFlush(new DefaultHttp2HeadersFrame(headers(authority, path, more), true))
-        .get(20, TimeUnit.SECONDS);
+    stream.write(new DefaultHttp2HeadersFrame(head, sent.length == 0));
+    if (sent.length > 0) {
+      stream.write(new DefaultHttp2DataFrame(Unpooled.wrappedBuffer(sent), true));
+    }
+    stream.flush();
     return whole.get(20, TimeUnit.SECONDS);
   }
 

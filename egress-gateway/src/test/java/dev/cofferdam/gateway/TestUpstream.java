@@ -36,6 +36,7 @@ import io.netty.handler.codec.http.websocketx.WebSocketServerProtocolHandler;
 import io.netty.handler.codec.http2.DefaultHttp2DataFrame;
 import io.netty.handler.codec.http2.DefaultHttp2Headers;
 import io.netty.handler.codec.http2.DefaultHttp2HeadersFrame;
+import io.netty.handler.codec.http2.DefaultHttp2WindowUpdateFrame;
 import io.netty.handler.codec.http2.Http2DataFrame;
 import io.netty.handler.codec.http2.Http2FrameCodecBuilder;
 import io.netty.handler.codec.http2.Http2HeadersFrame;
@@ -141,6 +142,7 @@ final class TestUpstream implements AutoCloseable {
     @Override
     protected void configurePipeline(ChannelHandlerContext ctx, String protocol) {
       if (protocol.equals(ApplicationProtocolNames.HTTP_2)) {
+        Channel connection = ctx.channel();
         ctx.pipeline()
             .addLast(
                 Http2FrameCodecBuilder.forServer()
@@ -164,6 +166,8 @@ final class TestUpstream implements AutoCloseable {
                                 new Echo());
                       }
                     }));
+        // What one stream is not taken of holds up no other: that is not what is looked at here.
+        connection.writeAndFlush(new DefaultHttp2WindowUpdateFrame(64 << 20));
       } else {
         ctx.pipeline()
             .addLast(new HttpServerCodec(), new LongBodies(longBodies), new Slow())

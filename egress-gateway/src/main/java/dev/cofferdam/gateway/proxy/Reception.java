@@ -240,6 +240,7 @@ final class Reception extends ChannelInboundHandlerAdapter {
     channel.pipeline().addLast(new IdleGuest(surroundings.limits()));
     Http2Connections.server(
         channel,
+        connection.slot().wideConnections(),
         surroundings.limits().headerBytes(),
         new ChannelInitializer<>() {
           @Override

@@ -266,7 +266,7 @@ final class Upstreams {
       return;
     }
     if (connection.http2) {
-      Http2Connections.client(channel, connection, limits.headerBytes());
+      Http2Connections.client(channel, connection, slot.wideConnections(), limits.headerBytes());
       pool.share(connection);
     } else {
       channel.pipeline().addLast(new Http1ClientHandler(limits.headerBytes()));

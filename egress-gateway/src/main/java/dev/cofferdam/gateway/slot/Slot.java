@@ -22,6 +22,7 @@ public final class Slot {
   private final Set<Tenant> tenants = ConcurrentHashMap.newKeySet();
   private final Tally connections = new Tally();
   private final Tally upstreamConnections = new Tally();
+  private final Tally wideConnections = new Tally();
   private final Tally materialisations = new Tally();
   private final Tally webSockets = new Tally();
   private final Tally unendedFrames = new Tally();
@@ -67,6 +68,11 @@ public final class Slot {
   /** To upstreams, those kept for later included. */
   public Tally upstreamConnections() {
     return upstreamConnections;
+  }
+
+  /** Those of HTTP/2, on either side, on which more may wait to be taken than on others. */
+  public Tally wideConnections() {
+    return wideConnections;
   }
 
   /** On connections of their own and on streams of HTTP/2, which cost about the same memory. */
