@@ -1,7 +1,5 @@
 package dev.cofferdam.gateway;
 
-import static org.assertj.core.api.Assertions.assertThat;
-
 import dev.cofferdam.gateway.data.DataSearchFuzz;
 import dev.cofferdam.gateway.data.LabelledData;
 import dev.cofferdam.gateway.dns.DnsQueryFuzz;
@@ -11,17 +9,12 @@ import dev.cofferdam.gateway.placeholder.BodyScannerFuzz;
 import dev.cofferdam.gateway.policy.HostFuzz;
 import dev.cofferdam.gateway.scrub.GzipReaderFuzz;
 import dev.cofferdam.gateway.tls.ClientHelloFuzz;
+import dev.cofferdam.testkit.FuzzInputs;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Random;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -30,8 +23,6 @@ import org.junit.jupiter.params.provider.ValueSource;
  * with those that it begins with, those that it once found, and some that are made of both here.
  */
 final class FuzzTargetsTest {
-  private static final int MADE_UP = 3_000;
-
   private static final Map<String, Consumer<byte[]>> TARGETS =
       Map.of(
           "Http1Requests", Http1RequestsFuzz::fuzzerTestOneInput,
@@ -44,12 +35,7 @@ final class FuzzTargetsTest {
           "DnsQuery", DnsQueryFuzz::fuzzerTestOneInput);
 
   private static List<byte[]> seeds(String target) throws Exception {
-    List<byte[]> seeds = new ArrayList<>();
-    try (Stream<Path> files = Files.list(Path.of("src/test/resources/fuzz", target))) {
-      for (Path file : files.sorted().toList()) {
-        seeds.add(Files.readAllBytes(file));
-      }
-    }
+    List<byte[]> seeds = FuzzInputs.seeds(target);
     switch (target) {
       case "ClientHello" -> {
         seeds.add(ClientHellos.of("api.example.test"));
@@ -80,32 +66,6 @@ final class FuzzTargetsTest {
       })
   void nothingThatIsThrownAtItBreaksIt(String name) throws Exception {
     Consumer<byte[]> target = Objects.requireNonNull(TARGETS.get(name));
-    List<byte[]> seeds = seeds(name);
-    assertThat(seeds).isNotEmpty();
-    seeds.forEach(target);
-    Random random = new Random(name.hashCode());
-    for (int i = 0; i < MADE_UP; i++) {
-      target.accept(
-          changed(
-              seeds.get(random.nextInt(seeds.size())),
-              seeds.get(random.nextInt(seeds.size())),
-              random));
-    }
-  }
-
-  /** The beginning of one and the end of another, with some bytes changed. */
-  private static byte[] changed(byte[] one, byte[] other, Random random) {
-    int cut = random.nextInt(one.length + 1);
-    int from =
-        random.nextBoolean() ? Math.min(cut, other.length) : random.nextInt(other.length + 1);
-    byte[] made = Arrays.copyOf(one, cut + other.length - from);
-    System.arraycopy(other, from, made, cut, other.length - from);
-    for (int flips = random.nextInt(4); flips > 0 && made.length > 0; flips--) {
-      made[random.nextInt(made.length)] =
-          random.nextBoolean()
-              ? (byte) random.nextInt()
-              : (byte) "\r\n :;,.0\t\0%".charAt(random.nextInt(11));
-    }
-    return made;
+    FuzzInputs.give(name, seeds(name), target);
   }
 }
