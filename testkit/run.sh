@@ -49,6 +49,19 @@ go_client() {
   (cd "$TESTKIT/upstream" && go build -ldflags "-s -w" -o "$BUILT/guest-client" ./client)
 }
 
+# A Java runtime for guests, without any trust of its own: what it is told is the sandbox's.
+java_client() {
+  local into=$BUILT/guest-java
+  find_jdk
+  if [ ! -x "$into/bin/java" ]; then
+    rm -rf "$into"
+    "$JAVA_HOME/bin/jlink" --add-modules java.base --strip-debug --no-man-pages --no-header-files --generate-cds-archive --output "$into"
+    rm -f "$into/lib/security/cacerts" "$into/lib/server/classes_nocoops.jsa"
+  fi
+  "$JAVA_HOME/bin/javac" -d "$into/client" "$TESTKIT/upstream/java/GuestClient.java"
+  tar -C "$into" -cf - . | gzip -1 >"$into.tar.gz"
+}
+
 # Unpacked, not installed: the package would run a server of its own.
 prometheus() {
   local into=$COFFERDAM_CACHE/tools/prometheus
@@ -106,6 +119,7 @@ prepare() {
   mkdir -p "$BUILT"
   step "Python stubs" e2e-python stubs
   step "Go client" e2e-go go_client
+  step "Java client" e2e-java java_client
   [ -x "$COFFERDAM_CACHE/tools/prometheus/usr/bin/prometheus" ] || step "Prometheus (Debian's)" e2e-prometheus prometheus
   compgen -G "$COFFERDAM_CACHE/tools/kernels/*.modules" >/dev/null || step "another kernel (Debian's)" e2e-kernel other_kernel
   [ -x "$COFFERDAM_CACHE/tools/registry/usr/bin/docker-registry" ] || step "registry of images (Debian's)" e2e-registry registry

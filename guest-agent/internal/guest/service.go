@@ -59,7 +59,7 @@ type identity struct {
 // NewService serves the guest whose files lie below root. The prepared function is called after a guest was made ready
 // for its snapshot; it must not wait for the call that is being answered.
 func NewService(machine Machine, root string, r *reaper.Reaper, tenant Tenant, prepared func()) *Service {
-	s := &Service{machine: machine, files: files{root}, reaper: r, tenant: tenant, prepared: prepared, running: func() int { return 0 }}
+	s := &Service{machine: machine, files: files{root: root}, reaper: r, tenant: tenant, prepared: prepared, running: func() int { return 0 }}
 	s.awake.begin()
 	return s
 }

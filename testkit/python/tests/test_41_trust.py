@@ -45,7 +45,9 @@ fetch(process.argv[1]).then((answer) => answer.json()).then((body) => console.lo
 """
 
 
+BUILT = Path(os.environ["COFFERDAM_ROOT"]) / "testkit" / "target" / "e2e"
 GO = "/usr/local/bin/guest-client"
+JAVA = "/opt/java"
 CLIENTS = {
     "curl": ("curl", "-fsS", "-o", "/dev/null", "-w", BOUND),
     "python ssl": ("python3", "-c", PYTHON),
@@ -54,13 +56,16 @@ CLIENTS = {
     "node https": ("node", "-e", NODE),
     "node fetch": ("node", "-e", NODE_FETCH),
     "go": (GO,),
+    "java": (f"{JAVA}/bin/java", "-XX:TieredStopAtLevel=1", "-cp", f"{JAVA}/client", "GuestClient"),
 }
 
 
 def with_clients(sandbox: Sandbox) -> Sandbox:
     """Beside those of the image."""
     put_tree(sandbox, TOOLS / "httpx", sandbox.output("python3 -c 'import site; print(site.getsitepackages()[0])'"))
-    sandbox.write(GO, (Path(os.environ["COFFERDAM_ROOT"]) / "testkit" / "target" / "e2e" / "guest-client").read_bytes(), mode=0o755)
+    sandbox.write(GO, (BUILT / "guest-client").read_bytes(), mode=0o755)
+    sandbox.write("/tmp/java.tar.gz", (BUILT / "guest-java.tar.gz").read_bytes())
+    sandbox.output(f"mkdir {JAVA} && tar -C {JAVA} -xzf /tmp/java.tar.gz && rm /tmp/java.tar.gz")
     return sandbox
 
 

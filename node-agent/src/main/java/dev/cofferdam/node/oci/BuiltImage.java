@@ -39,6 +39,7 @@ public final class BuiltImage {
           "etc/ssh/.wh.ssh_host_rsa_key",
           "etc/ssh/.wh.ssh_host_rsa_key.pub",
           "usr/local/share/ca-certificates/.wh.cofferdam.crt",
+          "usr/local/share/cofferdam/.wh.java-cacerts",
           "var/lib/dbus/.wh.machine-id",
           "var/lib/systemd/.wh.random-seed",
           "var/lib/urandom/.wh.random-seed");

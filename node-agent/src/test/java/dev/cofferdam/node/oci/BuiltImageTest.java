@@ -26,6 +26,7 @@ class BuiltImageTest {
                 .file("./etc/ssh/sshd_config", "Port 22")
                 .file("./usr/local/share/ca-certificates/cofferdam.crt", "PEM")
                 .file("./usr/local/share/ca-certificates/mine.crt", "PEM")
+                .file("./usr/local/share/cofferdam/java-cacerts", "JKS")
                 .file("./var/lib/dbus/machine-id", "0123")
                 .file("./var/lib/apt/lists/archive_Packages", "")
                 .file("./var/lib/dpkg/status", "")
@@ -38,6 +39,7 @@ class BuiltImageTest {
           "etc/hostname",
           "etc/ssh/ssh_host_ed25519_key",
           "usr/local/share/ca-certificates/cofferdam.crt",
+          "usr/local/share/cofferdam/java-cacerts",
           "var/lib/dbus/machine-id",
           "var/lib/apt/lists/archive_Packages",
           "tmp/of-the-build",
