@@ -217,6 +217,18 @@ final class AttachOrderTest {
     awaitOccupant("sb-b");
   }
 
+  /** One that was long under way: the sandbox was assigned anew, to the same node and slot. */
+  @AttackRow(53)
+  @Test
+  void theEndOfAnEarlierAssignmentIsNotThatOfALater() throws Exception {
+    broker.put(attachment("sb-a", 4));
+    awaitOccupant("sb-a");
+
+    detach("sb-a", 3);
+
+    assertThat(occupant()).isEqualTo("sb-a");
+  }
+
   @Test
   void theUsualOrderAttachesAndDetaches() throws Exception {
     broker.tickets.put("ticket", attachment("sb-a", 1));

@@ -145,7 +145,9 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   public void detach(DetachRequest request, StreamObserver<DetachResponse> out) {
     detached.add(request.getSandbox());
     Attachment known = attachments.get(request.getSandbox());
-    if (known != null && known.getNode().equals(request.getNode())) {
+    if (known != null
+        && known.getNode().equals(request.getNode())
+        && known.getEpoch() <= request.getEpoch()) {
       detach(request.getSandbox());
     }
     out.onNext(DetachResponse.getDefaultInstance());
