@@ -1,14 +1,19 @@
 package dev.cofferdam.gateway.proxy;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.cofferdam.gateway.scrub.GzipReader;
 import dev.cofferdam.gateway.scrub.Scrubber;
 import dev.cofferdam.gateway.scrub.SecretValue;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.UnpooledByteBufAllocator;
+import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
+import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 
 final class AnswerBodyTest {
@@ -49,6 +54,35 @@ final class AnswerBodyTest {
       take(body, out);
     }
     assertThat(out.toString()).isEqualTo(PLACEHOLDER + " and more");
+    assertThat(allocator.metric().usedDirectMemory()).isZero();
+  }
+
+  /** Whoever breaks an answer off could else have it taken for a whole one. */
+  @Test
+  void onePackedAndCutOffIsNoWholeOne() throws Exception {
+    ByteArrayOutputStream packed = new ByteArrayOutputStream();
+    try (OutputStream gzip = new GZIPOutputStream(packed)) {
+      gzip.write("an answer of some length".getBytes(StandardCharsets.US_ASCII));
+    }
+    for (int length = 1; length <= packed.size(); length++) {
+      StringBuilder out = new StringBuilder();
+      try (SecretValue secret = secret();
+          Scrubber scrubber =
+              new Scrubber(List.of(new Scrubber.Secret(secret, PLACEHOLDER, false)));
+          AnswerBody body = new AnswerBody(scrubber, true, allocator)) {
+        body.add(allocator.directBuffer(length).writeBytes(packed.toByteArray(), 0, length));
+        take(body, out);
+        body.end();
+        if (length < packed.size()) {
+          assertThatThrownBy(() -> take(body, out))
+              .as("cut off after %d bytes", length)
+              .isInstanceOf(GzipReader.CorruptException.class);
+        } else {
+          take(body, out);
+          assertThat(out.toString()).isEqualTo("an answer of some length");
+        }
+      }
+    }
     assertThat(allocator.metric().usedDirectMemory()).isZero();
   }
 }
