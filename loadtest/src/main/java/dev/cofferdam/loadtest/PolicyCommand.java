@@ -2,6 +2,7 @@ package dev.cofferdam.loadtest;
 
 import dev.cofferdam.loadtest.bench.DataBenchmark;
 import dev.cofferdam.loadtest.bench.PolicyBenchmark;
+import dev.cofferdam.loadtest.bench.SearchBenchmark;
 import java.util.concurrent.Callable;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
@@ -21,6 +22,7 @@ final class PolicyCommand implements Callable<Integer> {
                 new OptionsBuilder()
                     .include(PolicyBenchmark.class.getName())
                     .include(DataBenchmark.class.getName())
+                    .include(SearchBenchmark.class.getName())
                     .build())
             .run();
     return 0;
