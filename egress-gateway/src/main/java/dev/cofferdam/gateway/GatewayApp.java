@@ -9,7 +9,6 @@ import dev.cofferdam.gateway.event.Decisions;
 import dev.cofferdam.gateway.event.EventSpool;
 import dev.cofferdam.gateway.event.Reporter;
 import dev.cofferdam.gateway.policy.AddressRules;
-import dev.cofferdam.gateway.policy.HostsFile;
 import dev.cofferdam.gateway.proxy.ConnectionMeters;
 import dev.cofferdam.gateway.proxy.ExchangeMeters;
 import dev.cofferdam.gateway.proxy.Limits;
@@ -27,6 +26,8 @@ import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import dev.cofferdam.kit.client.MeshChannels;
 import dev.cofferdam.kit.identity.MeshTls;
 import dev.cofferdam.kit.server.RpcServer;
+import dev.cofferdam.kit.upstream.HostsFile;
+import dev.cofferdam.kit.upstream.OwnAddresses;
 import io.grpc.ManagedChannel;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
@@ -34,10 +35,7 @@ import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.netty.handler.ssl.ClientAuth;
 import io.netty.handler.ssl.SslContext;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
@@ -134,7 +132,7 @@ public final class GatewayApp implements AutoCloseable {
     Limits limits = limits(config);
     AddressRules rules =
         new AddressRules(
-            config.hostsFile().map(GatewayApp::hosts).orElseGet(HostsFile::empty),
+            config.hostsFile().map(HostsFile::read).orElseGet(HostsFile::empty),
             config.privateRanges(),
             config.firstMeshPort(),
             config.lastMeshPort(),
@@ -237,14 +235,6 @@ public final class GatewayApp implements AutoCloseable {
         config.idleTimeout(),
         config.connectTimeout(),
         config.answerTimeout());
-  }
-
-  private static HostsFile hosts(Path file) {
-    try {
-      return HostsFile.parse(Files.readAllLines(file));
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot read hosts.file " + file, e);
-    }
   }
 
   private static List<InetSocketAddress> resolvers(List<String> servers) {

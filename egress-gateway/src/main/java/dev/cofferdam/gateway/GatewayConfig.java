@@ -1,8 +1,8 @@
 package dev.cofferdam.gateway;
 
-import dev.cofferdam.gateway.policy.Cidr;
 import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.kit.identity.TlsFiles;
+import dev.cofferdam.kit.upstream.Cidr;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;

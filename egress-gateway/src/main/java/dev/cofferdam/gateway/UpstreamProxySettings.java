@@ -1,10 +1,10 @@
 package dev.cofferdam.gateway;
 
-import dev.cofferdam.gateway.policy.Cidr;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.HostPattern;
 import dev.cofferdam.gateway.proxy.UpstreamProxy;
 import dev.cofferdam.kit.config.Settings;
+import dev.cofferdam.kit.upstream.Cidr;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;

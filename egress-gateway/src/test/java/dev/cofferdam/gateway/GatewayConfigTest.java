@@ -3,11 +3,11 @@ package dev.cofferdam.gateway;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.cofferdam.gateway.policy.Cidr;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.HostPattern;
 import dev.cofferdam.kit.config.ConfigException;
 import dev.cofferdam.kit.config.Settings;
+import dev.cofferdam.kit.upstream.Cidr;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;

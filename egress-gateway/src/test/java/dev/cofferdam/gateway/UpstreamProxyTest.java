@@ -2,10 +2,10 @@ package dev.cofferdam.gateway;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.cofferdam.gateway.policy.Cidr;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.HostPattern;
 import dev.cofferdam.gateway.proxy.UpstreamProxy;
+import dev.cofferdam.kit.upstream.Cidr;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import java.io.IOException;

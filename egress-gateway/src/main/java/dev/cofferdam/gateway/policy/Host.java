@@ -1,10 +1,11 @@
 package dev.cofferdam.gateway.policy;
 
 import com.google.common.net.InetAddresses;
+import dev.cofferdam.kit.upstream.AddressGate;
+import dev.cofferdam.kit.upstream.Cidr;
 import java.net.Inet4Address;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
-import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
 
@@ -66,40 +67,7 @@ public sealed interface Host {
     if (text.indexOf('%') >= 0 || text.indexOf(':') < 0 || !InetAddresses.isInetAddress(text)) {
       return Optional.empty();
     }
-    return Optional.of(new Literal(canonical(InetAddresses.forString(text))));
-  }
-
-  /** The IPv4 address inside a mapped, compatible, NAT64 or 6to4 one; any other as it is. */
-  static InetAddress canonical(InetAddress address) {
-    byte[] b = address.getAddress();
-    if (b.length == 4) {
-      return address;
-    }
-    boolean zeros10 = allZero(b, 0, 10);
-    boolean mapped = zeros10 && b[10] == (byte) 0xff && b[11] == (byte) 0xff;
-    boolean compatible = allZero(b, 0, 12) && !allZero(b, 12, 15);
-    boolean nat64 =
-        b[0] == 0
-            && b[1] == 0x64
-            && b[2] == (byte) 0xff
-            && b[3] == (byte) 0x9b
-            && allZero(b, 4, 12);
-    if (mapped || compatible || nat64) {
-      return ofBytes(Arrays.copyOfRange(b, 12, 16));
-    }
-    if (b[0] == 0x20 && b[1] == 0x02) {
-      return ofBytes(Arrays.copyOfRange(b, 2, 6));
-    }
-    return address;
-  }
-
-  private static boolean allZero(byte[] bytes, int from, int to) {
-    for (int i = from; i < to; i++) {
-      if (bytes[i] != 0) {
-        return false;
-      }
-    }
-    return true;
+    return Optional.of(new Literal(AddressGate.canonical(InetAddresses.forString(text))));
   }
 
   private static boolean endsInNumber(String host) {

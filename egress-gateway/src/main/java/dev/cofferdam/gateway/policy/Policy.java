@@ -4,6 +4,7 @@ import dev.cofferdam.kit.egress.AmbiguousException;
 import dev.cofferdam.kit.egress.Caps;
 import dev.cofferdam.kit.egress.RequestFacts;
 import dev.cofferdam.kit.egress.UnknownParts;
+import dev.cofferdam.kit.upstream.Cidr;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.EgressRule;

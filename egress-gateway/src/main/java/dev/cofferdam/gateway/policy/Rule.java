@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.policy;
 
 import dev.cofferdam.kit.egress.Caps;
 import dev.cofferdam.kit.egress.RequestMatch;
+import dev.cofferdam.kit.upstream.Cidr;
 import java.util.Optional;
 import java.util.Set;
 

@@ -69,7 +69,7 @@ final class Resolution {
   boolean leavesToProxy(Host host) {
     return host instanceof Host.Name name
         && proxy.isPresent()
-        && proxy.get().resolves(name, rules.hosts().addresses(name));
+        && proxy.get().resolves(name, rules.hosts().addresses(name.value()));
   }
 
   /** No rule applies to it: it is the operator's own choice. Fails as {@link #resolve}. */
@@ -77,7 +77,7 @@ final class Resolution {
     List<InetAddress> known =
         switch (of.host()) {
           case Host.Literal(InetAddress address) -> List.of(address);
-          case Host.Name name -> rules.hosts().addresses(name);
+          case Host.Name name -> rules.hosts().addresses(name.value());
         };
     if (!known.isEmpty()) {
       return loop.newSucceededFuture(known);
@@ -101,7 +101,7 @@ final class Resolution {
   /** Fails with an {@link UpstreamException}. Never gives an empty list. */
   Future<List<InetAddress>> resolve(Host.Name name, int port) {
     Promise<List<InetAddress>> promise = loop.newPromise();
-    List<InetAddress> pinned = rules.hosts().addresses(name);
+    List<InetAddress> pinned = rules.hosts().addresses(name.value());
     if (!pinned.isEmpty()) {
       permit(name, port, pinned, promise);
       return promise;

@@ -1,8 +1,9 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.policy.Cidr;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.HostPattern;
+import dev.cofferdam.kit.upstream.AddressGate;
+import dev.cofferdam.kit.upstream.Cidr;
 import java.net.InetAddress;
 import java.util.List;
 import java.util.Optional;
@@ -53,7 +54,7 @@ public record UpstreamProxy(
    */
   boolean passesBy(Host host, InetAddress address) {
     return (host instanceof Host.Name name && direct(name))
-        || directRanges.stream().anyMatch(range -> range.contains(Host.canonical(address)));
+        || directRanges.stream().anyMatch(range -> range.contains(AddressGate.canonical(address)));
   }
 
   /** Without the credentials. */

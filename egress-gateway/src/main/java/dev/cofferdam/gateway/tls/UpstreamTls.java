@@ -1,29 +1,18 @@
 package dev.cofferdam.gateway.tls;
 
+import dev.cofferdam.kit.upstream.TrustedRoots;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.handler.ssl.OpenSsl;
 import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.handler.ssl.SslProvider;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.GeneralSecurityException;
-import java.security.KeyStore;
-import java.security.cert.Certificate;
-import java.security.cert.CertificateException;
-import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import javax.net.ssl.SSLException;
-import javax.net.ssl.TrustManagerFactory;
-import javax.net.ssl.X509TrustManager;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -32,9 +21,6 @@ import org.slf4j.LoggerFactory;
  */
 public final class UpstreamTls {
   private static final Logger log = LoggerFactory.getLogger(UpstreamTls.class);
-
-  /** Where Debian keeps what its administrator trusts. */
-  private static final Path SYSTEM_BUNDLE = Path.of("/etc/ssl/certs/ca-certificates.crt");
 
   private final SslContext context;
 
@@ -52,8 +38,7 @@ public final class UpstreamTls {
           .addKeyValue("why", String.valueOf(OpenSsl.unavailabilityCause()))
           .log();
     }
-    List<X509Certificate> trusted = new ArrayList<>(system());
-    extra.ifPresent(file -> trusted.addAll(read(file)));
+    List<X509Certificate> trusted = TrustedRoots.systemAnd(extra);
     try {
       this.context = context(trusted, true);
       this.oldContext = context(trusted, false);
@@ -90,37 +75,5 @@ public final class UpstreamTls {
     // into memory that nobody wipes.
     handler.setWrapDataSize(0);
     return handler;
-  }
-
-  private static List<X509Certificate> system() {
-    if (Files.isReadable(SYSTEM_BUNDLE)) {
-      return read(SYSTEM_BUNDLE);
-    }
-    try {
-      TrustManagerFactory factory =
-          TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-      factory.init((KeyStore) null);
-      return Arrays.stream(factory.getTrustManagers())
-          .filter(X509TrustManager.class::isInstance)
-          .flatMap(manager -> Arrays.stream(((X509TrustManager) manager).getAcceptedIssuers()))
-          .toList();
-    } catch (GeneralSecurityException e) {
-      throw new IllegalStateException("the JDK's own trust store cannot be read", e);
-    }
-  }
-
-  private static List<X509Certificate> read(Path file) {
-    try (InputStream in = Files.newInputStream(file)) {
-      List<X509Certificate> certificates = new ArrayList<>();
-      for (Certificate c : CertificateFactory.getInstance("X.509").generateCertificates(in)) {
-        certificates.add((X509Certificate) c);
-      }
-      if (certificates.isEmpty()) {
-        throw new IllegalArgumentException(file + " holds no certificate");
-      }
-      return certificates;
-    } catch (IOException | CertificateException e) {
-      throw new IllegalArgumentException("cannot read certificates from " + file + ": " + e, e);
-    }
   }
 }

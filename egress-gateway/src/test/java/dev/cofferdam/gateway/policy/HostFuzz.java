@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.policy;
 
+import dev.cofferdam.kit.upstream.Cidr;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.gateway.AttackRow;
+import dev.cofferdam.kit.upstream.Cidr;
+import dev.cofferdam.kit.upstream.HostsFile;
 import dev.cofferdam.v1.DataRule;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressReason;

@@ -7,7 +7,7 @@ import com.google.common.base.Splitter;
 import dev.cofferdam.gateway.AttackRow;
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.policy.Host;
-import dev.cofferdam.gateway.policy.HostsFile;
+import dev.cofferdam.kit.upstream.HostsFile;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.buffer.ByteBuf;

@@ -1,4 +1,4 @@
-package dev.cofferdam.gateway;
+package dev.cofferdam.kit.upstream;
 
 import java.net.InetAddress;
 import java.net.NetworkInterface;
@@ -13,7 +13,7 @@ import java.util.stream.Collectors;
  * Whether an address is one of this host: a guest must not reach the mesh by going around through
  * the host's public address. Looked up again every few seconds.
  */
-final class OwnAddresses implements Predicate<InetAddress> {
+public final class OwnAddresses implements Predicate<InetAddress> {
   private static final long KEEP_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private record Known(Set<InetAddress> addresses, long since) {}
@@ -21,7 +21,7 @@ final class OwnAddresses implements Predicate<InetAddress> {
   private final LongSupplier nanoTime;
   private volatile Known known;
 
-  OwnAddresses(LongSupplier nanoTime) {
+  public OwnAddresses(LongSupplier nanoTime) {
     this.nanoTime = nanoTime;
     this.known = look();
   }

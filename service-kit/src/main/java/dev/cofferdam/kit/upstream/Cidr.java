@@ -1,4 +1,4 @@
-package dev.cofferdam.gateway.policy;
+package dev.cofferdam.kit.upstream;
 
 import com.google.common.net.InetAddresses;
 import java.net.InetAddress;

@@ -1,14 +1,30 @@
-package dev.cofferdam.gateway.policy;
+package dev.cofferdam.kit.upstream;
 
 import com.google.common.net.InetAddresses;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Pattern;
 
-/** The operator's pins: a name that is listed here resolves to these addresses and no others. */
-public record HostsFile(Map<Host.Name, List<InetAddress>> pins) {
+/**
+ * The operator's pins: a name that is listed here resolves to these addresses and no others.
+ *
+ * @param pins by name, lower case, without a trailing dot
+ */
+public record HostsFile(Map<String, List<InetAddress>> pins) {
+  /** RFC 1123 labels, underscores allowed since service names carry them; no address. */
+  private static final Pattern NAME =
+      Pattern.compile(
+          "(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\\.)*"
+              + "(?![0-9]+$|0x[0-9a-f]*$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?");
+
   public HostsFile {
     pins = Map.copyOf(pins);
   }
@@ -18,12 +34,24 @@ public record HostsFile(Map<Host.Name, List<InetAddress>> pins) {
   }
 
   /**
+   * @throws UncheckedIOException when it cannot be read
+   * @throws IllegalArgumentException naming the line
+   */
+  public static HostsFile read(Path file) {
+    try {
+      return parse(Files.readAllLines(file));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read hosts.file " + file, e);
+    }
+  }
+
+  /**
    * Reads hosts(5).
    *
    * @throws IllegalArgumentException naming the line
    */
   public static HostsFile parse(List<String> lines) {
-    Map<Host.Name, List<InetAddress>> pins = new HashMap<>();
+    Map<String, List<InetAddress>> pins = new HashMap<>();
     for (int i = 0; i < lines.size(); i++) {
       String line = lines.get(i).replaceFirst("#.*", "").strip();
       if (line.isEmpty()) {
@@ -35,7 +63,8 @@ public record HostsFile(Map<Host.Name, List<InetAddress>> pins) {
             "line " + (i + 1) + " is '" + line + "', expected an address and names");
       }
       for (int f = 1; f < fields.length; f++) {
-        if (!(Host.parse(fields[f]).orElse(null) instanceof Host.Name name)) {
+        String name = fields[f].toLowerCase(Locale.ROOT).replaceFirst("\\.$", "");
+        if (!NAME.matcher(name).matches()) {
           throw new IllegalArgumentException(
               "line " + (i + 1) + ": '" + fields[f] + "' is not a DNS name");
         }
@@ -47,11 +76,7 @@ public record HostsFile(Map<Host.Name, List<InetAddress>> pins) {
   }
 
   /** Empty for a name that is not pinned. */
-  public List<InetAddress> addresses(Host.Name name) {
+  public List<InetAddress> addresses(String name) {
     return pins.getOrDefault(name, List.of());
-  }
-
-  boolean pins(Host.Name name, InetAddress address) {
-    return addresses(name).contains(address);
   }
 }
