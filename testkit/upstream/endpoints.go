@@ -6,11 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"html"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -266,4 +268,39 @@ func delay(request *http.Request, name string, fallback time.Duration) (time.Dur
 		return 0, fmt.Errorf("%s %q: want 0s to %s", name, text, delayLimit)
 	}
 	return value, nil
+}
+
+// token is a token endpoint (RFC 6749 section 4.4). Who calls itself `refused` is refused, with its own secret in the text. A
+// token has the ends of the secret, so that who searches for copies of one finds those of the other.
+func token(writer http.ResponseWriter, request *http.Request, body []byte) {
+	form, err := url.ParseQuery(string(body))
+	if err != nil || form.Get("grant_type") != "client_credentials" {
+		tokenError(writer, http.StatusBadRequest, "unsupported_grant_type", "")
+		return
+	}
+	id, secret, basic := request.BasicAuth()
+	if basic {
+		id, _ = url.QueryUnescape(id)
+		secret, err = url.QueryUnescape(secret)
+	} else {
+		id, secret = form.Get("client_id"), form.Get("client_secret")
+	}
+	if err != nil || id == "refused" || len(secret) < 16 {
+		tokenError(writer, http.StatusUnauthorized, "invalid_client", "not "+secret)
+		return
+	}
+	sum := sha256.Sum256([]byte(secret))
+	middle := (len(secret) - 8) / 2
+	writeJSON(writer, map[string]any{
+		"access_token": secret[:middle] + hex.EncodeToString(sum[:4]) + secret[middle+8:],
+		"token_type":   "Bearer",
+		"expires_in":   3600,
+		"scope":        form.Get("scope"),
+	})
+}
+
+func tokenError(writer http.ResponseWriter, status int, code, description string) {
+	writer.Header().Set("Content-Type", "application/json")
+	writer.WriteHeader(status)
+	_ = json.NewEncoder(writer).Encode(map[string]string{"error": code, "error_description": description})
 }

@@ -32,6 +32,7 @@ func handler(record *recorder, dir string) http.Handler {
 		"/error":        errorPage,
 		"/bytes/{size}": download,
 		"/redirect":     redirect,
+		"/oauth/token":  token,
 		"/slow":         slow,
 		"/":             notFound,
 	} {

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -322,6 +323,39 @@ func TestNonsenseOnTheCommandLineIsRefused(t *testing.T) {
 		var out bytes.Buffer
 		if err := run(t.Context(), args, &out); err == nil || out.Len() > 0 {
 			t.Errorf("%q was taken: %v, %q", args, err, out.String())
+		}
+	}
+}
+
+func TestATokenIsGivenForAClientsSecret(t *testing.T) {
+	up := start(t, t.TempDir())
+	for _, basic := range []bool{true, false} {
+		form := url.Values{"grant_type": {"client_credentials"}}
+		if !basic {
+			form.Set("client_id", "me")
+			form.Set("client_secret", value)
+		}
+		request, err := http.NewRequest(http.MethodPost, "http://"+up.plain+"/oauth/token", strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if basic {
+			request.SetBasicAuth("me", url.QueryEscape(value))
+		}
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var given struct {
+			Token string `json:"access_token"`
+		}
+		if err := json.NewDecoder(answer.Body).Decode(&given); err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if len(given.Token) != len(value) || given.Token == value || given.Token[:8] != value[:8] {
+			t.Errorf("basic %v: the token is %q, expected one like the secret", basic, given.Token)
 		}
 	}
 }

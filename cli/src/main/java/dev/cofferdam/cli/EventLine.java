@@ -1,6 +1,7 @@
 package dev.cofferdam.cli;
 
 import com.google.protobuf.Timestamp;
+import dev.cofferdam.v1.AccessTokenSource;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.SandboxEvent;
@@ -39,6 +40,9 @@ record EventLine(Instant time, String text) implements Comparable<EventLine> {
     add(line, "path", event.getPath());
     add(line, "secret", event.getSecret());
     add(line, "target", event.getTarget());
+    if (event.getAccessToken() != AccessTokenSource.ACCESS_TOKEN_SOURCE_UNSPECIFIED) {
+      line.add("access_token=" + word(event.getAccessToken().name(), "ACCESS_TOKEN_SOURCE_"));
+    }
     add(line, "status", event.getStatus() == 0 ? "" : Integer.toString(event.getStatus()));
     add(line, "count", event.getCount() > 1 ? Long.toString(event.getCount()) : "");
     add(line, "by", event.getReportedBy());

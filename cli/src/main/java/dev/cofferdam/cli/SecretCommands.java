@@ -118,6 +118,8 @@ final class SecretCommands {
 
     @Mixin private HmacOptions hmac = new HmacOptions();
 
+    @Mixin private OAuthOptions oauth = new OAuthOptions();
+
     @Mixin private ShapeOptions shape = new ShapeOptions();
 
     @Mixin private ValueOption value = new ValueOption();
@@ -133,6 +135,7 @@ final class SecretCommands {
         PutSecretRequest.Builder request = PutSecretRequest.newBuilder();
         limits.limits().ifPresent(request::setLimits);
         shape.shape().ifPresent(request::setShape);
+        oauth.client().ifPresent(request::setOauth);
         SecretBinding.Builder binding = SecretBinding.newBuilder();
         hmac.hmac().ifPresent(binding::setHmac);
         Secret stored =

@@ -7,6 +7,8 @@ import com.google.protobuf.Timestamp;
 import dev.cofferdam.v1.AnswerApprovalRequest;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
+import dev.cofferdam.v1.ClientAuthentication;
+import dev.cofferdam.v1.ClientCredentials;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.CreateTemplateRequest;
 import dev.cofferdam.v1.DebianSource;
@@ -629,6 +631,46 @@ final class ClientTest {
     assertThat(type("secret", "put", "b", "--host", "h.example.com", "--hmac-message", "{body}"))
         .isEqualTo(1);
     assertThat(errorLine()).contains("--hmac-... without --hmac-header or --hmac-query");
+  }
+
+  @Test
+  void aSecretIsPutThatFetchesAccessTokens() {
+    stdin = "0123456789abcdef";
+    assertThat(
+            type(
+                "secret",
+                "put",
+                "client",
+                "--host",
+                "h.example.com",
+                "--oauth-token-url",
+                "https://login.example.com/token",
+                "--oauth-client-id",
+                "me",
+                "--oauth-scope",
+                "read write",
+                "--oauth-audience",
+                "a",
+                "--oauth-resource",
+                "urn:r",
+                "--oauth-auth",
+                "post"))
+        .isZero();
+    assertThat(the(mesh.secrets, "client").getOauth())
+        .isEqualTo(
+            ClientCredentials.newBuilder()
+                .setTokenUrl("https://login.example.com/token")
+                .setClientId("me")
+                .setScope("read write")
+                .setAudience("a")
+                .setResource("urn:r")
+                .setAuthentication(ClientAuthentication.CLIENT_AUTHENTICATION_POST)
+                .build());
+    assertThat(type("secret", "put", "b", "--host", "h.example.com")).isZero();
+    assertThat(the(mesh.secrets, "b").hasOauth()).isFalse();
+    assertThat(type("secret", "put", "c", "--host", "h.example.com", "--oauth-scope", "read"))
+        .isEqualTo(1);
+    assertThat(errorLine()).contains("--oauth-... without --oauth-token-url");
   }
 
   @Test

@@ -47,13 +47,14 @@ final class UpCommand implements Callable<Integer> {
   @Option(
       names = "--upstream-ca",
       paramLabel = "FILE",
-      description = "PEM bundle that the gateway trusts beside the system's.")
+      description =
+          "PEM bundle that gateway and broker trust beside the system's, for hosts outside.")
   private @Nullable Path upstreamCa;
 
   @Option(
       names = "--hosts",
       paramLabel = "FILE",
-      description = "hosts(5) file: pins names to addresses for the gateway.")
+      description = "hosts(5) file: pins names to addresses for gateway and broker.")
   private @Nullable Path hosts;
 
   @Option(

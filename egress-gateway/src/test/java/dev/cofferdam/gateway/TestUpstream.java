@@ -380,6 +380,10 @@ final class TestUpstream implements AutoCloseable {
               head.headers().set("location", request.uri().replaceFirst("[^?]*\\??", ""));
               yield bytes("");
             }
+            case "/unauthorized" -> {
+              head.setStatus(HttpResponseStatus.UNAUTHORIZED);
+              yield bytes("");
+            }
             case "/reversed" -> bytes(new StringBuilder(credential).reverse().toString());
             case "/rot13" -> bytes(rot13(credential));
             case "/spaced" -> bytes(String.join(" ", credential.split("", -1)));

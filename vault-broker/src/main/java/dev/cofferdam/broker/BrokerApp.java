@@ -19,6 +19,8 @@ import dev.cofferdam.broker.grant.RandomTokens;
 import dev.cofferdam.broker.grant.Redemption;
 import dev.cofferdam.broker.grant.Retention;
 import dev.cofferdam.broker.grant.Sessions;
+import dev.cofferdam.broker.oauth.AccessTokens;
+import dev.cofferdam.broker.oauth.HttpsTokenEndpoint;
 import dev.cofferdam.broker.proposal.Proposals;
 import dev.cofferdam.broker.sealed.KeysetFile;
 import dev.cofferdam.broker.sealed.SealedStore;
@@ -63,6 +65,9 @@ public final class BrokerApp implements AutoCloseable {
 
   /** Values in memory at once: at most 64 MiB. */
   private static final int CACHED_VALUES = 1024;
+
+  /** At most 16 MiB. */
+  private static final int CACHED_TOKENS = 1024;
 
   /** A value's largest size, and room for a name and 64 bindings. */
   private static final int MAX_TENANT_MESSAGE = 512 << 10;
@@ -109,6 +114,19 @@ public final class BrokerApp implements AutoCloseable {
     Gauge.builder("cofferdam.broker.cached.values", values, ValueCache::size)
         .description("Values in memory")
         .register(meters);
+    AccessTokens accessTokens =
+        parts.add(
+            new AccessTokens(
+                parts.add(new HttpsTokenEndpoint(config.oauth())),
+                values,
+                clock,
+                config.oauth().cacheTtl(),
+                config.oauth().patience(),
+                CACHED_TOKENS,
+                meters));
+    Gauge.builder("cofferdam.broker.cached.tokens", accessTokens, AccessTokens::size)
+        .description("Access tokens in memory")
+        .register(meters);
     AuditLog audit = new AuditLog(database, name(config.tls()));
     CertificateAuthority authority = new CertificateAuthority(sealer, clock, random);
     Signal news = new Signal();
@@ -121,15 +139,17 @@ public final class BrokerApp implements AutoCloseable {
     Nodes nodes = new Nodes(database, audit, config.slotPrefixes().keySet(), clock);
     Redemption redemption = new Redemption(database, audit, config.slotPrefixes(), news, clock);
     Attachments attachments = new Attachments(database, audit, authority, news, clock);
-    Materialiser materialiser = parts.add(new Materialiser(database, audit, values, clock));
+    Materialiser materialiser =
+        parts.add(new Materialiser(database, audit, values, accessTokens, clock));
     Approvals approvals =
         parts.add(
             new Approvals(database, audit, clock, ids, config.approvalWait(), name(config.tls())));
     Sessions sessions = new Sessions(database, newGrants, grants, attachments, clock, ids);
-    Secrets secrets = new Secrets(database, store, values, audit, grants, clock);
+    Secrets secrets = new Secrets(database, store, values, accessTokens, audit, grants, clock);
     parts.add(
         Housekeeping.of(
             values,
+            accessTokens,
             secrets,
             sessions,
             new Retention(database, clock, config.grantRetention()),

@@ -1,5 +1,6 @@
 package dev.cofferdam.broker;
 
+import dev.cofferdam.broker.oauth.OAuthSettings;
 import dev.cofferdam.broker.policy.Cidr;
 import dev.cofferdam.broker.vault.VaultSettings;
 import dev.cofferdam.kit.config.Settings;
@@ -38,6 +39,7 @@ import java.util.TreeMap;
  *     default 5m
  * @param grantRetention {@code grants.retention}: how long the grants of a sandbox are kept after
  *     its end, for copies of it to inherit from; 1h to 3650d, default 30d
+ * @param oauth {@code oauth.*}: {@link OAuthSettings}
  * @param slotPrefixes {@code node.<instance>.slot-prefix}: CIDR of the slots of that node; a node
  *     without one attaches nothing
  */
@@ -54,6 +56,7 @@ public record BrokerConfig(
     boolean learn,
     Duration approvalWait,
     Duration grantRetention,
+    OAuthSettings oauth,
     Map<String, Cidr> slotPrefixes) {
   private static final String SLOT_PREFIX = ".slot-prefix";
 
@@ -119,6 +122,7 @@ public record BrokerConfig(
     Duration retention =
         settings.duration(
             "grants.retention", Duration.ofDays(30), Duration.ofHours(1), Duration.ofDays(3650));
+    OAuthSettings oauth = OAuthSettings.read(settings);
     Map<String, Cidr> prefixes = slotPrefixes(settings);
     settings.finish();
     return new BrokerConfig(
@@ -134,6 +138,7 @@ public record BrokerConfig(
         learn.equals("allowed"),
         approvalWait,
         retention,
+        oauth,
         prefixes);
   }
 

@@ -4,6 +4,7 @@ import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.catalog.Secrets;
 import dev.cofferdam.broker.grant.Retention;
 import dev.cofferdam.broker.grant.Sessions;
+import dev.cofferdam.broker.oauth.AccessTokens;
 import dev.cofferdam.broker.secret.ValueCache;
 import java.time.Duration;
 import java.util.HexFormat;
@@ -23,6 +24,7 @@ final class Housekeeping implements AutoCloseable {
 
   private static final Duration SWEEP = Duration.ofMinutes(1);
   private static final Duration END_SESSIONS = Duration.ofSeconds(2);
+  private static final Duration SWEEP_TOKENS = Duration.ofSeconds(2);
   private static final Duration CHECKPOINT = Duration.ofMinutes(5);
   private static final Duration SOONEST = Duration.ofMillis(100);
 
@@ -51,6 +53,7 @@ final class Housekeeping implements AutoCloseable {
    */
   static Housekeeping of(
       ValueCache values,
+      AccessTokens tokens,
       Secrets secrets,
       Sessions sessions,
       Retention rows,
@@ -61,6 +64,8 @@ final class Housekeeping implements AutoCloseable {
         List.of(
             new Task("evict", tenth.compareTo(SOONEST) < 0 ? SOONEST : tenth, values::evictExpired),
             new Task("end-sessions", END_SESSIONS, sessions::endExpired),
+            new Task("evict-tokens", SOONEST, tokens::evictExpired),
+            new Task("sweep-tokens", SWEEP_TOKENS, secrets::sweepTokens),
             new Task("sweep-store", SWEEP, secrets::sweep),
             new Task("sweep-rows", SWEEP, rows::sweep),
             new Task("checkpoint", CHECKPOINT, () -> checkpoint(audit))));

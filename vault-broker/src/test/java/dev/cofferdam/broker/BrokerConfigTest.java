@@ -4,16 +4,21 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.broker.BrokerConfig.StoreConfig;
+import dev.cofferdam.broker.oauth.OAuthSettings;
 import dev.cofferdam.broker.policy.Cidr;
 import dev.cofferdam.kit.config.ConfigException;
 import dev.cofferdam.kit.config.Settings;
+import dev.cofferdam.kit.upstream.HostsFile;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Pins every key and default. */
 class BrokerConfigTest {
@@ -51,7 +56,55 @@ class BrokerConfigTest {
     assertThat(config.learn()).isTrue();
     assertThat(config.approvalWait()).isEqualTo(Duration.ofMinutes(5));
     assertThat(config.grantRetention()).isEqualTo(Duration.ofDays(30));
+    assertThat(config.oauth())
+        .isEqualTo(
+            new OAuthSettings(
+                Duration.ofHours(1),
+                Duration.ofSeconds(3),
+                Optional.empty(),
+                HostsFile.empty(),
+                List.of(),
+                7400,
+                7480));
     assertThat(config.slotPrefixes()).isEmpty();
+  }
+
+  @Test
+  void everyKeyOfTokenEndpoints(@TempDir Path directory) throws Exception {
+    Path hosts = directory.resolve("hosts");
+    Files.writeString(hosts, "10.0.0.7 login.example.org # own\n");
+    Map<String, String> keys =
+        Map.of(
+            "oauth.cache-ttl", "24h",
+            "oauth.wait", "1m",
+            "oauth.ca-file", "/etc/own-ca.pem",
+            "oauth.hosts-file", hosts.toString(),
+            "oauth.resolvers", "192.0.2.1:53,192.0.2.2:5353",
+            "oauth.mesh-ports", "7500-7580");
+    assertThat(read(keys).oauth())
+        .isEqualTo(
+            new OAuthSettings(
+                Duration.ofHours(24),
+                Duration.ofMinutes(1),
+                Optional.of(Path.of("/etc/own-ca.pem")),
+                HostsFile.parse(List.of("10.0.0.7 login.example.org")),
+                List.of(
+                    new InetSocketAddress("192.0.2.1", 53),
+                    new InetSocketAddress("192.0.2.2", 5353)),
+                7500,
+                7580));
+    for (Map.Entry<String, String> wrong :
+        Map.of(
+                "oauth.cache-ttl", "25h",
+                "oauth.wait", "99ms",
+                "oauth.hosts-file", directory.resolve("none").toString(),
+                "oauth.resolvers", "192.0.2.1:0",
+                "oauth.mesh-ports", "7500")
+            .entrySet()) {
+      assertThatThrownBy(() -> read(Map.of(wrong.getKey(), wrong.getValue())))
+          .isInstanceOf(ConfigException.class)
+          .hasMessageContaining(wrong.getKey());
+    }
   }
 
   @Test

@@ -9,6 +9,7 @@ import dev.cofferdam.broker.TestBroker.Attached;
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.grant.MaterialiseRequest;
 import dev.cofferdam.broker.grant.Materialiser;
+import dev.cofferdam.broker.oauth.NoTokens;
 import dev.cofferdam.broker.secret.SecretKey;
 import dev.cofferdam.broker.secret.SecretStore;
 import dev.cofferdam.broker.secret.SecretValue;
@@ -51,7 +52,9 @@ class WithheldUseTest {
     var own = broker.database;
     database = Database.open(own.url(), own.user(), own.password(), 2, new SimpleMeterRegistry());
     values = new ValueCache(store, broker.clock, Duration.ZERO, 1);
-    materialiser = new Materialiser(database, new AuditLog(database, "b2"), values, broker.clock);
+    materialiser =
+        new Materialiser(
+            database, new AuditLog(database, "b2"), values, NoTokens.of(values), broker.clock);
   }
 
   @AfterEach

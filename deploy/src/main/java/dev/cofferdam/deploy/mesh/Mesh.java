@@ -135,11 +135,13 @@ public final class Mesh implements AutoCloseable {
     OwnedFiles.directory(layout.kernels(), "rwxr-x---", 0, agent.gid());
     OwnedFiles.directory(
         options.cache().resolve("templates"), "rwxr-xr-x", agent.uid(), agent.gid());
-    copy(options.upstreamCa(), layout.gatewayUpstreamCa());
-    copy(options.hosts(), layout.gatewayHosts());
+    for (MeshService outgoing : List.of(MeshService.GATEWAY, MeshService.BROKER)) {
+      copy(options.upstreamCa(), layout.upstreamCa(outgoing));
+      copy(options.hosts(), layout.hosts(outgoing));
+    }
   }
 
-  /** The gateway's user may not be able to read where the operator keeps the file. */
+  /** The service's user may not be able to read where the operator keeps the file. */
   private void copy(Optional<Path> from, Path to) throws IOException {
     if (from.isPresent()) {
       Files.copy(from.get(), to, StandardCopyOption.REPLACE_EXISTING);

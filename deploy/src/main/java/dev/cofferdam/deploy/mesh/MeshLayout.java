@@ -82,13 +82,13 @@ public record MeshLayout(Path state) {
     return home(service).resolve("tmp");
   }
 
-  /** A copy of the operator's bundle that the gateway's user can read. */
-  public Path gatewayUpstreamCa() {
-    return home(MeshService.GATEWAY).resolve("upstream-ca.pem");
+  /** A copy of the operator's bundle that the service's user can read. */
+  public Path upstreamCa(MeshService service) {
+    return home(service).resolve("upstream-ca.pem");
   }
 
-  public Path gatewayHosts() {
-    return home(MeshService.GATEWAY).resolve("hosts");
+  public Path hosts(MeshService service) {
+    return home(service).resolve("hosts");
   }
 
   public Path sandboxes() {

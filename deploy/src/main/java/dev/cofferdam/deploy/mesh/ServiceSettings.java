@@ -66,24 +66,25 @@ public record ServiceSettings(MeshOptions options) {
   }
 
   private Map<String, String> broker(DatabaseLogin login) {
-    Path data = options.layout().data(MeshService.BROKER);
-    return Map.of(
-        "mesh.listen",
-        MeshPorts.local(options.ports().brokerMesh()),
-        "tenant.listen",
-        options.ports().brokerTenantsAddress(),
-        "admin.listen",
-        MeshPorts.local(options.ports().brokerAdmin()),
-        "database.url",
-        login.url(),
-        "database.user",
-        login.user(),
-        "database.password-file",
-        login.passwordFile().toString(),
-        "sealed.keyset-file",
-        data.resolve("keyset").toString(),
-        "node." + MeshIdentities.INSTANCE + ".slot-prefix",
-        SLOT_PREFIX);
+    MeshLayout layout = options.layout();
+    Map<String, String> settings = new LinkedHashMap<>();
+    settings.put("mesh.listen", MeshPorts.local(options.ports().brokerMesh()));
+    settings.put("tenant.listen", options.ports().brokerTenantsAddress());
+    settings.put("admin.listen", MeshPorts.local(options.ports().brokerAdmin()));
+    settings.put("database.url", login.url());
+    settings.put("database.user", login.user());
+    settings.put("database.password-file", login.passwordFile().toString());
+    settings.put(
+        "sealed.keyset-file", layout.data(MeshService.BROKER).resolve("keyset").toString());
+    settings.put("node." + MeshIdentities.INSTANCE + ".slot-prefix", SLOT_PREFIX);
+    settings.put("oauth.mesh-ports", options.ports().base() + "-" + options.ports().last());
+    if (options.upstreamCa().isPresent()) {
+      settings.put("oauth.ca-file", layout.upstreamCa(MeshService.BROKER).toString());
+    }
+    if (options.hosts().isPresent()) {
+      settings.put("oauth.hosts-file", layout.hosts(MeshService.BROKER).toString());
+    }
+    return settings;
   }
 
   private Map<String, String> node() {
@@ -125,10 +126,10 @@ public record ServiceSettings(MeshOptions options) {
     settings.put("state.dir", layout.data(MeshService.GATEWAY).toString());
     settings.put("mesh.ports", options.ports().base() + "-" + options.ports().last());
     if (options.upstreamCa().isPresent()) {
-      settings.put("upstream.ca-file", layout.gatewayUpstreamCa().toString());
+      settings.put("upstream.ca-file", layout.upstreamCa(MeshService.GATEWAY).toString());
     }
     if (options.hosts().isPresent()) {
-      settings.put("hosts.file", layout.gatewayHosts().toString());
+      settings.put("hosts.file", layout.hosts(MeshService.GATEWAY).toString());
     }
     return settings;
   }

@@ -48,6 +48,7 @@ final class ServiceSettingsTest {
             database.user=x
             mesh.listen=127.0.0.1:7410
             node.local.slot-prefix=100.80.0.0/16
+            oauth.mesh-ports=7400-7480
             sealed.keyset-file=/s/broker/data/keyset
             tenant.listen=127.0.0.2:7411
             tls.authority=/s/ca/ca.pem
@@ -100,7 +101,7 @@ final class ServiceSettingsTest {
   }
 
   @Test
-  void theGatewayReadsCopiesOfTheOperatorsFiles() {
+  void gatewayAndBrokerReadCopiesOfTheOperatorsFiles() {
     ServiceSettings with =
         new ServiceSettings(
             TestOptions.with(
@@ -110,6 +111,9 @@ final class ServiceSettingsTest {
     assertThat(with.of(MeshService.GATEWAY, DatabaseLogin.NONE))
         .containsEntry("upstream.ca-file", "/s/gateway/upstream-ca.pem")
         .containsEntry("hosts.file", "/s/gateway/hosts");
+    assertThat(with.of(MeshService.BROKER, LOGIN))
+        .containsEntry("oauth.ca-file", "/s/broker/upstream-ca.pem")
+        .containsEntry("oauth.hosts-file", "/s/broker/hosts");
   }
 
   @Test

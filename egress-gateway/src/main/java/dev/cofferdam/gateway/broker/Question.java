@@ -10,11 +10,13 @@ import dev.cofferdam.internal.v1.PlaceholderUse;
 import dev.cofferdam.internal.v1.RequestToSign;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The request that values are needed for.
  *
  * @param id 16 random bytes as hex
+ * @param unauthorised ids of those of the uses' grants to whose last use the upstream answered 401
  * @param toSign what the only use that signs is to sign
  */
 public record Question(
@@ -26,6 +28,7 @@ public record Question(
     String path,
     boolean tls,
     List<Use> uses,
+    Set<String> unauthorised,
     Optional<RequestToSign> toSign) {
 
   MaterializeRequest toProto() {
@@ -47,7 +50,8 @@ public record Question(
                   ByteString.copyFrom(
                       PlaceholderHash.of(Candidates.core(use.placeholder())).bytes()))
               .setTarget(use.target().toString())
-              .setOccurrences(use.occurrences());
+              .setOccurrences(use.occurrences())
+              .setAfterUnauthorized(unauthorised.contains(use.grant().id()));
       if (use.signs()) {
         toSign.ifPresent(one::setToSign);
       }

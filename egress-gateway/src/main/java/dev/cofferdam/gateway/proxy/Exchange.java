@@ -27,6 +27,7 @@ import io.netty.util.concurrent.Future;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -44,6 +45,8 @@ final class Exchange
 
   /** What waits for a slow upstream before the guest is no longer read, at least. */
   private static final int MAX_WAITING = 256 << 10;
+
+  private static final int UNAUTHORISED = 401;
 
   private final Surroundings surroundings;
   private final GuestConnection connection;
@@ -476,6 +479,7 @@ final class Exchange
             record.shownPath(RequestTarget.shownPath(head.path())),
             connection.tls(),
             uses,
+            unauthorised(),
             signed.map(Signable::toSign));
     if (!Materialisation.begin(
         surroundings, connection.slot(), guest.eventLoop(), question, this)) {
@@ -484,6 +488,14 @@ final class Exchange
           EgressReason.EGRESS_REASON_TOO_MANY_AT_ONCE,
           "too many requests of this sandbox wait for their secrets");
     }
+  }
+
+  private Set<String> unauthorised() {
+    return uses.stream()
+        .map(use -> use.grant().id())
+        .distinct()
+        .filter(connection.slot()::takeUnauthorised)
+        .collect(Collectors.toSet());
   }
 
   @Override
@@ -680,6 +692,8 @@ final class Exchange
   private void answerBegins(ResponseHead answer) {
     UpstreamStream stream = upstream;
     if (stream != null && !finished) {
+      uses.forEach(
+          use -> connection.slot().answered(use.grant().id(), answer.status() == UNAUTHORISED));
       Answering fresh = new Answering(this, guest, stream, head.method(), secrets);
       answering = fresh;
       fresh.begin(downgraded() ? Downgrade.of(answer) : answer);

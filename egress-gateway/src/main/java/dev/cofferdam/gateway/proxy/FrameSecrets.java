@@ -20,6 +20,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The values of one WebSocket: those of its handshake, and those that are put into its text
@@ -178,6 +179,8 @@ final class FrameSecrets implements AutoCloseable {
             RequestTarget.shownPath(head.path()),
             connection.tls(),
             needed,
+            // Messages have no status.
+            Set.of(),
             Optional.empty());
     // Before they are given: what the guest asks for at the same time counts too.
     uses.addAll(needed);

@@ -36,6 +36,14 @@ final class MaterialiseFailures {
       case ERROR_REASON_CAP_EXCEEDED ->
           new UpstreamException(
               EgressReason.EGRESS_REASON_CAP_EXCEEDED, "the secret was used too often");
+      case ERROR_REASON_TOKEN_REFUSED ->
+          new UpstreamException(
+              EgressReason.EGRESS_REASON_TOKEN_REFUSED,
+              "no access token: the token endpoint refused the secret's credentials");
+      case ERROR_REASON_TOKEN_UNAVAILABLE ->
+          new UpstreamException(
+              EgressReason.EGRESS_REASON_TOKEN_UNAVAILABLE,
+              "no access token: the token endpoint gave none");
       case ERROR_REASON_STORE_UNAVAILABLE ->
           new UpstreamException(
               EgressReason.EGRESS_REASON_STORE_UNAVAILABLE, "the store of secrets is away");

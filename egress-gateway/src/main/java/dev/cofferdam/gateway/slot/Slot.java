@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway.slot;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.gateway.placeholder.Grant;
 import dev.cofferdam.gateway.policy.Rule;
 import java.util.Map;
 import java.util.Set;
@@ -29,6 +30,7 @@ public final class Slot {
   private final CapUse capUse = new CapUse();
   private final Map<ByteString, CapUse> capUseByRule = new ConcurrentHashMap<>();
   private final Tally keptBodies = new Tally();
+  private final Set<String> unauthorised = ConcurrentHashMap.newKeySet();
   private volatile Attachment attachment;
   private volatile boolean ended;
 
@@ -105,6 +107,24 @@ public final class Slot {
     return keptBodies;
   }
 
+  /**
+   * What an upstream answered to a use of a grant.
+   *
+   * @param grant its id
+   */
+  public void answered(String grant, boolean unauthorised) {
+    if (unauthorised) {
+      this.unauthorised.add(grant);
+    } else {
+      this.unauthorised.remove(grant);
+    }
+  }
+
+  /** Whether the last answer to a use of it was 401, told once. */
+  public boolean takeUnauthorised(String grant) {
+    return unauthorised.remove(grant);
+  }
+
   void update(Attachment newer) {
     attachment = newer;
     // What a rule counted is forgotten with the rule, or updates without end would fill the memory.
@@ -114,6 +134,7 @@ public final class Slot {
             newer.policy().all().stream()
                 .map(rule -> rule.terms().identity())
                 .collect(Collectors.toSet()));
+    unauthorised.retainAll(newer.grants().stream().map(Grant::id).toList());
     tenants.forEach(tenant -> tenant.reconsider(newer));
   }
 

@@ -65,6 +65,7 @@ final class Answers {
       message.setLimits(Limits.message(secret.limits()));
     }
     secret.shape().ifPresent(shape -> message.setShape(shape.message()));
+    secret.oauth().ifPresent(client -> message.setOauth(client.spec()));
     return message
         .setName(secret.name())
         .addAllBindings(secret.bindings().stream().map(Policies::message).toList())

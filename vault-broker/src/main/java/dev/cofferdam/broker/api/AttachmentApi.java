@@ -179,7 +179,8 @@ final class AttachmentApi extends AttachmentServiceGrpc.AttachmentServiceImplBas
         use.getOccurrences(),
         use.hasToSign()
             ? Signing.of(Target.parse(use.getTarget()), use.getToSign())
-            : Optional.empty());
+            : Optional.empty(),
+        use.getAfterUnauthorized());
   }
 
   private static String gateway() {

@@ -7,6 +7,7 @@ import dev.cofferdam.broker.catalog.ForkMode;
 import dev.cofferdam.broker.catalog.Secret;
 import dev.cofferdam.broker.catalog.Secrets;
 import dev.cofferdam.broker.policy.Binding;
+import dev.cofferdam.broker.policy.OAuth;
 import dev.cofferdam.broker.policy.PlaceholderShape;
 import dev.cofferdam.broker.policy.Policies;
 import dev.cofferdam.kit.call.Caller;
@@ -68,6 +69,7 @@ final class SecretApi extends SecretServiceGrpc.SecretServiceImplBase {
             put.getWeak(),
             forkMode(put.getForkMode()).orElse(ForkMode.DROP),
             put.hasShape() ? Optional.of(PlaceholderShape.of(put.getShape())) : Optional.empty(),
+            put.hasOauth() ? Optional.of(new OAuth(put.getOauth())) : Optional.empty(),
             put.getReplace());
     return message(secrets.put(caller.tenant(), draft, request.value(), caller.tokenId()));
   }

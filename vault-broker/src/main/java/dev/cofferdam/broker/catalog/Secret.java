@@ -1,6 +1,7 @@
 package dev.cofferdam.broker.catalog;
 
 import dev.cofferdam.broker.policy.Binding;
+import dev.cofferdam.broker.policy.OAuth;
 import dev.cofferdam.broker.policy.PlaceholderShape;
 import dev.cofferdam.broker.policy.UseLimits;
 import dev.cofferdam.broker.secret.SecretKey;
@@ -20,6 +21,7 @@ import java.util.UUID;
  * @param forkMode what becomes of its placeholders in copies of a sandbox
  * @param limits of each sandbox that has it
  * @param shape of its placeholders, for as long as it is there; empty for the usual one
+ * @param oauth how access tokens are fetched with its value, which are handed out in place of it
  */
 public record Secret(
     UUID id,
@@ -33,6 +35,7 @@ public record Secret(
     List<Binding> bindings,
     UseLimits limits,
     Optional<PlaceholderShape> shape,
+    Optional<OAuth> oauth,
     Instant createTime,
     Instant updateTime) {
   public Secret {

@@ -4,11 +4,13 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import dev.cofferdam.broker.policy.Binding;
 import dev.cofferdam.broker.policy.Hmac;
 import dev.cofferdam.broker.policy.HostPattern;
+import dev.cofferdam.broker.policy.OAuth;
 import dev.cofferdam.broker.policy.PlaceholderShape;
 import dev.cofferdam.broker.policy.Target;
 import dev.cofferdam.broker.secret.SecretKey;
 import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.kit.egress.PlaceholderForm;
+import dev.cofferdam.v1.ClientCredentials;
 import dev.cofferdam.v1.HmacSignature;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -42,7 +44,7 @@ public final class SecretRows {
 
   private static final String COLUMNS =
       "id, value, tenant, name, version, revision, weak, fork_mode, create_time, update_time,"
-          + " shape_prefix, shape_length, shape_form";
+          + " shape_prefix, shape_length, shape_form, oauth";
 
   private SecretRows() {}
 
@@ -119,7 +121,7 @@ public final class SecretRows {
 
   static void insert(Tx tx, Secret secret) throws SQLException {
     tx.update(
-        "insert into secret (" + COLUMNS + ") values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into secret (" + COLUMNS + ") values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         secret.id(),
         secret.value(),
         secret.tenant(),
@@ -132,7 +134,8 @@ public final class SecretRows {
         secret.updateTime(),
         secret.shape().map(PlaceholderShape::prefix).orElse(""),
         secret.shape().map(PlaceholderShape::length).orElse(0),
-        secret.shape().map(PlaceholderShape::form).orElse(PlaceholderForm.USUAL).name());
+        secret.shape().map(PlaceholderShape::form).orElse(PlaceholderForm.USUAL).name(),
+        oauth(secret));
     insertBindings(tx, secret);
     LimitRows.put(tx, secret.id(), secret.limits());
   }
@@ -140,13 +143,14 @@ public final class SecretRows {
   static void update(Tx tx, Secret secret) throws SQLException {
     tx.update(
         "update secret set value = ?, version = ?, revision = ?, weak = ?, fork_mode = ?,"
-            + " update_time = ? where id = ?",
+            + " update_time = ?, oauth = ? where id = ?",
         secret.value(),
         secret.version(),
         secret.revision(),
         secret.weak(),
         secret.forkMode().text(),
         secret.updateTime(),
+        oauth(secret),
         secret.id());
     tx.update("delete from secret_binding where secret = ?", secret.id());
     insertBindings(tx, secret);
@@ -212,6 +216,7 @@ public final class SecretRows {
         bindings(row),
         LimitRows.read(row),
         shape(row),
+        oauth(row.getBytes("oauth")),
         Tx.instant(row, "create_time"),
         Tx.instant(row, "update_time"));
   }
@@ -225,6 +230,29 @@ public final class SecretRows {
                 row.getString("shape_prefix"),
                 length,
                 PlaceholderForm.valueOf(row.getString("shape_form"))));
+  }
+
+  private static byte[] oauth(Secret secret) {
+    return secret.oauth().map(client -> client.spec().toByteArray()).orElse(new byte[0]);
+  }
+
+  private static Optional<OAuth> oauth(byte[] spec) throws SQLException {
+    try {
+      return spec.length == 0
+          ? Optional.empty()
+          : Optional.of(new OAuth(ClientCredentials.parseFrom(spec)));
+    } catch (InvalidProtocolBufferException e) {
+      throw new SQLException("a secret's client credentials are none", e);
+    }
+  }
+
+  /** Of these values those that are in force and that a sandbox may use. */
+  static List<UUID> inUse(Tx tx, Collection<UUID> values) throws SQLException {
+    return tx.list(
+        "select s.value from secret s where s.value = any (?::uuid[]) and exists"
+            + " (select from secret_grant g where g.secret = s.id and not g.revoked)",
+        row -> row.getObject("value", UUID.class),
+        values.stream().map(UUID::toString).toList());
   }
 
   private static Optional<Hmac> hmac(byte[] spec) throws SQLException {

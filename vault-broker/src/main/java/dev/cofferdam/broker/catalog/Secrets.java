@@ -4,9 +4,12 @@ import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.audit.AuditRow;
 import dev.cofferdam.broker.audit.AuditTexts;
 import dev.cofferdam.broker.catalog.SecretRows.Lock;
+import dev.cofferdam.broker.oauth.AccessTokens;
 import dev.cofferdam.broker.policy.Binding;
 import dev.cofferdam.broker.policy.Bindings;
+import dev.cofferdam.broker.policy.OAuth;
 import dev.cofferdam.broker.policy.PlaceholderShape;
+import dev.cofferdam.broker.policy.Target;
 import dev.cofferdam.broker.policy.UseLimits;
 import dev.cofferdam.broker.secret.SecretKey;
 import dev.cofferdam.broker.secret.SecretRules;
@@ -28,6 +31,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.function.BiFunction;
 import org.slf4j.Logger;
@@ -52,6 +56,7 @@ public final class Secrets {
   private final Database database;
   private final SecretStore store;
   private final ValueCache cache;
+  private final AccessTokens tokens;
   private final AuditLog audit;
   private final Dependents dependents;
   private final InstantSource clock;
@@ -75,12 +80,14 @@ public final class Secrets {
       Database database,
       SecretStore store,
       ValueCache cache,
+      AccessTokens tokens,
       AuditLog audit,
       Dependents dependents,
       InstantSource clock) {
     this.database = database;
     this.store = store;
     this.cache = cache;
+    this.tokens = tokens;
     this.audit = audit;
     this.dependents = dependents;
     this.clock = clock;
@@ -94,16 +101,23 @@ public final class Secrets {
       boolean weak,
       ForkMode forkMode,
       Optional<PlaceholderShape> shape,
+      Optional<OAuth> oauth,
       boolean replace) {
     public Draft {
       var _ = SecretRules.checkName(name);
       bindings = Binding.checked(bindings);
+      if (oauth.isPresent()
+          && bindings.stream().flatMap(b -> b.targets().stream()).anyMatch(Target::signed)) {
+        throw new Refusal(
+            ErrorReason.ERROR_REASON_BINDING_INVALID,
+            "the secret is to sign requests and to fetch access tokens, expected one");
+      }
     }
   }
 
   /** Stores a new secret, or a whole new one in place of it. The caller closes the value. */
   public Secret put(String tenant, Draft draft, SecretValue value, String actor) {
-    checkValue(value, draft.weak(), draft.bindings());
+    checkValue(value, draft.weak(), draft.bindings(), draft.oauth());
     Optional<Secret> present =
         database.transact(tx -> SecretRows.find(tx, tenant, draft.name(), Lock.NONE));
     if (present.isPresent() && !draft.replace()) {
@@ -119,7 +133,13 @@ public final class Secrets {
     Secret planned =
         present
             .map(old ->
-                nextValue(old, draft.bindings(), draft.limits(), draft.weak(), draft.forkMode()))
+                nextValue(
+                    old,
+                    draft.bindings(),
+                    draft.limits(),
+                    draft.weak(),
+                    draft.forkMode(),
+                    draft.oauth()))
             .orElseGet(() ->
                 new Secret(
                     UUID.randomUUID(),
@@ -133,6 +153,7 @@ public final class Secrets {
                     draft.bindings(),
                     draft.limits(),
                     draft.shape(),
+                    draft.oauth(),
                     now,
                     now));
     return store(planned, present, value, present.isPresent() ? "replaced" : "stored", actor);
@@ -145,15 +166,27 @@ public final class Secrets {
             .transact(tx -> SecretRows.find(tx, tenant, SecretRules.checkName(name), Lock.NONE))
             .orElseThrow(() -> notFound(name));
     checkEtag(present, etag);
-    checkValue(value, present.weak(), present.bindings());
+    checkValue(value, present.weak(), present.bindings(), present.oauth());
     Secret planned =
         nextValue(
-            present, present.bindings(), present.limits(), present.weak(), present.forkMode());
+            present,
+            present.bindings(),
+            present.limits(),
+            present.weak(),
+            present.forkMode(),
+            present.oauth());
     return store(planned, Optional.of(present), value, "rotated", actor);
   }
 
-  private static void checkValue(SecretValue value, boolean weak, List<Binding> bindings) {
+  private static void checkValue(
+      SecretValue value, boolean weak, List<Binding> bindings, Optional<OAuth> oauth) {
     SecretRules.checkValue(value, weak);
+    if (oauth.isPresent() && value.length() > OAuth.MAX_SECRET) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_SECRET_VALUE_INVALID,
+          "the client's secret has %d bytes, expected at most %d"
+              .formatted(value.length(), OAuth.MAX_SECRET));
+    }
     if (Binding.ofAws(bindings)) {
       SecretRules.checkAwsCredential(value);
     }
@@ -197,6 +230,7 @@ public final class Secrets {
           limits.orElse(present.limits()),
           present.weak(),
           mode,
+          present.oauth(),
           now);
     }
   }
@@ -232,7 +266,7 @@ public final class Secrets {
           audit.append(tx, List.of(row(present, "deleted", actor)));
           return present;
         });
-    cache.forget(gone.key());
+    forget(gone.key());
     // Its own value alone: what else is due is not for this caller to wait for.
     discard(gone.key());
   }
@@ -299,8 +333,28 @@ public final class Secrets {
           audit.append(tx, List.of(row(planned, what, actor)));
           return planned;
         });
-    present.ifPresent(old -> cache.forget(old.key()));
+    present.ifPresent(old -> forget(old.key()));
     return stored;
+  }
+
+  private void forget(SecretKey key) {
+    cache.forget(key);
+    tokens.forget(key);
+  }
+
+  /**
+   * Forgets access tokens of values that are in force no more, or that no sandbox may use: what
+   * another broker changed too.
+   */
+  public void sweepTokens() {
+    Set<SecretKey> keys = tokens.keys();
+    if (keys.isEmpty()) {
+      return;
+    }
+    Set<UUID> used =
+        database.transact(
+            tx -> Set.copyOf(SecretRows.inUse(tx, keys.stream().map(SecretKey::value).toList())));
+    keys.stream().filter(key -> !used.contains(key.value())).forEach(tokens::forget);
   }
 
   private Secret change(
@@ -318,7 +372,12 @@ public final class Secrets {
   }
 
   private Secret nextValue(
-      Secret old, List<Binding> bindings, UseLimits limits, boolean weak, ForkMode forkMode) {
+      Secret old,
+      List<Binding> bindings,
+      UseLimits limits,
+      boolean weak,
+      ForkMode forkMode,
+      Optional<OAuth> oauth) {
     return next(
         old,
         UUID.randomUUID(),
@@ -327,6 +386,7 @@ public final class Secrets {
         limits,
         weak,
         forkMode,
+        oauth,
         clock.instant());
   }
 
@@ -338,6 +398,7 @@ public final class Secrets {
       UseLimits limits,
       boolean weak,
       ForkMode forkMode,
+      Optional<OAuth> oauth,
       Instant now) {
     return new Secret(
         old.id(),
@@ -351,6 +412,7 @@ public final class Secrets {
         bindings,
         limits,
         old.shape(),
+        oauth,
         old.createTime(),
         now);
   }

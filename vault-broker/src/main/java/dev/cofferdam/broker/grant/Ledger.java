@@ -198,7 +198,8 @@ record Ledger(
         found,
         secret.key(),
         inherited,
-        found.knownTarget().flatMap(target -> Binding.hmac(secret.bindings(), target)));
+        found.knownTarget().flatMap(target -> Binding.hmac(secret.bindings(), target)),
+        secret.oauth());
   }
 
   private Optional<Secret> secret(Optional<Grant> grant) {

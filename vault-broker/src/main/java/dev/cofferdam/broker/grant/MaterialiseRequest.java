@@ -38,11 +38,16 @@ public record MaterialiseRequest(
    * @param target the part that holds it, as the gateway names it
    * @param occurrences at least 1
    * @param signing what to sign, where the target is one that is signed
+   * @param unauthorised the last answer to a request with this secret was 401
    */
   public record Found(
-      ByteString placeholderHash, String target, int occurrences, Optional<Signing> signing) {
+      ByteString placeholderHash,
+      String target,
+      int occurrences,
+      Optional<Signing> signing,
+      boolean unauthorised) {
     public Found(ByteString placeholderHash, String target, int occurrences) {
-      this(placeholderHash, target, occurrences, Optional.empty());
+      this(placeholderHash, target, occurrences, Optional.empty(), false);
     }
 
     public Found {

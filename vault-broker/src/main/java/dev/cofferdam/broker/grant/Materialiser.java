@@ -6,7 +6,10 @@ import dev.cofferdam.broker.audit.AuditTexts;
 import dev.cofferdam.broker.grant.MaterialiseRequest.Found;
 import dev.cofferdam.broker.grant.Outcome.Denial;
 import dev.cofferdam.broker.grant.Outcome.Release;
+import dev.cofferdam.broker.oauth.AccessTokens;
+import dev.cofferdam.broker.oauth.TokenException;
 import dev.cofferdam.broker.policy.Hmac;
+import dev.cofferdam.broker.policy.OAuth;
 import dev.cofferdam.broker.secret.SecretValue;
 import dev.cofferdam.broker.secret.StoreUnavailableException;
 import dev.cofferdam.broker.secret.ValueCache;
@@ -16,6 +19,7 @@ import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.broker.sql.GroupCommit;
 import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.v1.AccessTokenSource;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.EgressReason;
@@ -45,13 +49,20 @@ public final class Materialiser implements AutoCloseable {
   private final Database database;
   private final AuditLog audit;
   private final ValueCache values;
+  private final AccessTokens tokens;
   private final InstantSource clock;
   private final GroupCommit<MaterialiseRequest, Outcome> commits;
 
-  public Materialiser(Database database, AuditLog audit, ValueCache values, InstantSource clock) {
+  public Materialiser(
+      Database database,
+      AuditLog audit,
+      ValueCache values,
+      AccessTokens tokens,
+      InstantSource clock) {
     this.database = database;
     this.audit = audit;
     this.values = values;
+    this.tokens = tokens;
     this.clock = clock;
     this.commits = new GroupCommit<>("materialise", database, this::decide);
   }
@@ -84,34 +95,51 @@ public final class Materialiser implements AutoCloseable {
     ledger.write(tx);
     List<AuditRow> rows = new ArrayList<>();
     for (int i = 0; i < outcomes.size(); i++) {
-      rows.addAll(rows(requests.get(i), outcomes.get(i), clock.instant()));
+      rows.addAll(rows(requests.get(i), outcomes.get(i), "", clock.instant()));
     }
     audit.append(tx, rows);
     return outcomes;
   }
 
-  private List<SecretValue> fetch(MaterialiseRequest request, Outcome.Released released) {
+  private List<SecretValue> fetch(MaterialiseRequest request, Outcome.Released released)
+      throws InterruptedException {
     List<SecretValue> fetched = new ArrayList<>();
+    long end = System.nanoTime() + tokens.patience().toNanos();
     try {
       for (Release release : released.releases()) {
-        fetched.add(handedOut(request, release));
+        fetched.add(handedOut(request, released.tenant(), release, end));
       }
       return fetched;
     } catch (StoreUnavailableException e) {
-      notHandedOut(request, released, fetched, EgressReason.EGRESS_REASON_STORE_UNAVAILABLE);
+      notHandedOut(request, released, fetched, EgressReason.EGRESS_REASON_STORE_UNAVAILABLE, "");
       throw new Refusal(
           ErrorReason.ERROR_REASON_STORE_UNAVAILABLE,
           "the use is on record but its value cannot be had: " + e.getMessage(),
           Map.of(EGRESS_REASON, "STORE_UNAVAILABLE"));
-    } catch (RuntimeException | Error e) {
+    } catch (TokenException e) {
+      EgressReason reason =
+          e.refused()
+              ? EgressReason.EGRESS_REASON_TOKEN_REFUSED
+              : EgressReason.EGRESS_REASON_TOKEN_UNAVAILABLE;
+      // What exactly is for the owner alone: the guest has no part in it.
+      notHandedOut(request, released, fetched, reason, String.valueOf(e.getMessage()));
+      throw refusal(reason);
+    } catch (InterruptedException | RuntimeException | Error e) {
       // Native memory that runs out is an Error.
-      notHandedOut(request, released, fetched, EgressReason.EGRESS_REASON_INTERNAL);
+      notHandedOut(request, released, fetched, EgressReason.EGRESS_REASON_INTERNAL, "");
       throw e;
     }
   }
 
   /** The value, or what was made with one that nobody else may see. */
-  private SecretValue handedOut(MaterialiseRequest request, Release release) {
+  private SecretValue handedOut(
+      MaterialiseRequest request, String tenant, Release release, long end)
+      throws InterruptedException {
+    if (release.oauth().isPresent()) {
+      OAuth client = release.oauth().get();
+      return tokens.get(
+          release.key(), client, end, () -> sentForToken(request, tenant, release, client));
+    }
     SecretValue value = values.get(release.key());
     if (release.found().signing().isEmpty()) {
       return value;
@@ -127,12 +155,33 @@ public final class Materialiser implements AutoCloseable {
     }
   }
 
+  /** The client's secret is a value like any: its use is on record before it leaves. */
+  private void sentForToken(
+      MaterialiseRequest request, String tenant, Release release, OAuth client) {
+    AuditEvent event =
+        event(request, release.found(), release.key().name(), clock.instant())
+            .setHost(client.host())
+            .setPort(client.port())
+            .setProtocol("https")
+            .setMethod("POST")
+            .setPath(AuditTexts.path(client.path()))
+            .setTarget("oauth:token")
+            .setVerdict(Verdict.VERDICT_ALLOWED)
+            .setMessage("the client's secret, for an access token")
+            .build();
+    database.transact(tx -> {
+      audit.append(tx, List.of(new AuditRow(tenant, event)));
+      return event;
+    });
+  }
+
   /** The record said allowed before the store was asked; what became of it follows. */
   private void notHandedOut(
       MaterialiseRequest request,
       Outcome.Released released,
       List<SecretValue> fetched,
-      EgressReason reason) {
+      EgressReason reason,
+      String why) {
     fetched.forEach(SecretValue::close);
     Outcome became =
         new Outcome.Refused(
@@ -141,9 +190,10 @@ public final class Materialiser implements AutoCloseable {
             released.releases().stream()
                 .map(release -> new Denial(release.found(), release.key().name(), reason))
                 .toList());
+    List<AuditRow> rows = rows(request, became, why, clock.instant());
     try {
       database.transact(tx -> {
-        audit.append(tx, rows(request, became, clock.instant()));
+        audit.append(tx, rows);
         return became;
       });
     } catch (Refusal e) {
@@ -157,7 +207,11 @@ public final class Materialiser implements AutoCloseable {
     }
   }
 
-  private static List<AuditRow> rows(MaterialiseRequest request, Outcome outcome, Instant time) {
+  /**
+   * @param why for people, of a refusal
+   */
+  private List<AuditRow> rows(
+      MaterialiseRequest request, Outcome outcome, String why, Instant time) {
     return switch (outcome) {
       case Outcome.Released released ->
           released.releases().stream()
@@ -167,6 +221,7 @@ public final class Materialiser implements AutoCloseable {
                       event(request, release.found(), release.key().name(), time)
                           .setVerdict(Verdict.VERDICT_ALLOWED)
                           .setMessage(release.inherited() ? "by an inherited placeholder" : "")
+                          .setAccessToken(source(release))
                           .build()))
               .toList();
       case Outcome.Refused refused ->
@@ -177,9 +232,19 @@ public final class Materialiser implements AutoCloseable {
                       event(request, denial.found(), denial.secret(), time)
                           .setVerdict(Verdict.VERDICT_DENIED)
                           .setReason(denial.reason())
+                          .setMessage(AuditTexts.line(why, 512))
                           .build()))
               .toList();
     };
+  }
+
+  private AccessTokenSource source(Release release) {
+    if (release.oauth().isEmpty()) {
+      return AccessTokenSource.ACCESS_TOKEN_SOURCE_UNSPECIFIED;
+    }
+    return tokens.has(release.key(), release.found().unauthorised())
+        ? AccessTokenSource.ACCESS_TOKEN_SOURCE_CACHE
+        : AccessTokenSource.ACCESS_TOKEN_SOURCE_ENDPOINT;
   }
 
   private static AuditEvent.Builder event(
@@ -209,6 +274,8 @@ public final class Materialiser implements AutoCloseable {
           case EGRESS_REASON_UNKNOWN_SLOT -> ErrorReason.ERROR_REASON_ATTACHMENT_NOT_FOUND;
           case EGRESS_REASON_LEARNING -> ErrorReason.ERROR_REASON_LEARNING;
           case EGRESS_REASON_SECRET_EXPIRED -> ErrorReason.ERROR_REASON_SECRET_EXPIRED;
+          case EGRESS_REASON_TOKEN_REFUSED -> ErrorReason.ERROR_REASON_TOKEN_REFUSED;
+          case EGRESS_REASON_TOKEN_UNAVAILABLE -> ErrorReason.ERROR_REASON_TOKEN_UNAVAILABLE;
           case EGRESS_REASON_SIGNATURE_DATE -> ErrorReason.ERROR_REASON_SIGNATURE_DATE;
           case EGRESS_REASON_PLACEHOLDER_TOO_OFTEN, EGRESS_REASON_CAP_EXCEEDED ->
               ErrorReason.ERROR_REASON_CAP_EXCEEDED;

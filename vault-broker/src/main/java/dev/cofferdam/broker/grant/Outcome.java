@@ -2,6 +2,7 @@ package dev.cofferdam.broker.grant;
 
 import dev.cofferdam.broker.grant.MaterialiseRequest.Found;
 import dev.cofferdam.broker.policy.Hmac;
+import dev.cofferdam.broker.policy.OAuth;
 import dev.cofferdam.broker.secret.SecretKey;
 import dev.cofferdam.v1.EgressReason;
 import java.util.List;
@@ -14,8 +15,10 @@ sealed interface Outcome {
    *
    * @param inherited by a placeholder of the sandbox that this one is a copy of
    * @param hmac how it signs, where it does by HMAC
+   * @param oauth how an access token is fetched, where one stands for it
    */
-  record Release(Found found, SecretKey key, boolean inherited, Optional<Hmac> hmac) {}
+  record Release(
+      Found found, SecretKey key, boolean inherited, Optional<Hmac> hmac, Optional<OAuth> oauth) {}
 
   /**
    * One use that is refused.

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.audit.Cursor;
+import dev.cofferdam.broker.oauth.NoTokens;
 import dev.cofferdam.broker.policy.Binding;
 import dev.cofferdam.broker.policy.HostPattern;
 import dev.cofferdam.broker.policy.UseLimits;
@@ -48,7 +49,8 @@ class SecretsTest {
         Database.open(empty.url(), empty.user(), empty.password(), 2, new SimpleMeterRegistry());
     cache = new ValueCache(store, clock, Duration.ofSeconds(30), 4);
     audit = new AuditLog(database, "b1");
-    secrets = new Secrets(database, store, cache, audit, new NoDependents(), clock);
+    secrets =
+        new Secrets(database, store, cache, NoTokens.of(cache), audit, new NoDependents(), clock);
   }
 
   @AfterEach
@@ -88,6 +90,7 @@ class SecretsTest {
               UseLimits.NONE,
               false,
               ForkMode.DROP,
+              Optional.empty(),
               Optional.empty(),
               replace),
           value,
