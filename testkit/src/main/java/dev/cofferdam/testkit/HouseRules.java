@@ -20,7 +20,8 @@ import java.util.Map;
  */
 public final class HouseRules {
   private static final String ROOT = "dev.cofferdam.";
-  private static final List<String> SERVICES = List.of("scheduler", "node", "broker", "gateway");
+  private static final List<String> SERVICES =
+      List.of("scheduler", "node", "broker", "gateway", "edge");
 
   private HouseRules() {}
 

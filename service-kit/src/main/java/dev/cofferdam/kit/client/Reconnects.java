@@ -9,7 +9,7 @@ import java.util.concurrent.Executor;
  * minutes and its builder has no bound for them, while a peer of the mesh is back within seconds of
  * its end.
  */
-final class Reconnects {
+public final class Reconnects {
   private final ManagedChannel channel;
   private final Executor later;
 
@@ -23,7 +23,7 @@ final class Reconnects {
    *
    * @param later runs what it is given once the longest pause is over
    */
-  static void watch(ManagedChannel channel, Executor later) {
+  public static void watch(ManagedChannel channel, Executor later) {
     new Reconnects(channel, later).look();
   }
 

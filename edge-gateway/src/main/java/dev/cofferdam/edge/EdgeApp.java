@@ -1,0 +1,111 @@
+package dev.cofferdam.edge;
+
+import dev.cofferdam.edge.api.EdgeServer;
+import dev.cofferdam.edge.file.FileMethods;
+import dev.cofferdam.edge.mesh.MeshClient;
+import dev.cofferdam.edge.process.ProcessMethods;
+import dev.cofferdam.edge.sandbox.Sandboxes;
+import dev.cofferdam.kit.admin.AdminServer;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.io.IOException;
+import java.security.SecureRandom;
+import java.time.Clock;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.slf4j.LoggerFactory;
+
+/** The wiring; closed in reverse order. */
+public final class EdgeApp implements AutoCloseable {
+  private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+  private final EdgeServer server;
+  private final AdminServer admin;
+
+  private EdgeApp(EdgeConfig config, MeshClient mesh) throws IOException {
+    boolean whole = false;
+    try {
+      own(mesh, MeshClient::close);
+      PrometheusMeterRegistry meters =
+          own(
+              new PrometheusMeterRegistry(PrometheusConfig.DEFAULT),
+              PrometheusMeterRegistry::close);
+      ExecutorService threads =
+          own(Executors.newVirtualThreadPerTaskExecutor(), ExecutorService::shutdownNow);
+      SecureRandom random = new SecureRandom();
+      Sandboxes sandboxes =
+          new Sandboxes(
+              random,
+              Clock.systemUTC(),
+              config.region(),
+              config.lease(),
+              config.unnamedMemoryMib() == 0 ? -1 : config.unnamedMemoryMib());
+      server =
+          own(
+              EdgeServer.start(
+                  config.listen(),
+                  config.limits(),
+                  mesh,
+                  sandboxes,
+                  List.of(ProcessMethods::new, FileMethods::new),
+                  threads,
+                  random,
+                  meters),
+              EdgeServer::close);
+      admin = own(AdminServer.start(config.adminListen(), meters, Map.of()), AdminServer::close);
+      whole = true;
+    } finally {
+      if (!whole) {
+        close();
+      }
+    }
+  }
+
+  public static EdgeApp start(EdgeConfig config) throws IOException {
+    return start(config, MeshClient.connect(config.api(), config.broker(), config.authority()));
+  }
+
+  /** Over a client that it closes. */
+  static EdgeApp start(EdgeConfig config, MeshClient mesh) throws IOException {
+    return new EdgeApp(config, mesh);
+  }
+
+  public int port() {
+    return server.port();
+  }
+
+  public int adminPort() {
+    return admin.port();
+  }
+
+  EdgeServer server() {
+    return server;
+  }
+
+  private interface Closer<T> {
+    void close(T part) throws Exception;
+  }
+
+  private <T> T own(T part, Closer<T> closer) {
+    parts.push(() -> closer.close(part));
+    return part;
+  }
+
+  @Override
+  public void close() {
+    while (!parts.isEmpty()) {
+      try {
+        parts.pop().close();
+      } catch (Exception e) {
+        LoggerFactory.getLogger(EdgeApp.class)
+            .atWarn()
+            .setMessage("close_failed")
+            .setCause(e)
+            .log();
+      }
+    }
+  }
+}

@@ -1,0 +1,97 @@
+package dev.cofferdam.edge;
+
+import dev.cofferdam.edge.api.EdgeServer;
+import dev.cofferdam.edge.session.SessionLimits;
+import dev.cofferdam.kit.config.Settings;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/**
+ * Everything an operator can set.
+ *
+ * @param listen {@code listen}: host:port for the SDKs, plain HTTP. Default 127.0.0.1:7480; on
+ *     another address than loopback values cross the network in clear.
+ * @param adminListen {@code admin.listen}: host:port for metrics and health, plain HTTP. Default
+ *     127.0.0.1:7481.
+ * @param api {@code api.address}: host:port of the public API. Default 127.0.0.1:7400.
+ * @param broker {@code broker.address}: host:port of the broker's listener for tenants. Default
+ *     127.0.0.2:7411.
+ * @param authority {@code tls.authority}: absolute path of the PEM file that both are verified
+ *     with. Required.
+ * @param region {@code region}: three letters, of sandboxes whose create names none. Default ord,
+ *     which the JavaScript SDK takes for one that exists.
+ * @param unnamedMemoryMib {@code memory.unnamed-mib}: both SDKs send 1280 MiB where their caller
+ *     names no size, and that many gets the template's size, for which machines are made ahead. 0
+ *     to 16777216, default 1280; 0 gives 1280 MiB to who asks for them, and to who does not.
+ * @param lease {@code session.lease}: how long a sandbox that ends with its socket outlives an edge
+ *     that is gone, 10s to 1h. Default 5m.
+ * @param limits {@code limits.config-bytes}: of a request's head, 16384 to 4194304, default
+ *     1048576; {@code limits.head-timeout}: for a head to be whole, 1s to 10m, default 15s; {@code
+ *     limits.sessions}: 1 to 65536, default 2048; {@code limits.page-size}: sandboxes of one page
+ *     of a list, 1 to 1000, default 100; {@code limits.message-bytes}: of one message of a client,
+ *     65536 to 67108864, default 16777216; {@code limits.calls}: of one session at a time, 1 to
+ *     65536, default 4096; {@code limits.streams}: of one session's client at a time, 1 to 65536,
+ *     default 1024; {@code limits.input-bytes}: of one session's client's streams that nothing has
+ *     taken yet, 65536 to 1073741824, default 16777216; {@code limits.output-bytes}: on their way
+ *     to one client, 65536 to 1073741824, default 1048576; {@code limits.stall}: how long a client
+ *     may read nothing, or a stream of its may hold up the others, 1s to 10m, default 15s: the
+ *     Python SDK gives a socket up that answers nothing for 20.
+ */
+public record EdgeConfig(
+    InetSocketAddress listen,
+    InetSocketAddress adminListen,
+    InetSocketAddress api,
+    InetSocketAddress broker,
+    Path authority,
+    String region,
+    int unnamedMemoryMib,
+    Duration lease,
+    EdgeServer.Limits limits) {
+  private static final int MAX = 1 << 30;
+
+  /**
+   * @throws dev.cofferdam.kit.config.ConfigException naming every problem
+   */
+  public static EdgeConfig read(Settings settings) {
+    InetSocketAddress listen = settings.address("listen", "127.0.0.1:7480");
+    InetSocketAddress admin = settings.address("admin.listen", "127.0.0.1:7481");
+    InetSocketAddress api = settings.address("api.address", "127.0.0.1:7400");
+    InetSocketAddress broker = settings.address("broker.address", "127.0.0.2:7411");
+    Path authority = settings.requiredPath("tls.authority");
+    String region = settings.text("region", "ord");
+    if (!region.matches("[a-z]{3}")) {
+      settings.problem("region", "is '" + region + "', expected three letters");
+    }
+    int memory = settings.integer("memory.unnamed-mib", 1280, 0, 1 << 24);
+    Duration lease =
+        settings.duration(
+            "session.lease", Duration.ofMinutes(5), Duration.ofSeconds(10), Duration.ofHours(1));
+    EdgeServer.Limits limits = limits(settings);
+    settings.finish();
+    return new EdgeConfig(listen, admin, api, broker, authority, region, memory, lease, limits);
+  }
+
+  private static EdgeServer.Limits limits(Settings settings) {
+    return new EdgeServer.Limits(
+        settings.integer("limits.config-bytes", 1 << 20, 16 << 10, 4 << 20),
+        settings.duration(
+            "limits.head-timeout",
+            Duration.ofSeconds(15),
+            Duration.ofSeconds(1),
+            Duration.ofMinutes(10)),
+        settings.integer("limits.sessions", 2048, 1, 65536),
+        settings.integer("limits.page-size", 100, 1, 1000),
+        new SessionLimits(
+            settings.integer("limits.message-bytes", 16 << 20, 64 << 10, 64 << 20),
+            settings.integer("limits.calls", 4096, 1, 65536),
+            settings.integer("limits.streams", 1024, 1, 65536),
+            settings.integer("limits.input-bytes", 16 << 20, 64 << 10, MAX),
+            settings.integer("limits.output-bytes", 1 << 20, 64 << 10, MAX),
+            settings.duration(
+                "limits.stall",
+                Duration.ofSeconds(15),
+                Duration.ofSeconds(1),
+                Duration.ofMinutes(10))));
+  }
+}

@@ -1,0 +1,196 @@
+package dev.cofferdam.edge.api;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.linecorp.armeria.common.AggregatedHttpRequest;
+import com.linecorp.armeria.common.HttpHeaderNames;
+import com.linecorp.armeria.common.HttpMethod;
+import com.linecorp.armeria.common.HttpRequest;
+import com.linecorp.armeria.common.HttpResponse;
+import com.linecorp.armeria.common.QueryParams;
+import com.linecorp.armeria.server.HttpService;
+import com.linecorp.armeria.server.ServiceRequestContext;
+import dev.cofferdam.edge.mesh.DenoToken;
+import dev.cofferdam.edge.mesh.MeshClient;
+import dev.cofferdam.edge.mesh.Tenant;
+import dev.cofferdam.edge.protocol.CallError;
+import dev.cofferdam.edge.protocol.HttpError;
+import dev.cofferdam.edge.protocol.Json;
+import dev.cofferdam.edge.protocol.Params;
+import dev.cofferdam.edge.sandbox.Sandboxes;
+import java.net.URI;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Everything under {@code /api} but the sockets. */
+final class RestService implements HttpService {
+  private static final Pattern SANDBOX = Pattern.compile("/api/v3/sandbox/([^/]{1,64})");
+  private static final Pattern KILLED = Pattern.compile("/api/v3/sandboxes/([^/]{1,64})");
+  private static final Pattern EXPOSED =
+      Pattern.compile("/api/v3/sandbox/[^/]{1,64}/expose/(http|ssh|vscode)");
+
+  /** Of the platform that the SDKs are made for, or not yet of this one. */
+  private static final Map<String, String> NOT_SERVED =
+      Map.of(
+          "apps", "apps",
+          "revisions", "revisions",
+          "layers", "layers",
+          "timelines", "timelines",
+          "volumes", "the volumes API",
+          "snapshots", "the snapshots API",
+          "sandboxes", "deploy");
+
+  private static final Pattern PLATFORM = Pattern.compile("/api/v2/([a-z]+)(/.*)?");
+
+  /** The JavaScript SDK asks for one page and knows of no other. */
+  private static final int WHOLE = 1000;
+
+  private static final Logger log = LoggerFactory.getLogger(RestService.class);
+
+  private final MeshClient mesh;
+  private final Sandboxes sandboxes;
+  private final Executor threads;
+  private final int pageSize;
+  private final Json json = new Json(4096);
+
+  /**
+   * @param threads makes a thread for each request
+   */
+  RestService(MeshClient mesh, Sandboxes sandboxes, Executor threads, int pageSize) {
+    this.mesh = mesh;
+    this.sandboxes = sandboxes;
+    this.threads = threads;
+    this.pageSize = pageSize;
+  }
+
+  @Override
+  public HttpResponse serve(ServiceRequestContext context, HttpRequest request) {
+    // Each head is the first of its connection.
+    context.initiateConnectionShutdown();
+    return HttpResponse.of(
+        request
+            .aggregate()
+            .thenCompose(
+                whole -> CompletableFuture.supplyAsync(() -> answer(context, whole), threads)));
+  }
+
+  private HttpResponse answer(ServiceRequestContext context, AggregatedHttpRequest request) {
+    try {
+      Tenant tenant =
+          DenoToken.ofHeader(request.headers().get(HttpHeaderNames.AUTHORIZATION, ""))
+              .map(mesh::tenant)
+              .orElseThrow(HttpError::invalidToken);
+      return route(context, tenant, request);
+    } catch (HttpError e) {
+      return Answers.error(e);
+    } catch (CallError e) {
+      return Answers.error(HttpError.invalid("INVALID_REQUEST", String.valueOf(e.getMessage())));
+    } catch (RuntimeException e) {
+      log.atError().setMessage("request_failed").setCause(e).log();
+      return Answers.error(Answers.internal());
+    }
+  }
+
+  private HttpResponse route(
+      ServiceRequestContext context, Tenant tenant, AggregatedHttpRequest request)
+      throws HttpError, CallError {
+    String path = context.path();
+    HttpMethod method = request.method();
+    if (method == HttpMethod.GET && path.equals("/api/v3/sandboxes")) {
+      return page(context, tenant, pageSize);
+    }
+    if (method == HttpMethod.GET && path.equals("/api/v2/sandboxes")) {
+      return page(context, tenant, WHOLE);
+    }
+    Matcher sandbox = SANDBOX.matcher(path);
+    if (sandbox.matches() && method == HttpMethod.PATCH) {
+      return extend(tenant, sandbox.group(1), request);
+    }
+    Matcher killed = KILLED.matcher(path);
+    if (method == HttpMethod.DELETE && (sandbox.matches() || killed.matches())) {
+      sandboxes.kill(tenant, sandbox.matches() ? sandbox.group(1) : killed.group(1));
+      return Answers.ok(Json.object());
+    }
+    Matcher exposed = EXPOSED.matcher(path);
+    if (exposed.matches()) {
+      throw HttpError.notServed("expose " + exposed.group(1));
+    }
+    Matcher platform = PLATFORM.matcher(path);
+    String what = platform.matches() ? NOT_SERVED.get(platform.group(1)) : null;
+    if (what != null) {
+      throw HttpError.notServed(what);
+    }
+    throw new HttpError(404, "NOT_FOUND", "there is no such endpoint");
+  }
+
+  private HttpResponse extend(Tenant tenant, String id, AggregatedHttpRequest request)
+      throws HttpError, CallError {
+    byte[] body = request.content().array();
+    JsonNode fields =
+        json.read(body, body.length)
+            .filter(JsonNode::isObject)
+            .orElseThrow(() -> HttpError.invalid("INVALID_REQUEST", "the body is no JSON object"));
+    long stopAt = new Params(fields).number("stop_at_ms");
+    return Answers.ok(
+        Json.object().put("stop_at_ms", sandboxes.extend(tenant, id, stopAt).toEpochMilli()));
+  }
+
+  private HttpResponse page(ServiceRequestContext context, Tenant tenant, int size)
+      throws HttpError {
+    QueryParams query = context.queryParams();
+    List<Map.Entry<String, String>> parameters =
+        query.stream().map(entry -> Map.entry(entry.getKey(), entry.getValue())).toList();
+    Map<String, String> labels = LabelFilters.of(parameters);
+    Sandboxes.Page page = sandboxes.list(tenant, labels, cursor(query.get("cursor", "")), size);
+    ArrayNode items = JsonNodeFactory.instance.arrayNode();
+    for (Sandboxes.Listed listed : page.sandboxes()) {
+      ObjectNode item =
+          items
+              .addObject()
+              .put("id", listed.foreignId())
+              .put("createdAt", listed.created().toString())
+              .put("region", listed.region())
+              .put("status", listed.running() ? "running" : "stopped");
+      if (listed.running()) {
+        item.putNull("stoppedAt");
+      } else {
+        item.put("stoppedAt", listed.ended().toString());
+      }
+    }
+    if (page.next().isEmpty()) {
+      return Answers.ok(items);
+    }
+    String address =
+        "%s://%s%s?cursor=%s"
+            .formatted(
+                context.sessionProtocol().isTls() ? "https" : "http",
+                Optional.ofNullable(context.request().authority()).orElse("localhost"),
+                context.path(),
+                URLEncoder.encode(page.next(), StandardCharsets.UTF_8));
+    return Answers.page(items, "<" + address + ">; rel=\"next\"");
+  }
+
+  /** The Python SDK sends the whole address of the next page as its cursor. */
+  private static String cursor(String sent) throws HttpError {
+    if (!sent.startsWith("http://") && !sent.startsWith("https://")) {
+      return sent;
+    }
+    try {
+      String query = URI.create(sent).getRawQuery();
+      return query == null ? "" : QueryParams.fromQueryString(query).get("cursor", "");
+    } catch (IllegalArgumentException e) {
+      throw HttpError.invalid("INVALID_CURSOR", "the cursor is no address of a page");
+    }
+  }
+}

@@ -1,0 +1,284 @@
+package dev.cofferdam.edge.file;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.NullNode;
+import com.fasterxml.jackson.databind.node.TextNode;
+import com.google.protobuf.ByteString;
+import dev.cofferdam.edge.protocol.CallError;
+import dev.cofferdam.edge.protocol.Params;
+import dev.cofferdam.edge.protocol.SdkError;
+import dev.cofferdam.edge.session.GuestPath;
+import dev.cofferdam.edge.session.InputStreams.Input;
+import dev.cofferdam.edge.session.InputStreams.InputFailedException;
+import dev.cofferdam.edge.session.Method;
+import dev.cofferdam.edge.session.SessionContext;
+import dev.cofferdam.v1.FileInfo;
+import dev.cofferdam.v1.FileType;
+import dev.cofferdam.v1.ListDirectoryRequest;
+import dev.cofferdam.v1.ListDirectoryResponse;
+import dev.cofferdam.v1.MakeDirectoryRequest;
+import dev.cofferdam.v1.MoveFileRequest;
+import dev.cofferdam.v1.ReadFileRequest;
+import dev.cofferdam.v1.ReadFileResponse;
+import dev.cofferdam.v1.RemoveFileRequest;
+import dev.cofferdam.v1.StatFileRequest;
+import dev.cofferdam.v1.WriteFileRequest;
+import dev.cofferdam.v1.WriteFileResponse;
+import dev.cofferdam.v1.WriteFileTarget;
+import io.grpc.StatusException;
+import io.grpc.stub.BlockingClientCall;
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
+import java.util.Map;
+import java.util.Optional;
+
+/** The file calls that the public API can answer as it is. */
+public final class FileMethods implements SessionContext.Part {
+  /** Of one message to the guest. */
+  private static final int CHUNK = 64 << 10;
+
+  private final SessionContext context;
+
+  public FileMethods(SessionContext context) {
+    this.context = context;
+  }
+
+  @Override
+  public Map<String, Method> methods() {
+    return Map.of(
+        "readFile",
+        params -> TextNode.valueOf(Base64.getEncoder().encodeToString(read(params))),
+        "readTextFile",
+        params -> TextNode.valueOf(text(read(params))),
+        "writeFile",
+        this::writeFile,
+        "writeTextFile",
+        this::writeTextFile,
+        "readDir",
+        this::readDir,
+        "mkdir",
+        this::mkdir,
+        "remove",
+        this::remove,
+        "rename",
+        this::rename);
+  }
+
+  private static String path(Params params, String name) throws CallError, SdkError {
+    String path = params.text(name);
+    if (path.isEmpty() || path.indexOf('\0') >= 0) {
+      throw new SdkError("TypeError", "EINVAL", name + " is empty or has a NUL");
+    }
+    return GuestPath.absolute(path);
+  }
+
+  private byte[] read(Params params)
+      throws CallError, SdkError, StatusException, InterruptedException {
+    String path = path(params, "path");
+    // What cannot be answered in one message need not be fetched.
+    int limit = context.peer().messageBytes() / 4 * 3;
+    ByteArrayOutputStream content = new ByteArrayOutputStream();
+    BlockingClientCall<?, ReadFileResponse> call =
+        context
+            .tenant()
+            .fileStreams()
+            .readFile(
+                ReadFileRequest.newBuilder().setSandbox(context.sandbox()).setPath(path).build());
+    try {
+      for (ReadFileResponse part = call.read(); part != null; part = call.read()) {
+        content.writeBytes(part.getData().toByteArray());
+        if (content.size() > limit) {
+          throw new SdkError(
+              "RangeError",
+              "EFBIG",
+              "%s has over %d bytes, more than this SDK takes in one message"
+                  .formatted(path, limit));
+        }
+      }
+      return content.toByteArray();
+    } finally {
+      call.cancel("done", null);
+    }
+  }
+
+  private static String text(byte[] content) throws SdkError {
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(content)).toString();
+    } catch (CharacterCodingException e) {
+      throw new SdkError("TypeError", "EINVAL", "the file is not UTF-8");
+    }
+  }
+
+  private JsonNode writeFile(Params params)
+      throws CallError, SdkError, StatusException, InterruptedException {
+    return write(params, params.optionalBytes("content"));
+  }
+
+  private JsonNode writeTextFile(Params params)
+      throws CallError, SdkError, StatusException, InterruptedException {
+    return write(
+        params, params.optionalText("content").map(text -> text.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  private JsonNode write(Params params, Optional<byte[]> content)
+      throws CallError, SdkError, StatusException, InterruptedException {
+    String path = path(params, "path");
+    Params options = params.object("options");
+    Optional<Long> stream = params.optionalNumber("contentStreamId");
+    Optional<Input> input =
+        stream.isPresent() ? Optional.of(context.inputs().take(stream.get())) : Optional.empty();
+    try {
+      if (options.flag("append", false)) {
+        throw SdkError.notServed("append");
+      }
+      if (options.flag("createNew", false)) {
+        throw SdkError.notServed("createNew");
+      }
+      WriteFileTarget.Builder target = WriteFileTarget.newBuilder().setPath(path);
+      Optional<Long> mode = options.optionalNumber("mode");
+      if (mode.isPresent()) {
+        target.setMode((int) (mode.get() & 07777));
+      } else {
+        keepMode(path, options.flag("create", true), target);
+      }
+      return write(target.build(), content, input);
+    } finally {
+      input.ifPresent(Input::close);
+    }
+  }
+
+  /** The API makes a new file in the place of the old one, which the SDKs overwrite. */
+  private void keepMode(String path, boolean create, WriteFileTarget.Builder target)
+      throws StatusException {
+    try {
+      FileInfo old =
+          context
+              .tenant()
+              .files()
+              .statFile(
+                  StatFileRequest.newBuilder().setSandbox(context.sandbox()).setPath(path).build());
+      target.setMode(old.getMode());
+    } catch (StatusException e) {
+      boolean absent = SdkError.of(e).code().equals("ENOENT");
+      if (!absent || !create) {
+        throw e;
+      }
+    }
+  }
+
+  private JsonNode write(WriteFileTarget target, Optional<byte[]> content, Optional<Input> input)
+      throws CallError, SdkError, StatusException, InterruptedException {
+    BlockingClientCall<WriteFileRequest, WriteFileResponse> call =
+        context.tenant().fileStreams().writeFile();
+    try {
+      call.write(
+          WriteFileRequest.newBuilder().setSandbox(context.sandbox()).setTarget(target).build());
+      if (input.isPresent()) {
+        Input from = input.get();
+        for (Optional<ByteString> part = from.next(); part.isPresent(); part = from.next()) {
+          send(call, part.get());
+        }
+      } else {
+        send(
+            call,
+            ByteString.copyFrom(
+                content.orElseThrow(() -> CallError.parameter("content", "string"))));
+      }
+      call.halfClose();
+      if (call.read() == null) {
+        throw new SdkError("Error", "UNAVAILABLE", "the sandbox did not confirm the file");
+      }
+      return NullNode.getInstance();
+    } catch (InputFailedException e) {
+      throw new SdkError("Error", "EIO", "the content's stream: " + e.getMessage());
+    } finally {
+      call.cancel("done", null);
+    }
+  }
+
+  private static void send(BlockingClientCall<WriteFileRequest, ?> call, ByteString data)
+      throws StatusException, InterruptedException {
+    for (int from = 0; from < data.size(); from += CHUNK) {
+      ByteString part = data.substring(from, Math.min(data.size(), from + CHUNK));
+      if (!call.write(WriteFileRequest.newBuilder().setData(part).build())) {
+        // The answer tells why.
+        return;
+      }
+    }
+  }
+
+  private JsonNode readDir(Params params)
+      throws CallError, SdkError, StatusException, InterruptedException {
+    ListDirectoryRequest.Builder request =
+        ListDirectoryRequest.newBuilder()
+            .setSandbox(context.sandbox())
+            .setPath(path(params, "path"));
+    ArrayNode entries = JsonNodeFactory.instance.arrayNode();
+    do {
+      ListDirectoryResponse page = context.tenant().files().listDirectory(request.build());
+      for (FileInfo info : page.getEntriesList()) {
+        entries
+            .addObject()
+            .put("name", info.getPath().substring(info.getPath().lastIndexOf('/') + 1))
+            .put("isFile", info.getType() == FileType.FILE_TYPE_REGULAR)
+            .put("isDirectory", info.getType() == FileType.FILE_TYPE_DIRECTORY)
+            .put("isSymlink", info.getType() == FileType.FILE_TYPE_SYMLINK);
+      }
+      request.setPageToken(page.getNextPageToken());
+    } while (!request.getPageToken().isEmpty());
+    return entries;
+  }
+
+  private JsonNode mkdir(Params params)
+      throws CallError, SdkError, StatusException, InterruptedException {
+    Params options = params.object("options");
+    var _ =
+        context
+            .tenant()
+            .files()
+            .makeDirectory(
+                MakeDirectoryRequest.newBuilder()
+                    .setSandbox(context.sandbox())
+                    .setPath(path(params, "path"))
+                    .setMode((int) (options.optionalNumber("mode").orElse(0L) & 07777))
+                    .setMakeParents(options.flag("recursive", false))
+                    .build());
+    return NullNode.getInstance();
+  }
+
+  private JsonNode remove(Params params)
+      throws CallError, SdkError, StatusException, InterruptedException {
+    var _ =
+        context
+            .tenant()
+            .files()
+            .removeFile(
+                RemoveFileRequest.newBuilder()
+                    .setSandbox(context.sandbox())
+                    .setPath(path(params, "path"))
+                    .setRecursive(params.object("options").flag("recursive", false))
+                    .build());
+    return NullNode.getInstance();
+  }
+
+  private JsonNode rename(Params params)
+      throws CallError, SdkError, StatusException, InterruptedException {
+    var _ =
+        context
+            .tenant()
+            .files()
+            .moveFile(
+                MoveFileRequest.newBuilder()
+                    .setSandbox(context.sandbox())
+                    .setSource(path(params, "oldPath"))
+                    .setDestination(path(params, "newPath"))
+                    .setReplace(true)
+                    .build());
+    return NullNode.getInstance();
+  }
+}

@@ -1,0 +1,54 @@
+package dev.cofferdam.edge.mesh;
+
+import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.ProcessServiceGrpc;
+import dev.cofferdam.v1.SandboxServiceGrpc;
+import io.grpc.Channel;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The mesh as one caller may use it.
+ *
+ * @param secrets the broker, with the token that may write secrets; empty where the caller has none
+ */
+public record Tenant(Channel api, Optional<Channel> secrets) {
+  /** A create may wait for a boot. */
+  private static final long CREATE_SECONDS = 120;
+
+  private static final long CALL_SECONDS = 60;
+
+  public SandboxServiceGrpc.SandboxServiceBlockingV2Stub creating() {
+    return SandboxServiceGrpc.newBlockingV2Stub(api)
+        .withDeadlineAfter(CREATE_SECONDS, TimeUnit.SECONDS);
+  }
+
+  public SandboxServiceGrpc.SandboxServiceBlockingV2Stub sandboxes() {
+    return SandboxServiceGrpc.newBlockingV2Stub(api)
+        .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
+  }
+
+  /** For streams that last as long as a session. */
+  public SandboxServiceGrpc.SandboxServiceBlockingV2Stub watching() {
+    return SandboxServiceGrpc.newBlockingV2Stub(api);
+  }
+
+  public ProcessServiceGrpc.ProcessServiceBlockingV2Stub processes() {
+    return ProcessServiceGrpc.newBlockingV2Stub(api)
+        .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
+  }
+
+  /** A process runs as long as it likes. */
+  public ProcessServiceGrpc.ProcessServiceBlockingV2Stub attached() {
+    return ProcessServiceGrpc.newBlockingV2Stub(api);
+  }
+
+  public FileServiceGrpc.FileServiceBlockingV2Stub files() {
+    return FileServiceGrpc.newBlockingV2Stub(api).withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
+  }
+
+  /** A large file takes its time; the session's end cancels it. */
+  public FileServiceGrpc.FileServiceBlockingV2Stub fileStreams() {
+    return FileServiceGrpc.newBlockingV2Stub(api);
+  }
+}

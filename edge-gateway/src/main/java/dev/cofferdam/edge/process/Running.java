@@ -1,0 +1,191 @@
+package dev.cofferdam.edge.process;
+
+import com.google.protobuf.ByteString;
+import dev.cofferdam.edge.session.InputStreams.Input;
+import dev.cofferdam.edge.session.InputStreams.InputFailedException;
+import dev.cofferdam.edge.session.OutputStreams.Output;
+import dev.cofferdam.edge.session.SessionClosedException;
+import dev.cofferdam.v1.CloseStdin;
+import dev.cofferdam.v1.ProcessEvent;
+import dev.cofferdam.v1.ProcessExited;
+import dev.cofferdam.v1.ProcessSpec;
+import dev.cofferdam.v1.ProcessStarted;
+import dev.cofferdam.v1.StartProcessRequest;
+import io.grpc.Status;
+import io.grpc.StatusException;
+import io.grpc.stub.BlockingClientCall;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+
+/**
+ * A process that this session started, with its streams.
+ *
+ * <p>Nothing of its output goes out before its end is waited for, which both SDKs do as soon as
+ * they have made their ends of the streams: the Python SDK throws away what comes earlier.
+ */
+final class Running {
+  /** Of one message to the guest. */
+  private static final int CHUNK = 64 << 10;
+
+  private final BlockingClientCall<StartProcessRequest, ProcessEvent> call;
+  private final Optional<Output> stdout;
+  private final Optional<Output> stderr;
+  private final CountDownLatch wanted = new CountDownLatch(1);
+  private final CompletableFuture<ProcessExited> exit = new CompletableFuture<>();
+  private final ProcessStarted started;
+
+  private Running(
+      BlockingClientCall<StartProcessRequest, ProcessEvent> call,
+      ProcessStarted started,
+      Optional<Output> stdout,
+      Optional<Output> stderr) {
+    this.call = call;
+    this.started = started;
+    this.stdout = stdout;
+    this.stderr = stderr;
+    if (stdout.isEmpty() && stderr.isEmpty()) {
+      wanted.countDown();
+    }
+  }
+
+  /** Returns once it runs. */
+  static Running start(
+      BlockingClientCall<StartProcessRequest, ProcessEvent> call,
+      String sandbox,
+      ProcessSpec spec,
+      Optional<Output> stdout,
+      Optional<Output> stderr)
+      throws StatusException, InterruptedException {
+    call.write(StartProcessRequest.newBuilder().setSandbox(sandbox).setSpec(spec).build());
+    ProcessEvent first = call.read();
+    if (first == null || !first.hasStarted()) {
+      throw Status.UNAVAILABLE.withDescription("the process did not start").asException();
+    }
+    return new Running(call, first.getStarted(), stdout, stderr);
+  }
+
+  long pid() {
+    return started.getPid();
+  }
+
+  String process() {
+    return started.getProcess();
+  }
+
+  /** Copies its output until it has exited; for a thread of its own. */
+  void follow() {
+    try {
+      wanted.await();
+      for (ProcessEvent event = call.read(); event != null; event = call.read()) {
+        switch (event.getEventCase()) {
+          case STDOUT -> write(stdout, event.getStdout().getData());
+          case STDERR -> write(stderr, event.getStderr().getData());
+          case EXITED -> {
+            finish(event.getExited());
+            return;
+          }
+          case STARTED, EVENT_NOT_SET -> {
+            // Nothing that could be shown.
+          }
+        }
+      }
+      broken(
+          Status.UNAVAILABLE.withDescription("the stream ended before the process").asException());
+    } catch (StatusException e) {
+      broken(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      exit.completeExceptionally(e);
+    } catch (SessionClosedException e) {
+      exit.completeExceptionally(e);
+    } finally {
+      call.cancel("done", null);
+    }
+  }
+
+  private static void write(Optional<Output> to, ByteString data) throws InterruptedException {
+    if (to.isPresent()) {
+      to.get().write(data);
+    }
+  }
+
+  private void finish(ProcessExited exited) throws InterruptedException {
+    if (stdout.isPresent()) {
+      stdout.get().end();
+    }
+    if (stderr.isPresent()) {
+      stderr.get().end();
+    }
+    exit.complete(exited);
+  }
+
+  private void broken(StatusException why) {
+    try {
+      String message = "the process's streams broke: " + why.getStatus().getDescription();
+      if (stdout.isPresent()) {
+        stdout.get().fail(message);
+      }
+      if (stderr.isPresent()) {
+        stderr.get().fail(message);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (SessionClosedException e) {
+      // Nobody is left to be told.
+    } finally {
+      exit.completeExceptionally(why);
+    }
+  }
+
+  /** Copies what the client sends to its stdin; for a thread of its own. */
+  void feed(Input input) {
+    try (input) {
+      for (Optional<ByteString> next = input.next(); next.isPresent(); next = input.next()) {
+        ByteString data = next.get();
+        for (int from = 0; from < data.size(); from += CHUNK) {
+          ByteString part = data.substring(from, Math.min(data.size(), from + CHUNK));
+          if (!call.write(StartProcessRequest.newBuilder().setStdin(part).build())) {
+            return;
+          }
+        }
+      }
+      closeStdin();
+    } catch (InputFailedException e) {
+      // The process shall not wait for what will never come.
+      closeQuietly();
+    } catch (StatusException e) {
+      // It has exited, or its streams broke: follow() tells.
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  void closeStdin() throws StatusException, InterruptedException {
+    var _ =
+        call.write(
+            StartProcessRequest.newBuilder()
+                .setCloseStdin(CloseStdin.getDefaultInstance())
+                .build());
+  }
+
+  private void closeQuietly() {
+    try {
+      closeStdin();
+    } catch (StatusException e) {
+      // As in feed().
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** From here on its output goes out. */
+  CompletableFuture<ProcessExited> wanted() {
+    wanted.countDown();
+    return exit;
+  }
+
+  boolean exited() {
+    return exit.isDone();
+  }
+}

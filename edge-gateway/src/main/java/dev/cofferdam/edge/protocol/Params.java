@@ -1,0 +1,122 @@
+package dev.cofferdam.edge.protocol;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * A call's parameters, checked as they are asked for. What is null is as if it were not there: the
+ * JavaScript SDK writes every option that was not given so.
+ */
+public final class Params {
+  private final JsonNode json;
+
+  public Params(JsonNode json) {
+    this.json = json;
+  }
+
+  public String text(String name) throws CallError {
+    return optionalText(name).orElseThrow(() -> CallError.parameter(name, "string"));
+  }
+
+  public Optional<String> optionalText(String name) throws CallError {
+    Optional<JsonNode> node = node(name);
+    if (node.isPresent() && !node.get().isTextual()) {
+      throw CallError.parameter(name, "string");
+    }
+    return node.map(JsonNode::textValue);
+  }
+
+  public long number(String name) throws CallError {
+    return optionalNumber(name).orElseThrow(() -> CallError.parameter(name, "number"));
+  }
+
+  /** Whole numbers that JavaScript can hold. */
+  public Optional<Long> optionalNumber(String name) throws CallError {
+    Optional<JsonNode> node = node(name);
+    if (node.isPresent()
+        && !(node.get().isIntegralNumber()
+            && node.get().canConvertToLong()
+            && Math.abs(node.get().longValue()) < 1L << 53)) {
+      throw CallError.parameter(name, "number");
+    }
+    return node.map(JsonNode::longValue);
+  }
+
+  public boolean flag(String name, boolean fallback) throws CallError {
+    return optionalFlag(name).orElse(fallback);
+  }
+
+  public Optional<Boolean> optionalFlag(String name) throws CallError {
+    Optional<JsonNode> node = node(name);
+    if (node.isPresent() && !node.get().isBoolean()) {
+      throw CallError.parameter(name, "boolean");
+    }
+    return node.map(JsonNode::booleanValue);
+  }
+
+  public List<String> texts(String name) throws CallError {
+    List<String> texts = new ArrayList<>();
+    Optional<JsonNode> node = node(name);
+    if (node.isPresent()) {
+      if (!node.get().isArray()) {
+        throw CallError.parameter(name, "array");
+      }
+      for (JsonNode item : node.get()) {
+        if (!item.isTextual()) {
+          throw CallError.parameter(name, "string");
+        }
+        texts.add(item.textValue());
+      }
+    }
+    return texts;
+  }
+
+  public Map<String, String> textMap(String name) throws CallError {
+    Map<String, String> texts = new LinkedHashMap<>();
+    Optional<JsonNode> node = node(name);
+    if (node.isPresent()) {
+      if (!node.get().isObject()) {
+        throw CallError.parameter(name, "record");
+      }
+      for (Map.Entry<String, JsonNode> entry : node.get().properties()) {
+        if (!entry.getValue().isTextual()) {
+          throw CallError.parameter(name, "string");
+        }
+        texts.put(entry.getKey(), entry.getValue().textValue());
+      }
+    }
+    return texts;
+  }
+
+  /** Base64, as RFC 4648 has it. */
+  public Optional<byte[]> optionalBytes(String name) throws CallError {
+    Optional<String> text = optionalText(name);
+    if (text.isEmpty()) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(Base64.getDecoder().decode(text.get()));
+    } catch (IllegalArgumentException e) {
+      throw CallError.parameter(name, "base64");
+    }
+  }
+
+  /** An object among the parameters; empty where it is not there. */
+  public Params object(String name) throws CallError {
+    Optional<JsonNode> node = node(name);
+    if (node.isPresent() && !node.get().isObject()) {
+      throw CallError.parameter(name, "object");
+    }
+    return new Params(node.orElseGet(Json::object));
+  }
+
+  private Optional<JsonNode> node(String name) {
+    JsonNode node = json.path(name);
+    return node.isMissingNode() || node.isNull() ? Optional.empty() : Optional.of(node);
+  }
+}

@@ -1,0 +1,81 @@
+package dev.cofferdam.edge.protocol;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.v1.ErrorReason;
+import io.grpc.StatusException;
+import io.grpc.StatusRuntimeException;
+import java.util.Optional;
+
+/**
+ * What was called failed. The JavaScript SDK makes an object of the named class of it, {@code
+ * Deno.errors} included; code is what system calls set.
+ */
+public final class SdkError extends Exception {
+  private static final long serialVersionUID = 1L;
+
+  private final String constructor;
+  private final String code;
+
+  /**
+   * @param constructor a class of JavaScript's or of {@code Deno.errors}
+   * @param code such as ENOENT, or a reason of Cofferdam's
+   */
+  public SdkError(String constructor, String code, String message) {
+    super(message);
+    this.constructor = constructor;
+    this.code = code;
+  }
+
+  /** The pair by which both SDKs know that a process is no longer there. */
+  public static SdkError processGone(long pid) {
+    return new SdkError("TypeError", "ENOENT", "no process " + pid + " runs, it has exited");
+  }
+
+  public static SdkError notServed(String what) {
+    return new SdkError("NotSupported", "NOT_SERVED", what + " is not served here");
+  }
+
+  public static SdkError of(StatusException status) {
+    return of(status, status.getStatus().getDescription());
+  }
+
+  public static SdkError of(StatusRuntimeException status) {
+    return of(status, status.getStatus().getDescription());
+  }
+
+  private static SdkError of(Exception status, @org.jspecify.annotations.Nullable String said) {
+    Optional<ErrorReason> reason = Refusals.reason(status);
+    String message = said == null ? "the sandbox cannot be reached" : said;
+    if (reason.isEmpty()) {
+      return new SdkError("Error", "UNAVAILABLE", message);
+    }
+    return switch (reason.get()) {
+      case ERROR_REASON_FILE_NOT_FOUND, ERROR_REASON_COMMAND_NOT_FOUND ->
+          new SdkError("NotFound", "ENOENT", message);
+      case ERROR_REASON_FILE_EXISTS -> new SdkError("AlreadyExists", "EEXIST", message);
+      case ERROR_REASON_PERMISSION_DENIED_IN_GUEST ->
+          new SdkError("PermissionDenied", "EACCES", message);
+      case ERROR_REASON_NOT_A_DIRECTORY -> new SdkError("NotADirectory", "ENOTDIR", message);
+      case ERROR_REASON_IS_A_DIRECTORY -> new SdkError("IsADirectory", "EISDIR", message);
+      case ERROR_REASON_DIRECTORY_NOT_EMPTY -> new SdkError("Error", "ENOTEMPTY", message);
+      case ERROR_REASON_DISK_FULL -> new SdkError("Error", "ENOSPC", message);
+      case ERROR_REASON_PATH_INVALID, ERROR_REASON_INVALID_ARGUMENT ->
+          new SdkError("TypeError", "EINVAL", message);
+      case ERROR_REASON_QUOTA_EXCEEDED -> new SdkError("Busy", "EAGAIN", message);
+      default -> new SdkError("Error", Refusals.name(reason.get()), message);
+    };
+  }
+
+  public String code() {
+    return code;
+  }
+
+  ObjectNode json() {
+    return Json.object()
+        .put("constructorName", constructor)
+        .put("name", constructor)
+        .put("message", getMessage())
+        .put("code", code);
+  }
+}

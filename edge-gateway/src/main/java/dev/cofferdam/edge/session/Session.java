@@ -1,0 +1,312 @@
+package dev.cofferdam.edge.session;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.linecorp.armeria.common.websocket.CloseWebSocketFrame;
+import com.linecorp.armeria.common.websocket.WebSocket;
+import com.linecorp.armeria.common.websocket.WebSocketCloseStatus;
+import com.linecorp.armeria.common.websocket.WebSocketFrame;
+import com.linecorp.armeria.common.websocket.WebSocketWriter;
+import dev.cofferdam.edge.mesh.Tenant;
+import dev.cofferdam.edge.protocol.CallError;
+import dev.cofferdam.edge.protocol.Json;
+import dev.cofferdam.edge.protocol.Message;
+import dev.cofferdam.edge.protocol.Params;
+import dev.cofferdam.edge.protocol.SdkError;
+import io.grpc.Context;
+import io.grpc.StatusException;
+import io.grpc.StatusRuntimeException;
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One socket. A thread of its own reads it; each call has a thread; answers go out as they come.
+ * Messages of streams are dealt with in the order in which they came, calls begin in it.
+ *
+ * <p>However the socket ends, everything that was begun for it in the mesh is cancelled, and {@code
+ * ended} runs once.
+ */
+public final class Session {
+  private static final int INVALID_JSON = 4000;
+  private static final int INVALID_MESSAGE = 4001;
+
+  /** For the client's own close. */
+  private static final Duration CLOSING = Duration.ofSeconds(5);
+
+  private static final byte[] PING = "ping".getBytes(StandardCharsets.UTF_8);
+  private static final Logger log = LoggerFactory.getLogger(Session.class);
+
+  private final SessionLimits limits;
+  private final Json json;
+  private final Peer peer;
+  private final Frames frames;
+  private final WebSocketWriter writer = WebSocket.streaming();
+  private final Outbox outbox;
+  private final InputStreams inputs;
+  private final OutputStreams outputs;
+  private final Map<String, Method> methods = new HashMap<>();
+  private final Map<JsonNode, Boolean> waiting = new ConcurrentHashMap<>();
+  private final Context.CancellableContext calls = Context.ROOT.withCancellation();
+  private final Executor executor;
+  private final Runnable ended;
+  private final AtomicBoolean over = new AtomicBoolean();
+
+  /**
+   * @param ids of streams to clients, of all sessions
+   * @param threads makes a thread for each task
+   * @param ended what is to be done once nothing of the session runs any more
+   */
+  public Session(
+      Tenant tenant,
+      String sandbox,
+      Peer peer,
+      SessionLimits limits,
+      AtomicLong ids,
+      List<SessionContext.PartFactory> parts,
+      Executor threads,
+      Runnable ended) {
+    this.limits = limits;
+    this.json = new Json(limits.messageBytes());
+    this.peer = peer;
+    this.outbox = new Outbox(writer, limits.outputBytes(), limits.stall());
+    this.inputs = new InputStreams(limits, outbox);
+    this.outputs = new OutputStreams(outbox, ids);
+    this.frames = new Frames(inputs::close);
+    this.executor = task -> threads.execute(calls.wrap(task));
+    this.ended = ended;
+    SessionContext context = new SessionContext(tenant, sandbox, peer, inputs, outputs, executor);
+    parts.forEach(part -> methods.putAll(part.of(context).methods()));
+  }
+
+  /** Begins to read; what it answers is to be sent to the client. */
+  public WebSocket start(WebSocket in) {
+    in.subscribe(frames);
+    executor.execute(this::read);
+    return writer;
+  }
+
+  /** For what has to happen as long as the session lasts. */
+  public void alongside(Runnable task) {
+    executor.execute(task);
+  }
+
+  /** Ends it from this side. Safe to call from any thread and more than once. */
+  public void end(String reason) {
+    if (peer.waitsForAnswers()) {
+      for (JsonNode id : List.copyOf(waiting.keySet())) {
+        if (waiting.remove(id) != null) {
+          outbox.sendAtOnce(Message.answer(id, CallError.closed()));
+        }
+      }
+    }
+    outbox.close(WebSocketCloseStatus.NORMAL_CLOSURE, reason);
+    frames.stop();
+  }
+
+  private void read() {
+    ByteArrayOutputStream message = new ByteArrayOutputStream();
+    try {
+      for (Optional<WebSocketFrame> next = frames.next(); next.isPresent(); next = frames.next()) {
+        try (WebSocketFrame frame = next.get()) {
+          if (!take(frame, message)) {
+            return;
+          }
+        }
+        frames.more();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (SessionClosedException e) {
+      // Its cause was told where it arose.
+    } catch (RuntimeException e) {
+      log.atError().setMessage("session_failed").setCause(e).log();
+      outbox.close(WebSocketCloseStatus.INTERNAL_SERVER_ERROR, "internal error");
+    } finally {
+      finish();
+    }
+  }
+
+  /** Whether to read on. */
+  private boolean take(WebSocketFrame frame, ByteArrayOutputStream message)
+      throws InterruptedException {
+    switch (frame.type()) {
+      case TEXT, CONTINUATION -> {
+        byte[] part = frame.array();
+        if (message.size() + part.length > limits.messageBytes()) {
+          outbox.close(
+              WebSocketCloseStatus.MESSAGE_TOO_BIG,
+              "a message has over " + limits.messageBytes() + " bytes");
+          return false;
+        }
+        message.writeBytes(part);
+        if (!frame.isFinalFragment()) {
+          return true;
+        }
+        byte[] whole = message.toByteArray();
+        message.reset();
+        return handle(whole);
+      }
+      case BINARY -> {
+        outbox.close(WebSocketCloseStatus.INVALID_MESSAGE_TYPE, "text alone is spoken here");
+        return false;
+      }
+      case PING -> outbox.pong(frame.array());
+      case CLOSE -> {
+        WebSocketCloseStatus status = ((CloseWebSocketFrame) frame).status();
+        outbox.close(status == null ? WebSocketCloseStatus.NORMAL_CLOSURE : status, "");
+        return false;
+      }
+      default -> {
+        // A pong needs nothing.
+      }
+    }
+    return true;
+  }
+
+  private boolean handle(byte[] text) throws InterruptedException {
+    if (Arrays.equals(text, PING)) {
+      outbox.sendText("pong");
+      return true;
+    }
+    Optional<JsonNode> parsed = json.read(text, text.length);
+    if (parsed.isEmpty()) {
+      outbox.close(INVALID_JSON, "Invalid JSON");
+      return false;
+    }
+    Optional<Message> message = Message.of(parsed.get());
+    if (message.isEmpty()) {
+      outbox.close(INVALID_MESSAGE, "Invalid message");
+      return false;
+    }
+    return switch (message.get()) {
+      case Message.Call call -> {
+        begin(call);
+        yield true;
+      }
+      case Message.Notification notification -> notified(notification);
+    };
+  }
+
+  private boolean notified(Message.Notification notification) throws InterruptedException {
+    Params params = new Params(notification.params());
+    try {
+      switch (notification.method()) {
+        case InputStreams.START -> inputs.start(params.number("streamId"));
+        case InputStreams.ENQUEUE -> inputs.enqueue(params.number("streamId"), params);
+        case InputStreams.END -> inputs.end(params.number("streamId"));
+        case InputStreams.ERROR ->
+            inputs.error(params.number("streamId"), "the client's stream failed");
+        case InputStreams.CANCEL -> outputs.cancel(params.number("streamId"));
+        default -> {
+          // JSON-RPC 2.0, section 4.1: what is unknown goes unanswered.
+        }
+      }
+      return true;
+    } catch (CallError e) {
+      outbox.close(INVALID_MESSAGE, "Invalid message");
+      return false;
+    }
+  }
+
+  private void begin(Message.Call call) throws InterruptedException {
+    if (waiting.size() >= limits.calls()) {
+      outbox.send(
+          Message.answer(
+              call.id(),
+              CallError.tooMany("over %d calls wait already".formatted(limits.calls()))));
+      return;
+    }
+    if (waiting.putIfAbsent(call.id(), true) != null) {
+      outbox.send(
+          Message.answer(call.id(), CallError.tooMany("a call with this id waits already")));
+      return;
+    }
+    executor.execute(() -> answer(call));
+  }
+
+  private void answer(Message.Call call) {
+    try {
+      ObjectNode answer = outcome(call);
+      if (waiting.remove(call.id()) != null) {
+        outbox.send(answer);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (SessionClosedException e) {
+      frames.stop();
+    } finally {
+      waiting.remove(call.id());
+    }
+  }
+
+  private ObjectNode outcome(Message.Call call) throws InterruptedException {
+    Method method = methods.get(call.method());
+    try {
+      if (method == null) {
+        throw CallError.methodNotFound(call.method());
+      }
+      ObjectNode answer = Message.answer(call.id(), method.call(new Params(call.params())));
+      return fits(answer, call);
+    } catch (CallError e) {
+      return Message.answer(call.id(), e);
+    } catch (SdkError e) {
+      return Message.answer(call.id(), e);
+    } catch (StatusException e) {
+      return Message.answer(call.id(), SdkError.of(e));
+    } catch (StatusRuntimeException e) {
+      return Message.answer(call.id(), SdkError.of(e));
+    } catch (SessionClosedException e) {
+      throw e;
+    } catch (RuntimeException e) {
+      log.atError()
+          .setMessage("call_failed")
+          .addKeyValue("method", call.method())
+          .setCause(e)
+          .log();
+      return Message.answer(call.id(), CallError.internal());
+    }
+  }
+
+  /** An answer that the SDK cannot take would end the session, and with it every other call. */
+  private ObjectNode fits(ObjectNode answer, Message.Call call) {
+    int size = answer.toString().length();
+    return size <= peer.messageBytes()
+        ? answer
+        : Message.answer(
+            call.id(),
+            new SdkError(
+                "RangeError",
+                "ERR_OUT_OF_RANGE",
+                "the answer has %d bytes, and this SDK takes %d in one message"
+                    .formatted(size, peer.messageBytes())));
+  }
+
+  private void finish() {
+    if (over.compareAndSet(false, true)) {
+      inputs.close();
+      calls.cancel(null);
+      writer.close();
+      outbox.release();
+      ended.run();
+      try {
+        // A socket that is cut off before its client has closed may lose what it was told last.
+        frames.drain(CLOSING);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+      frames.end();
+    }
+  }
+}

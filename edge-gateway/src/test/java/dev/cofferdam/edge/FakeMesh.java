@@ -1,0 +1,364 @@
+package dev.cofferdam.edge;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.Timestamp;
+import dev.cofferdam.edge.mesh.MeshClient;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.v1.CreateSandboxRequest;
+import dev.cofferdam.v1.DeleteSandboxRequest;
+import dev.cofferdam.v1.DeleteSandboxResponse;
+import dev.cofferdam.v1.DeleteSecretRequest;
+import dev.cofferdam.v1.DeleteSecretResponse;
+import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.ExtendSandboxRequest;
+import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.GetSandboxRequest;
+import dev.cofferdam.v1.ListSandboxesRequest;
+import dev.cofferdam.v1.ListSandboxesResponse;
+import dev.cofferdam.v1.ListSecretsRequest;
+import dev.cofferdam.v1.ListSecretsResponse;
+import dev.cofferdam.v1.OutputChunk;
+import dev.cofferdam.v1.ProcessEvent;
+import dev.cofferdam.v1.ProcessExited;
+import dev.cofferdam.v1.ProcessServiceGrpc;
+import dev.cofferdam.v1.ProcessStarted;
+import dev.cofferdam.v1.PutSecretRequest;
+import dev.cofferdam.v1.ReadFileRequest;
+import dev.cofferdam.v1.ReadFileResponse;
+import dev.cofferdam.v1.Sandbox;
+import dev.cofferdam.v1.SandboxEvent;
+import dev.cofferdam.v1.SandboxEventType;
+import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.SandboxState;
+import dev.cofferdam.v1.Secret;
+import dev.cofferdam.v1.SecretServiceGrpc;
+import dev.cofferdam.v1.SignalProcessRequest;
+import dev.cofferdam.v1.SignalProcessResponse;
+import dev.cofferdam.v1.StartProcessRequest;
+import dev.cofferdam.v1.WatchSandboxEventsRequest;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.Server;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerInterceptor;
+import io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.NettyServerBuilder;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * Scheduler and broker as the edge sees them, over a connection of their own, for two tenants.
+ * Processes: {@code cat} says what it is told, {@code flood} says zeroes without end, {@code deaf}
+ * reads nothing and says nothing, {@code false} exits with 1.
+ */
+final class FakeMesh implements AutoCloseable {
+  static final String TOKEN = "cfd_tk-one_x";
+  static final String SECRETS_TOKEN = "cfd_tk-two_y";
+  static final String STRANGER = "cfd_tk-other_z";
+
+  final Map<String, Sandbox> sandboxes = new ConcurrentHashMap<>();
+  final List<CreateSandboxRequest> created = new CopyOnWriteArrayList<>();
+  final List<String> deleted = new CopyOnWriteArrayList<>();
+  final Map<String, PutSecretRequest> secrets = new ConcurrentHashMap<>();
+  final List<String> tokens = new CopyOnWriteArrayList<>();
+  final List<SignalProcessRequest> signals = new CopyOnWriteArrayList<>();
+  final AtomicInteger cancelledProcesses = new AtomicInteger();
+  volatile boolean full;
+
+  private final Map<String, List<StreamObserver<SandboxEvent>>> watchers =
+      new ConcurrentHashMap<>();
+  private final AtomicInteger pids = new AtomicInteger(100);
+  private final Server server;
+  private final ManagedChannel channel;
+
+  FakeMesh() throws IOException {
+    server =
+        NettyServerBuilder.forAddress(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
+            .addService(new Sandboxes())
+            .addService(new Processes())
+            .addService(new Files())
+            .addService(new Secrets())
+            .intercept(new Tokens())
+            .build()
+            .start();
+    channel = NettyChannelBuilder.forAddress("127.0.0.1", server.getPort()).usePlaintext().build();
+  }
+
+  MeshClient client() {
+    return MeshClient.over(channel, channel);
+  }
+
+  @Override
+  public void close() {
+    channel.shutdownNow();
+    server.shutdownNow();
+  }
+
+  private static RuntimeException refusal(ErrorReason reason, String message) {
+    return Refusals.toStatus(new Refusal(reason, message));
+  }
+
+  /** The second token belongs to the broker alone, a stranger sees no sandbox. */
+  private final class Tokens implements ServerInterceptor {
+    @Override
+    public <Q, A> ServerCall.Listener<Q> interceptCall(
+        ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
+      String sent =
+          Optional.ofNullable(
+                  headers.get(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER)))
+              .orElse("");
+      String service = Optional.ofNullable(call.getMethodDescriptor().getServiceName()).orElse("");
+      tokens.add(service + " " + sent);
+      boolean known =
+          service.endsWith("SecretService")
+              ? sent.equals("Bearer " + SECRETS_TOKEN)
+              : sent.equals("Bearer " + TOKEN);
+      if (known) {
+        return next.startCall(call, headers);
+      }
+      ErrorReason reason =
+          sent.equals("Bearer " + STRANGER)
+              ? ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND
+              : ErrorReason.ERROR_REASON_TOKEN_INVALID;
+      var status = Refusals.toStatus(new Refusal(reason, "no"));
+      call.close(
+          status.getStatus(), Optional.ofNullable(status.getTrailers()).orElseGet(Metadata::new));
+      return new ServerCall.Listener<>() {};
+    }
+  }
+
+  private final class Sandboxes extends SandboxServiceGrpc.SandboxServiceImplBase {
+    @Override
+    public void createSandbox(CreateSandboxRequest request, StreamObserver<Sandbox> answer) {
+      created.add(request);
+      if (full) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_NO_CAPACITY, "no node has room"));
+        return;
+      }
+      String id = "sb-" + request.getRequestId() + "aaaa";
+      Sandbox sandbox =
+          Sandbox.newBuilder()
+              .setId(id)
+              .putAllLabels(request.getLabelsMap())
+              .setState(SandboxState.SANDBOX_STATE_RUNNING)
+              .setCreateTime(Timestamp.newBuilder().setSeconds(1_700_000_000))
+              .build();
+      sandboxes.put(id, sandbox);
+      answer.onNext(sandbox);
+      answer.onCompleted();
+    }
+
+    @Override
+    public void getSandbox(GetSandboxRequest request, StreamObserver<Sandbox> answer) {
+      Sandbox sandbox = sandboxes.get(request.getSandbox());
+      if (sandbox == null) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND, "no such sandbox"));
+      } else {
+        answer.onNext(sandbox);
+        answer.onCompleted();
+      }
+    }
+
+    @Override
+    public void extendSandbox(ExtendSandboxRequest request, StreamObserver<Sandbox> answer) {
+      answer.onNext(
+          Sandbox.newBuilder()
+              .setId(request.getSandbox())
+              .setExpireTime(
+                  Timestamp.newBuilder()
+                      .setSeconds(1_700_000_000 + request.getLifetime().getSeconds()))
+              .build());
+      answer.onCompleted();
+    }
+
+    @Override
+    public void listSandboxes(
+        ListSandboxesRequest request, StreamObserver<ListSandboxesResponse> answer) {
+      List<Sandbox> all = new ArrayList<>(sandboxes.values());
+      all.sort((a, b) -> a.getId().compareTo(b.getId()));
+      all.removeIf(sandbox ->
+          !sandbox.getLabelsMap().entrySet().containsAll(request.getLabelFilterMap().entrySet()));
+      int from = request.getPageToken().isEmpty() ? 0 : Integer.parseInt(request.getPageToken());
+      int to = Math.min(all.size(), from + request.getPageSize());
+      answer.onNext(
+          ListSandboxesResponse.newBuilder()
+              .addAllSandboxes(all.subList(from, to))
+              .setNextPageToken(to < all.size() ? Integer.toString(to) : "")
+              .build());
+      answer.onCompleted();
+    }
+
+    @Override
+    public void deleteSandbox(
+        DeleteSandboxRequest request, StreamObserver<DeleteSandboxResponse> answer) {
+      deleted.add(request.getSandbox());
+      sandboxes.remove(request.getSandbox());
+      answer.onNext(DeleteSandboxResponse.getDefaultInstance());
+      answer.onCompleted();
+      for (StreamObserver<SandboxEvent> watcher :
+          watchers.getOrDefault(request.getSandbox(), List.of())) {
+        watcher.onNext(
+            SandboxEvent.newBuilder()
+                .setCursor("1")
+                .setType(SandboxEventType.SANDBOX_EVENT_TYPE_ENDED)
+                .build());
+      }
+    }
+
+    @Override
+    public void watchSandboxEvents(
+        WatchSandboxEventsRequest request, StreamObserver<SandboxEvent> events) {
+      List<StreamObserver<SandboxEvent>> of =
+          watchers.computeIfAbsent(request.getSandbox(), _ -> new CopyOnWriteArrayList<>());
+      of.add(events);
+      ((ServerCallStreamObserver<SandboxEvent>) events).setOnCancelHandler(() -> of.remove(events));
+    }
+  }
+
+  private final class Processes extends ProcessServiceGrpc.ProcessServiceImplBase {
+    @Override
+    public StreamObserver<StartProcessRequest> startProcess(StreamObserver<ProcessEvent> events) {
+      ServerCallStreamObserver<ProcessEvent> out = (ServerCallStreamObserver<ProcessEvent>) events;
+      out.setOnCancelHandler(cancelledProcesses::incrementAndGet);
+      Program program = new Program(out);
+      out.setOnReadyHandler(program::flood);
+      return program;
+    }
+
+    private final class Program implements StreamObserver<StartProcessRequest> {
+      private final ServerCallStreamObserver<ProcessEvent> out;
+      private String program = "";
+      private long said;
+
+      Program(ServerCallStreamObserver<ProcessEvent> out) {
+        this.out = out;
+      }
+
+      @Override
+      public void onNext(StartProcessRequest request) {
+        if (request.hasSpec()) {
+          program = request.getSpec().getArgv(0);
+          begin(request);
+        } else if (program.equals("cat") && request.hasCloseStdin()) {
+          exit(0);
+        } else if (program.equals("cat")) {
+          say(request.getStdin());
+        }
+      }
+
+      private void begin(StartProcessRequest request) {
+        if (program.equals("nothing")) {
+          out.onError(refusal(ErrorReason.ERROR_REASON_COMMAND_NOT_FOUND, "nothing: not in PATH"));
+          return;
+        }
+        int pid = pids.incrementAndGet();
+        out.onNext(
+            ProcessEvent.newBuilder()
+                .setStarted(ProcessStarted.newBuilder().setPid(pid).setProcess("p" + pid))
+                .build());
+        switch (program) {
+          case "false" -> exit(1);
+          case "flood" -> flood();
+          case "/usr/bin/env" -> {
+            say(ByteString.copyFromUtf8("A=1\0B=two\nlines\0" + request.getSpec().getEnvMap()));
+            exit(0);
+          }
+          default -> {
+            // It waits for its stdin.
+          }
+        }
+      }
+
+      /** As much as is taken. */
+      private void flood() {
+        while (program.equals("flood") && out.isReady()) {
+          say(ByteString.copyFrom(new byte[32 << 10]));
+        }
+      }
+
+      private void say(ByteString data) {
+        out.onNext(
+            ProcessEvent.newBuilder()
+                .setStdout(OutputChunk.newBuilder().setOffset(said).setData(data))
+                .build());
+        said += data.size();
+      }
+
+      private void exit(int code) {
+        out.onNext(
+            ProcessEvent.newBuilder()
+                .setExited(ProcessExited.newBuilder().setExitCode(code))
+                .build());
+        out.onCompleted();
+      }
+
+      @Override
+      public void onError(Throwable failure) {}
+
+      @Override
+      public void onCompleted() {}
+    }
+
+    @Override
+    public void signalProcess(
+        SignalProcessRequest request, StreamObserver<SignalProcessResponse> answer) {
+      signals.add(request);
+      answer.onNext(SignalProcessResponse.getDefaultInstance());
+      answer.onCompleted();
+    }
+  }
+
+  /** Each file holds its own path. */
+  private static final class Files extends FileServiceGrpc.FileServiceImplBase {
+    @Override
+    public void readFile(ReadFileRequest request, StreamObserver<ReadFileResponse> answer) {
+      if (request.getPath().equals("/missing")) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_FILE_NOT_FOUND, "/missing is not there"));
+        return;
+      }
+      answer.onNext(
+          ReadFileResponse.newBuilder()
+              .setData(ByteString.copyFromUtf8(request.getPath()))
+              .build());
+      answer.onCompleted();
+    }
+  }
+
+  private final class Secrets extends SecretServiceGrpc.SecretServiceImplBase {
+    @Override
+    public void putSecret(PutSecretRequest request, StreamObserver<Secret> answer) {
+      secrets.put(request.getName(), request);
+      answer.onNext(Secret.newBuilder().setName(request.getName()).build());
+      answer.onCompleted();
+    }
+
+    @Override
+    public void listSecrets(
+        ListSecretsRequest request, StreamObserver<ListSecretsResponse> answer) {
+      ListSecretsResponse.Builder page = ListSecretsResponse.newBuilder();
+      secrets.keySet().forEach(name -> page.addSecrets(Secret.newBuilder().setName(name)));
+      answer.onNext(page.build());
+      answer.onCompleted();
+    }
+
+    @Override
+    public void deleteSecret(
+        DeleteSecretRequest request, StreamObserver<DeleteSecretResponse> answer) {
+      secrets.remove(request.getName());
+      answer.onNext(DeleteSecretResponse.getDefaultInstance());
+      answer.onCompleted();
+    }
+  }
+}

@@ -1,0 +1,48 @@
+package dev.cofferdam.edge.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.cofferdam.edge.protocol.HttpError;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+final class LabelFiltersTest {
+  @Test
+  void bothSdksSpellings() throws HttpError {
+    assertThat(
+            LabelFilters.of(
+                List.of(
+                    Map.entry("labels[team]", "a b"),
+                    Map.entry("labels[x]", ""),
+                    Map.entry("cursor", "1"))))
+        .isEqualTo(Map.of("team", "a b", "x", ""));
+    assertThat(
+            LabelFilters.of(
+                List.of(
+                    Map.entry("labels", "{'a': 'b', 'c': \"it's\", 'd': '\\\\\\x07\\u20ac\\n'}"))))
+        .isEqualTo(Map.of("a", "b", "c", "it's", "d", "\\\u0007€\n"));
+    assertThat(LabelFilters.of(List.of(Map.entry("labels", "{}")))).isEmpty();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "{",
+        "{'a'",
+        "{'a': 1}",
+        "{'a': 'b'} ",
+        "{'a': 'b\\q'}",
+        "{'a': '\\U7fffffff'}",
+        "{'a': __import__('os')}",
+        "{'a':'b'}"
+      })
+  void nothingElseIsTaken(String text) {
+    assertThatThrownBy(() -> LabelFilters.of(List.of(Map.entry("labels", text))))
+        .isInstanceOf(HttpError.class);
+  }
+}

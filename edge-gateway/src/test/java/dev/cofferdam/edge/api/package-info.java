@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.edge.api;
+
+import org.jspecify.annotations.NullMarked;

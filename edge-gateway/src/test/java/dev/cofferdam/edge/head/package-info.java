@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.edge.head;
+
+import org.jspecify.annotations.NullMarked;

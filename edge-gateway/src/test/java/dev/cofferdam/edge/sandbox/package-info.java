@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.edge.sandbox;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.edge.secret;
+
+import org.jspecify.annotations.NullMarked;
