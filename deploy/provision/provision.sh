@@ -47,7 +47,7 @@ tools() {
   stamp tools "$inputs"
 }
 
-JAVA_PARTS=(scheduler-svc node-agent vault-broker egress-gateway cli deploy)
+JAVA_PARTS=(scheduler-svc node-agent vault-broker egress-gateway edge-gateway cli deploy)
 
 build_java() {
   local modules

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cofferdam_e2e.waiting import eventually
 
-SERVICES = ("scheduler-svc", "node-agent", "egress-gateway", "vault-broker", "node-helper", "postgres")
+SERVICES = ("scheduler-svc", "node-agent", "egress-gateway", "edge-gateway", "vault-broker", "node-helper", "postgres")
 
 
 class Host:

@@ -24,7 +24,7 @@ from cofferdam_e2e.prometheus import DEPLOYED, Prometheus, promtool
 from cofferdam_e2e.sandbox import Sandbox, policy
 from cofferdam_e2e.waiting import eventually
 
-SERVICES = {"scheduler-svc": 1, "vault-broker": 12, "node-agent": 21, "egress-gateway": 31}
+SERVICES = {"scheduler-svc": 1, "vault-broker": 12, "node-agent": 21, "egress-gateway": 31, "edge-gateway": 81}
 DASHBOARDS = sorted((DEPLOYED / "grafana" / "dashboards").glob("*.json"))
 RULES = (DEPLOYED / "prometheus" / "cofferdam.rules.yml").read_text()
 ALERTS = re.findall(r"- alert: (\w+)", RULES)

@@ -21,7 +21,23 @@ public final class ClientEnvironment {
     variables.put("COFFERDAM_TOKEN", Files.readString(layout.tokens().resolve("api")).strip());
     variables.put(
         "COFFERDAM_SECRETS_TOKEN", Files.readString(layout.tokens().resolve("secrets")).strip());
+    variables.putAll(deno(ports, variables));
     return variables;
+  }
+
+  /**
+   * For the Deno Sandbox SDKs, at the edge. Their one token holds both of ours; the edge gives each
+   * service its own.
+   */
+  private static Map<String, String> deno(MeshPorts ports, Map<String, String> ours) {
+    String endpoint = "http://" + MeshPorts.local(ports.edge());
+    return Map.of(
+        "DENO_SANDBOX_ENDPOINT",
+        endpoint,
+        "DENO_DEPLOY_ENDPOINT",
+        endpoint,
+        "DENO_DEPLOY_TOKEN",
+        "ddo_" + ours.get("COFFERDAM_TOKEN") + "." + ours.get("COFFERDAM_SECRETS_TOKEN"));
   }
 
   /** For {@code eval} in a POSIX shell. */

@@ -35,7 +35,7 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One mesh on this machine: PostgreSQL, the node-helper and the four services, each under its own
+ * One mesh on this machine: PostgreSQL, the node-helper and the five services, each under its own
  * user, kept alive until closed. Needs root. Closing ends the sandboxes too.
  */
 public final class Mesh implements AutoCloseable {
@@ -182,7 +182,7 @@ public final class Mesh implements AutoCloseable {
       DatabaseLogin login =
           switch (service) {
             case SCHEDULER, BROKER -> login(postgres, service);
-            case NODE, GATEWAY -> DatabaseLogin.NONE;
+            case NODE, GATEWAY, EDGE -> DatabaseLogin.NONE;
           };
       OwnedFiles.write(
           layout.settings(service),
@@ -208,7 +208,11 @@ public final class Mesh implements AutoCloseable {
       // Each waits for those it needs: the node for all of them.
       for (MeshService service :
           List.of(
-              MeshService.BROKER, MeshService.SCHEDULER, MeshService.GATEWAY, MeshService.NODE)) {
+              MeshService.BROKER,
+              MeshService.SCHEDULER,
+              MeshService.GATEWAY,
+              MeshService.NODE,
+              MeshService.EDGE)) {
         URI readyz = URI.create("http://127.0.0.1:" + adminPort(service) + "/readyz");
         readiness.await(service.process(), readyz, READY_LIMIT, this::hopeless);
         tellReady(service.process(), begin);
@@ -222,6 +226,7 @@ public final class Mesh implements AutoCloseable {
       case NODE -> options.ports().nodeAdmin();
       case GATEWAY -> options.ports().gatewayAdmin();
       case BROKER -> options.ports().brokerAdmin();
+      case EDGE -> options.ports().edgeAdmin();
     };
   }
 

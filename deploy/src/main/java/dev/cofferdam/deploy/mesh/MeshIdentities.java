@@ -31,6 +31,10 @@ final class MeshIdentities {
   void issueAll(Map<MeshService, Integer> groups) throws IOException {
     for (Map.Entry<MeshService, Integer> entry : groups.entrySet()) {
       MeshService service = entry.getKey();
+      if (service == MeshService.EDGE) {
+        // It has no rights of its own, and so needs nobody to know it.
+        continue;
+      }
       MeshAuthority.Identity identity =
           authority.server(service.process(), INSTANCE, names(service), LIFETIME);
       int gid = entry.getValue();
@@ -51,7 +55,7 @@ final class MeshIdentities {
     return switch (service) {
       case SCHEDULER -> List.of("localhost", "127.0.0.1");
       case BROKER -> List.of(MeshPorts.BROKER_ADDRESS);
-      case NODE, GATEWAY -> List.of();
+      case NODE, GATEWAY, EDGE -> List.of();
     };
   }
 

@@ -56,9 +56,17 @@ public record MeshPorts(int base) {
     return base + 50;
   }
 
+  public int edge() {
+    return base + 80;
+  }
+
+  public int edgeAdmin() {
+    return base + 81;
+  }
+
   /** No port of the mesh is beyond it. */
   public int last() {
-    return base + 80;
+    return base + 81;
   }
 
   /** Where tenants reach the scheduler. */

@@ -2,6 +2,7 @@ package dev.cofferdam.deploy.mesh;
 
 /** The Java services of a mesh, in the order in which they stop. */
 public enum MeshService {
+  EDGE("edge-gateway", "edge", "dev.cofferdam.edge.Main", 256),
   SCHEDULER("scheduler-svc", "scheduler", "dev.cofferdam.scheduler.Main", 160),
   NODE("node-agent", "node", "dev.cofferdam.node.Main", 128),
   GATEWAY("egress-gateway", "gateway", "dev.cofferdam.gateway.Main", 256),

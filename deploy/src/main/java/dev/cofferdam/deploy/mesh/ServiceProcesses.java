@@ -45,7 +45,7 @@ public record ServiceProcesses(MeshOptions options) {
   public ProcessSpec service(MeshService service, Account account) {
     List<String> command =
         switch (service) {
-          case SCHEDULER, NODE, BROKER -> account.asThisUser(java(service));
+          case SCHEDULER, NODE, BROKER, EDGE -> account.asThisUser(java(service));
           // The helper makes the gateway's sockets and drops privileges by itself.
           case GATEWAY -> {
             List<String> words =
@@ -68,7 +68,7 @@ public record ServiceProcesses(MeshOptions options) {
   private static Map<String, String> environment(MeshService service) {
     Map<String, String> environment = new HashMap<>(ENVIRONMENT);
     switch (service) {
-      case BROKER, GATEWAY -> environment.putAll(FREED_MEMORY_IS_OVERWRITTEN);
+      case BROKER, GATEWAY, EDGE -> environment.putAll(FREED_MEMORY_IS_OVERWRITTEN);
       case SCHEDULER, NODE -> {
         // No value ever passes here.
       }
@@ -107,7 +107,7 @@ public record ServiceProcesses(MeshOptions options) {
   private static int compilers(MeshService service) {
     return switch (service) {
       case SCHEDULER, NODE -> 1;
-      case GATEWAY, BROKER -> 4;
+      case GATEWAY, BROKER, EDGE -> 4;
     };
   }
 

@@ -25,6 +25,7 @@ public record ServiceSettings(MeshOptions options) {
           case BROKER -> broker(login);
           case NODE -> node();
           case GATEWAY -> gateway();
+          case EDGE -> edge();
         });
     String prefix = service.directory() + ".";
     options
@@ -44,8 +45,12 @@ public record ServiceSettings(MeshOptions options) {
         .collect(Collectors.joining());
   }
 
+  /** The edge has no identity in the mesh: it is a client as any tenant's. */
   private Map<String, String> tls(MeshService service) {
     MeshLayout layout = options.layout();
+    if (service == MeshService.EDGE) {
+      return Map.of("tls.authority", layout.authorityCertificate().toString());
+    }
     return Map.of(
         "tls.certificate",
         MeshIdentities.certificate(layout, service).toString(),
@@ -132,6 +137,14 @@ public record ServiceSettings(MeshOptions options) {
       settings.put("hosts.file", layout.hosts(MeshService.GATEWAY).toString());
     }
     return settings;
+  }
+
+  private Map<String, String> edge() {
+    return Map.of(
+        "listen", MeshPorts.local(options.ports().edge()),
+        "admin.listen", MeshPorts.local(options.ports().edgeAdmin()),
+        "api.address", options.ports().schedulerAddress(),
+        "broker.address", options.ports().brokerTenantsAddress());
   }
 
   /** The helper's config file, see node-helper. */

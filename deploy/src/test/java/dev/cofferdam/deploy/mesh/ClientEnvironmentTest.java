@@ -25,12 +25,15 @@ final class ClientEnvironmentTest {
         ClientEnvironment.of(new MeshLayout(state), new MeshPorts(7600));
 
     assertThat(variables)
-        .containsExactly(
+        .containsOnly(
             Map.entry("COFFERDAM_API", "127.0.0.1:7600"),
             Map.entry("COFFERDAM_BROKER", "127.0.0.2:7611"),
             Map.entry("COFFERDAM_CA", state + "/ca/ca.pem"),
             Map.entry("COFFERDAM_TOKEN", "cfd_tk-api_x"),
-            Map.entry("COFFERDAM_SECRETS_TOKEN", "cfd_tk-secrets_y"));
+            Map.entry("COFFERDAM_SECRETS_TOKEN", "cfd_tk-secrets_y"),
+            Map.entry("DENO_SANDBOX_ENDPOINT", "http://127.0.0.1:7680"),
+            Map.entry("DENO_DEPLOY_ENDPOINT", "http://127.0.0.1:7680"),
+            Map.entry("DENO_DEPLOY_TOKEN", "ddo_cfd_tk-api_x.cfd_tk-secrets_y"));
   }
 
   @Test

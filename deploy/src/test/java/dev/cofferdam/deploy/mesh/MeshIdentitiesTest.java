@@ -64,4 +64,10 @@ final class MeshIdentitiesTest {
     assertThat(hosts(MeshService.NODE)).isEmpty();
     assertThat(hosts(MeshService.GATEWAY)).isEmpty();
   }
+
+  @Test
+  void theEdgeHasNoIdentityInTheMesh() {
+    assertThat(MeshIdentities.certificate(layout, MeshService.EDGE)).doesNotExist();
+    assertThat(MeshIdentities.key(layout, MeshService.EDGE)).doesNotExist();
+  }
 }

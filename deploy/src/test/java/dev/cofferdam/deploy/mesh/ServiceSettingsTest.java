@@ -92,11 +92,25 @@ final class ServiceSettingsTest {
             admin.listen=127.0.0.1:7431
             broker.address=127.0.0.1:7410
             control.listen=127.0.0.1:7430
-            mesh.ports=7400-7480
+            mesh.ports=7400-7481
             state.dir=/s/gateway/data
             tls.authority=/s/ca/ca.pem
             tls.certificate=/s/gateway/tls.pem
             tls.key=/s/gateway/tls.key
+            """);
+  }
+
+  /** Nothing by which the mesh would know it: it comes as its callers do. */
+  @Test
+  void edge() {
+    assertThat(ServiceSettings.text(settings.of(MeshService.EDGE, DatabaseLogin.NONE)))
+        .isEqualTo(
+            """
+            admin.listen=127.0.0.1:7481
+            api.address=127.0.0.1:7400
+            broker.address=127.0.0.2:7411
+            listen=127.0.0.1:7480
+            tls.authority=/s/ca/ca.pem
             """);
   }
 
