@@ -164,6 +164,7 @@ final class EdgeAppTest {
     assertThat(put.getBindings(0).getHostsList()).containsExactly("api.test");
     assertThat(put.getBindings(0).getTargetsList()).containsExactly("header:*");
     assertThat(put.getWeak()).isFalse();
+    assertThat(put.getShape().getPrefix()).isEqualTo("DENO_SECRET_PLACEHOLDER_");
     assertThat(request.getEgressPolicy().getRulesList())
         .extracting(rule -> rule.getHost())
         .containsExactly("api.test", "b.test");
@@ -349,6 +350,23 @@ final class EdgeAppTest {
     assertThat(socket.answer(4).at("/result/ok").asText()).isEqualTo("3");
     socket.call(5, "envSet", "{\"key\":\"a=b\",\"value\":\"3\"}");
     assertThat(socket.answer(5).at("/error/code").asInt()).isEqualTo(-32602);
+  }
+
+  /**
+   * Its streams break before the news of its end comes: no call fails for that, the socket ends.
+   */
+  @Test
+  void aSandboxThatEndsEndsItsSocketAndFailsNoCall() throws Exception {
+    Sdk.Socket socket = sdk.create(Sdk.BOTH, "{\"timeout\":\"10m\"}");
+    socket.call(1, "spawn", "{\"command\":\"deaf\",\"stdout\":\"null\",\"stderr\":\"null\"}");
+    int pid = socket.answer(1).at("/result/ok/pid").asInt();
+    socket.call(2, "processWait", "{\"pid\":" + pid + "}");
+    String list = sdk.send("GET", "/api/v3/sandboxes", Sdk.BOTH, "").body();
+    String id = JSON.readTree(list).get(0).path("id").asText();
+    assertThat(sdk.send("DELETE", "/api/v3/sandbox/" + id, Sdk.BOTH, "").statusCode())
+        .isEqualTo(200);
+    assertThat(socket.closeCode()).isEqualTo(1000);
+    assertThat(socket.silent()).isTrue();
   }
 
   @Test

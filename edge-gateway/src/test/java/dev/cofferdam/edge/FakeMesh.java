@@ -77,6 +77,7 @@ final class FakeMesh implements AutoCloseable {
   final AtomicInteger cancelledProcesses = new AtomicInteger();
   volatile boolean full;
 
+  private final List<Processes.Program> running = new CopyOnWriteArrayList<>();
   private final Map<String, List<StreamObserver<SandboxEvent>>> watchers =
       new ConcurrentHashMap<>();
   private final AtomicInteger pids = new AtomicInteger(100);
@@ -204,6 +205,7 @@ final class FakeMesh implements AutoCloseable {
     public void deleteSandbox(
         DeleteSandboxRequest request, StreamObserver<DeleteSandboxResponse> answer) {
       deleted.add(request.getSandbox());
+      running.forEach(Processes.Program::breakOff);
       sandboxes.remove(request.getSandbox());
       answer.onNext(DeleteSandboxResponse.getDefaultInstance());
       answer.onCompleted();
@@ -234,6 +236,7 @@ final class FakeMesh implements AutoCloseable {
       out.setOnCancelHandler(cancelledProcesses::incrementAndGet);
       Program program = new Program(out);
       out.setOnReadyHandler(program::flood);
+      running.add(program);
       return program;
     }
 
@@ -260,6 +263,7 @@ final class FakeMesh implements AutoCloseable {
 
       private void begin(StartProcessRequest request) {
         if (program.equals("nothing")) {
+          running.remove(this);
           out.onError(refusal(ErrorReason.ERROR_REASON_COMMAND_NOT_FOUND, "nothing: not in PATH"));
           return;
         }
@@ -281,6 +285,12 @@ final class FakeMesh implements AutoCloseable {
         }
       }
 
+      void breakOff() {
+        if (!out.isCancelled()) {
+          out.onError(io.grpc.Status.UNAVAILABLE.asRuntimeException());
+        }
+      }
+
       /** As much as is taken. */
       private void flood() {
         while (program.equals("flood") && out.isReady()) {
@@ -297,6 +307,7 @@ final class FakeMesh implements AutoCloseable {
       }
 
       private void exit(int code) {
+        running.remove(this);
         out.onNext(
             ProcessEvent.newBuilder()
                 .setExited(ProcessExited.newBuilder().setExitCode(code))

@@ -129,9 +129,8 @@ public final class ProcessMethods implements SessionContext.Part {
     ProcessSpec.Builder spec = ProcessSpec.newBuilder();
     if (params.flag("clearEnv", false)) {
       // The API adds to the sandbox's environment and takes nothing from it.
-      words.addAll(List.of("/usr/bin/env", "-i"));
+      words.addAll(List.of("/usr/bin/env", "-i", "--"));
       env.forEach((name, value) -> words.add(name + "=" + value));
-      words.add("--");
     } else {
       spec.putAllEnv(environment.over(Map.of())).putAllEnv(env);
       List<String> deleted =
@@ -142,7 +141,12 @@ public final class ProcessMethods implements SessionContext.Part {
         words.add("--");
       }
     }
-    words.add(params.text("command"));
+    String command = params.text("command");
+    if (!words.isEmpty() && command.indexOf('=') >= 0) {
+      // env(1) would take it for one more variable.
+      throw CallError.parameter("command", "no = in it, with clearEnv or a deleted variable");
+    }
+    words.add(command);
     words.addAll(params.texts("args"));
     params.optionalText("cwd").map(GuestPath::absolute).ifPresent(spec::setWorkingDirectory);
     return spec.addAllArgv(words).build();

@@ -67,6 +67,11 @@ public final class SdkError extends Exception {
     };
   }
 
+  /** Whether it is an answer of the guest's, as its system calls give them, and not the mesh's. */
+  public boolean ofGuest() {
+    return code.matches("E[A-Z]+");
+  }
+
   public String code() {
     return code;
   }

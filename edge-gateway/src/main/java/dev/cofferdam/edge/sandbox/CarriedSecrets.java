@@ -9,6 +9,8 @@ import dev.cofferdam.v1.DeleteSecretRequest;
 import dev.cofferdam.v1.ListSandboxesRequest;
 import dev.cofferdam.v1.ListSecretsRequest;
 import dev.cofferdam.v1.ListSecretsResponse;
+import dev.cofferdam.v1.PlaceholderAlphabet;
+import dev.cofferdam.v1.PlaceholderShape;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.Secret;
 import dev.cofferdam.v1.SecretBinding;
@@ -45,6 +47,14 @@ final class CarriedSecrets {
 
   /** A create that puts secrets has made its sandbox, or has failed, long before. */
   private static final Duration ABANDONED = Duration.ofMinutes(10);
+
+  /** As the makers of the SDKs show it, so that programs that look for it find it. */
+  private static final PlaceholderShape SHAPE =
+      PlaceholderShape.newBuilder()
+          .setPrefix("DENO_SECRET_PLACEHOLDER_")
+          .setAlphabet(PlaceholderAlphabet.PLACEHOLDER_ALPHABET_HEX)
+          .setLength(88)
+          .build();
 
   private static final long SECONDS = 30;
   private static final Logger log = LoggerFactory.getLogger(CarriedSecrets.class);
@@ -117,6 +127,7 @@ final class CarriedSecrets {
                     // The SDKs name no target.
                     .addTargets("header:*"))
             .setWeak(value.length() < WEAK)
+            .setShape(SHAPE)
             .build();
     var _ =
         ClientCalls.blockingUnaryCall(

@@ -13,7 +13,7 @@ public record Peer(int messageBytes, boolean waitsForAnswers) {
    */
   private static final Peer PYTHON = new Peer(1 << 20, true);
 
-  private static final Peer OTHER = new Peer(64 << 20, false);
+  private static final Peer OTHER = new Peer(16 << 20, false);
 
   public static Peer ofUserAgent(String userAgent) {
     return userAgent.contains("websockets/") ? PYTHON : OTHER;

@@ -25,7 +25,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
@@ -45,6 +47,9 @@ public final class Session {
   /** For the client's own close. */
   private static final Duration CLOSING = Duration.ofSeconds(5);
 
+  /** For the news of a sandbox's end, which may come after the end of its streams. */
+  private static final Duration NEWS = Duration.ofSeconds(5);
+
   private static final byte[] PING = "ping".getBytes(StandardCharsets.UTF_8);
   private static final Logger log = LoggerFactory.getLogger(Session.class);
 
@@ -62,6 +67,7 @@ public final class Session {
   private final Executor executor;
   private final Runnable ended;
   private final AtomicBoolean over = new AtomicBoolean();
+  private final CountDownLatch closing = new CountDownLatch(1);
 
   /**
    * @param ids of streams to clients, of all sessions
@@ -104,6 +110,7 @@ public final class Session {
 
   /** Ends it from this side. Safe to call from any thread and more than once. */
   public void end(String reason) {
+    closing.countDown();
     if (peer.waitsForAnswers()) {
       for (JsonNode id : List.copyOf(waiting.keySet())) {
         if (waiting.remove(id) != null) {
@@ -264,9 +271,9 @@ public final class Session {
     } catch (SdkError e) {
       return Message.answer(call.id(), e);
     } catch (StatusException e) {
-      return Message.answer(call.id(), SdkError.of(e));
+      return failed(call, SdkError.of(e));
     } catch (StatusRuntimeException e) {
-      return Message.answer(call.id(), SdkError.of(e));
+      return failed(call, SdkError.of(e));
     } catch (SessionClosedException e) {
       throw e;
     } catch (RuntimeException e) {
@@ -279,9 +286,17 @@ public final class Session {
     }
   }
 
+  /** What fails because the sandbox has ended is told by the end of the socket. */
+  private ObjectNode failed(Message.Call call, SdkError error) throws InterruptedException {
+    if (!error.ofGuest() && closing.await(NEWS.toMillis(), TimeUnit.MILLISECONDS)) {
+      throw new SessionClosedException("the sandbox has ended");
+    }
+    return Message.answer(call.id(), error);
+  }
+
   /** An answer that the SDK cannot take would end the session, and with it every other call. */
   private ObjectNode fits(ObjectNode answer, Message.Call call) {
-    int size = answer.toString().length();
+    int size = answer.toString().getBytes(StandardCharsets.UTF_8).length;
     return size <= peer.messageBytes()
         ? answer
         : Message.answer(
@@ -294,6 +309,7 @@ public final class Session {
   }
 
   private void finish() {
+    closing.countDown();
     if (over.compareAndSet(false, true)) {
       inputs.close();
       calls.cancel(null);
