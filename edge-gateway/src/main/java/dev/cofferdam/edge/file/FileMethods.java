@@ -14,6 +14,7 @@ import dev.cofferdam.edge.session.InputStreams.Input;
 import dev.cofferdam.edge.session.InputStreams.InputFailedException;
 import dev.cofferdam.edge.session.Method;
 import dev.cofferdam.edge.session.SessionContext;
+import dev.cofferdam.kit.client.TwoWayCall;
 import dev.cofferdam.v1.FileInfo;
 import dev.cofferdam.v1.FileType;
 import dev.cofferdam.v1.ListDirectoryRequest;
@@ -86,7 +87,7 @@ public final class FileMethods implements SessionContext.Part {
     BlockingClientCall<?, ReadFileResponse> call =
         context
             .tenant()
-            .fileStreams()
+            .readingFiles()
             .readFile(
                 ReadFileRequest.newBuilder().setSandbox(context.sandbox()).setPath(path).build());
     try {
@@ -173,11 +174,14 @@ public final class FileMethods implements SessionContext.Part {
 
   private JsonNode write(WriteFileTarget target, Optional<byte[]> content, Optional<Input> input)
       throws CallError, SdkError, StatusException, InterruptedException {
-    BlockingClientCall<WriteFileRequest, WriteFileResponse> call =
-        context.tenant().fileStreams().writeFile();
+    TwoWayCall<WriteFileRequest, WriteFileResponse> call = context.tenant().writeFile();
     try {
-      call.write(
-          WriteFileRequest.newBuilder().setSandbox(context.sandbox()).setTarget(target).build());
+      var _ =
+          call.write(
+              WriteFileRequest.newBuilder()
+                  .setSandbox(context.sandbox())
+                  .setTarget(target)
+                  .build());
       if (input.isPresent()) {
         Input from = input.get();
         for (Optional<ByteString> part = from.next(); part.isPresent(); part = from.next()) {
@@ -190,18 +194,18 @@ public final class FileMethods implements SessionContext.Part {
                 content.orElseThrow(() -> CallError.parameter("content", "string"))));
       }
       call.halfClose();
-      if (call.read() == null) {
+      if (call.read().isEmpty()) {
         throw new SdkError("Error", "UNAVAILABLE", "the sandbox did not confirm the file");
       }
       return NullNode.getInstance();
     } catch (InputFailedException e) {
       throw new SdkError("Error", "EIO", "the content's stream: " + e.getMessage());
     } finally {
-      call.cancel("done", null);
+      call.cancel("done");
     }
   }
 
-  private static void send(BlockingClientCall<WriteFileRequest, ?> call, ByteString data)
+  private static void send(TwoWayCall<WriteFileRequest, ?> call, ByteString data)
       throws StatusException, InterruptedException {
     for (int from = 0; from < data.size(); from += CHUNK) {
       ByteString part = data.substring(from, Math.min(data.size(), from + CHUNK));

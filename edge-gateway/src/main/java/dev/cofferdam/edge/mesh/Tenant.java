@@ -1,8 +1,14 @@
 package dev.cofferdam.edge.mesh;
 
+import dev.cofferdam.kit.client.TwoWayCall;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.StartProcessRequest;
+import dev.cofferdam.v1.WriteFileRequest;
+import dev.cofferdam.v1.WriteFileResponse;
+import io.grpc.CallOptions;
 import io.grpc.Channel;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -38,9 +44,9 @@ public record Tenant(Channel api, Optional<Channel> secrets) {
         .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
   }
 
-  /** A process runs as long as it likes. */
-  public ProcessServiceGrpc.ProcessServiceBlockingV2Stub attached() {
-    return ProcessServiceGrpc.newBlockingV2Stub(api);
+  /** A process runs as long as it likes; the session's end cancels it. */
+  public TwoWayCall<StartProcessRequest, ProcessEvent> startProcess() {
+    return TwoWayCall.start(api, ProcessServiceGrpc.getStartProcessMethod(), CallOptions.DEFAULT);
   }
 
   public FileServiceGrpc.FileServiceBlockingV2Stub files() {
@@ -48,7 +54,12 @@ public record Tenant(Channel api, Optional<Channel> secrets) {
   }
 
   /** A large file takes its time; the session's end cancels it. */
-  public FileServiceGrpc.FileServiceBlockingV2Stub fileStreams() {
+  public FileServiceGrpc.FileServiceBlockingV2Stub readingFiles() {
     return FileServiceGrpc.newBlockingV2Stub(api);
+  }
+
+  /** Likewise. */
+  public TwoWayCall<WriteFileRequest, WriteFileResponse> writeFile() {
+    return TwoWayCall.start(api, FileServiceGrpc.getWriteFileMethod(), CallOptions.DEFAULT);
   }
 }

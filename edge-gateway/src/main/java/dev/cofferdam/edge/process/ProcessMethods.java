@@ -15,6 +15,7 @@ import dev.cofferdam.edge.session.InputStreams.Input;
 import dev.cofferdam.edge.session.Method;
 import dev.cofferdam.edge.session.OutputStreams.Output;
 import dev.cofferdam.edge.session.SessionContext;
+import dev.cofferdam.kit.client.TwoWayCall;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.ListProcessesRequest;
@@ -25,7 +26,6 @@ import dev.cofferdam.v1.ProcessSpec;
 import dev.cofferdam.v1.SignalProcessRequest;
 import dev.cofferdam.v1.StartProcessRequest;
 import io.grpc.StatusException;
-import io.grpc.stub.BlockingClientCall;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -75,8 +75,7 @@ public final class ProcessMethods implements SessionContext.Part {
     Optional<Output> err = output(stderr);
     boolean begun = false;
     try {
-      BlockingClientCall<StartProcessRequest, ProcessEvent> call =
-          context.tenant().attached().startProcess();
+      TwoWayCall<StartProcessRequest, ProcessEvent> call = context.tenant().startProcess();
       try {
         Running process = Running.start(call, context.sandbox(), spec, out, err);
         running.put(process.pid(), process);
@@ -93,7 +92,7 @@ public final class ProcessMethods implements SessionContext.Part {
         return answer;
       } finally {
         if (!begun) {
-          call.cancel("not started", null);
+          call.cancel("not started");
         }
       }
     } finally {
@@ -270,15 +269,16 @@ public final class ProcessMethods implements SessionContext.Part {
   /** Asked of the sandbox each time: another session, or the mesh, may have changed it. */
   private Map<String, String> variables() throws SdkError, StatusException, InterruptedException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    BlockingClientCall<StartProcessRequest, ProcessEvent> call =
-        context.tenant().attached().startProcess();
+    TwoWayCall<StartProcessRequest, ProcessEvent> call = context.tenant().startProcess();
     try {
-      call.write(
-          StartProcessRequest.newBuilder()
-              .setSandbox(context.sandbox())
-              .setSpec(ProcessSpec.newBuilder().addAllArgv(List.of("/usr/bin/env", "-0")))
-              .build());
-      for (ProcessEvent event = call.read(); event != null; event = call.read()) {
+      var _ =
+          call.write(
+              StartProcessRequest.newBuilder()
+                  .setSandbox(context.sandbox())
+                  .setSpec(ProcessSpec.newBuilder().addAllArgv(List.of("/usr/bin/env", "-0")))
+                  .build());
+      for (Optional<ProcessEvent> next = call.read(); next.isPresent(); next = call.read()) {
+        ProcessEvent event = next.get();
         if (event.hasStdout()) {
           event.getStdout().getData().writeTo(out);
         } else if (event.hasExited()) {
@@ -288,7 +288,7 @@ public final class ProcessMethods implements SessionContext.Part {
     } catch (java.io.IOException e) {
       throw new IllegalStateException("memory takes every write", e);
     } finally {
-      call.cancel("done", null);
+      call.cancel("done");
     }
     throw new SdkError("Error", "UNAVAILABLE", "the sandbox did not tell its environment");
   }

@@ -5,6 +5,7 @@ import dev.cofferdam.edge.session.InputStreams.Input;
 import dev.cofferdam.edge.session.InputStreams.InputFailedException;
 import dev.cofferdam.edge.session.OutputStreams.Output;
 import dev.cofferdam.edge.session.SessionClosedException;
+import dev.cofferdam.kit.client.TwoWayCall;
 import dev.cofferdam.v1.CloseStdin;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessExited;
@@ -13,7 +14,6 @@ import dev.cofferdam.v1.ProcessStarted;
 import dev.cofferdam.v1.StartProcessRequest;
 import io.grpc.Status;
 import io.grpc.StatusException;
-import io.grpc.stub.BlockingClientCall;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -28,7 +28,7 @@ final class Running {
   /** Of one message to the guest. */
   private static final int CHUNK = 64 << 10;
 
-  private final BlockingClientCall<StartProcessRequest, ProcessEvent> call;
+  private final TwoWayCall<StartProcessRequest, ProcessEvent> call;
   private final Optional<Output> stdout;
   private final Optional<Output> stderr;
   private final CountDownLatch wanted = new CountDownLatch(1);
@@ -36,7 +36,7 @@ final class Running {
   private final ProcessStarted started;
 
   private Running(
-      BlockingClientCall<StartProcessRequest, ProcessEvent> call,
+      TwoWayCall<StartProcessRequest, ProcessEvent> call,
       ProcessStarted started,
       Optional<Output> stdout,
       Optional<Output> stderr) {
@@ -51,18 +51,20 @@ final class Running {
 
   /** Returns once it runs. */
   static Running start(
-      BlockingClientCall<StartProcessRequest, ProcessEvent> call,
+      TwoWayCall<StartProcessRequest, ProcessEvent> call,
       String sandbox,
       ProcessSpec spec,
       Optional<Output> stdout,
       Optional<Output> stderr)
       throws StatusException, InterruptedException {
-    call.write(StartProcessRequest.newBuilder().setSandbox(sandbox).setSpec(spec).build());
-    ProcessEvent first = call.read();
-    if (first == null || !first.hasStarted()) {
-      throw Status.UNAVAILABLE.withDescription("the process did not start").asException();
-    }
-    return new Running(call, first.getStarted(), stdout, stderr);
+    var _ = call.write(StartProcessRequest.newBuilder().setSandbox(sandbox).setSpec(spec).build());
+    ProcessStarted started =
+        call.read()
+            .filter(ProcessEvent::hasStarted)
+            .orElseThrow(
+                () -> Status.UNAVAILABLE.withDescription("the process did not start").asException())
+            .getStarted();
+    return new Running(call, started, stdout, stderr);
   }
 
   long pid() {
@@ -77,7 +79,8 @@ final class Running {
   void follow() {
     try {
       wanted.await();
-      for (ProcessEvent event = call.read(); event != null; event = call.read()) {
+      for (Optional<ProcessEvent> next = call.read(); next.isPresent(); next = call.read()) {
+        ProcessEvent event = next.get();
         switch (event.getEventCase()) {
           case STDOUT -> write(stdout, event.getStdout().getData());
           case STDERR -> write(stderr, event.getStderr().getData());
@@ -100,7 +103,7 @@ final class Running {
     } catch (SessionClosedException e) {
       exit.completeExceptionally(e);
     } finally {
-      call.cancel("done", null);
+      call.cancel("done");
     }
   }
 
