@@ -1,4 +1,4 @@
-// The JavaScript SDK of Deno Sandbox, as published, against the edge. Each check is one function; tests/test_61_deno_sdk_js.py
+// The JavaScript SDK of Deno Sandbox, as published, against the edge. Each check is one function; tests/test_61_deno_sdk.py
 // runs them by name and prints what they throw. Environment: DENO_… as `cofferdam env` prints it, DENO_SDK (where npm put it).
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";

@@ -1,4 +1,5 @@
-"""The Python SDK of Deno Sandbox, as its registry has it, against the edge; and clients that behave as no SDK would."""
+"""The SDKs of Deno Sandbox, as their registries have them, against the edge; and clients that behave as no SDK would. What the
+one for JavaScript does is in testkit/javascript/deno_sdk.mjs."""
 
 import asyncio
 import base64
@@ -10,6 +11,8 @@ import re
 import secrets as random
 import socket
 import struct
+import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import ALLOWED, BOUND
@@ -21,6 +24,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from cofferdam.v1 import sandbox_pb2, secret_pb2
 from cofferdam_e2e.mesh import CALL_SECONDS, API_SCOPES
 from cofferdam_e2e.waiting import eventually
+
+JAVASCRIPT_SDK = Path(os.environ.get("COFFERDAM_CACHE", "/var/cache/cofferdam")) / "tools" / "deno-sdk"
+JAVASCRIPT = Path(__file__).parents[2] / "javascript" / "deno_sdk.mjs"
+CHECKS = re.findall(r"^  async (\w+)\(\) \{", JAVASCRIPT.read_text(), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -288,3 +295,24 @@ def test_a_client_that_reads_nothing(tenant):
     raw.call(2, "processWait", {"pid": pid})
     eventually(lambda: ended(tenant, raw.id), "the end of its sandbox", seconds=120)
     raw.vanish()
+
+
+def run_javascript(check: str, **environment: str) -> None:
+    variables = {name: value for name, value in os.environ.items() if name.startswith("DENO_") or name == "PATH"}
+    done = subprocess.run(
+        [JAVASCRIPT_SDK / "node/bin/node", JAVASCRIPT, check],
+        env=variables | environment | {"DENO_SDK": str(JAVASCRIPT_SDK)}, capture_output=True, text=True, timeout=280,
+    )
+    assert done.returncode == 0 and done.stdout.endswith(f"ok {check}\n"), f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("check", [name for name in CHECKS if name != "secret"])
+def test_javascript(check):
+    run_javascript(check)
+
+
+def test_javascript_uses_a_secret_and_never_holds_it(canary, upstream):
+    upstream.mark()
+    value = canary.value()
+    run_javascript("secret", SECRET_VALUE=value, BOUND=BOUND, OTHER=ALLOWED)
+    assert value in upstream.raw().decode()

@@ -146,7 +146,7 @@ def _test_files():
 def test_no_process_outside_broker_and_gateway_holds_the_value(mesh, host, busy, patterns):
     trusted = {host.pid(process) for process in TRUSTED}
     searched = mesh_processes(mesh)
-    for process in ("scheduler-svc", "node-agent", "node-helper", "postgres", "launcher"):
+    for process in ("scheduler-svc", "node-agent", "edge-gateway", "node-helper", "postgres", "launcher"):
         assert host.pid(process) in searched, f"{process} must be among those searched"
     assert any("qemu" in name or "cloud-hypervisor" in name for name in searched.values()), "no VMM was found"
     hits = [
