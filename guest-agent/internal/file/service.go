@@ -7,10 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"golang.org/x/sys/unix"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "cofferdam.dev/guest-agent/internal/gen/cofferdamv1"
 	"cofferdam.dev/guest-agent/internal/refusal"
@@ -32,22 +30,11 @@ func (Service) ReadFile(request *v1.ReadFileRequest, stream v1.FileService_ReadF
 	if err != nil {
 		return err
 	}
-	// Without O_NONBLOCK the open of a FIFO would wait for a writer.
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	file, err := openRegular(path, os.O_RDONLY, 0)
 	if err != nil {
-		return refusal.OfFile(err, path)
+		return err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return refusal.OfFile(err, path)
-	}
-	if info.IsDir() {
-		return refusal.OfFile(unix.EISDIR, path)
-	}
-	if !info.Mode().IsRegular() {
-		return invalid("%s is no regular file", path)
-	}
 	// A read of /proc/kmsg and its like waits for news; the end of the stream must end it.
 	defer context.AfterFunc(stream.Context(), func() { file.Close() })()
 	if request.GetOffset() > 0 {
@@ -87,11 +74,14 @@ func send(file io.Reader, path string, offset, length uint64, send func(*v1.Read
 	return nil
 }
 
-// StatFile tells of the path itself: a symbolic link is not followed.
+// StatFile tells of the path itself unless it is to follow a symbolic link.
 func (Service) StatFile(_ context.Context, request *v1.StatFileRequest) (*v1.FileInfo, error) {
 	path, err := clean(request.GetPath())
 	if err != nil {
 		return nil, err
+	}
+	if request.GetFollow() {
+		return statAt(path, 0)
 	}
 	return stat(path)
 }
@@ -170,40 +160,6 @@ func (Service) RemoveFile(_ context.Context, request *v1.RemoveFileRequest) (*v1
 		return nil, refusal.OfFile(err, path)
 	}
 	return &v1.RemoveFileResponse{}, nil
-}
-
-func stat(path string) (*v1.FileInfo, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil, refusal.OfFile(err, path)
-	}
-	result := &v1.FileInfo{
-		Path: path, Type: typeOf(info.Mode()), Size: uint64(info.Size()), ModifyTime: timestamppb.New(info.ModTime()),
-	}
-	if system, ok := info.Sys().(*syscall.Stat_t); ok {
-		result.Mode, result.Uid, result.Gid = system.Mode&permissionBits, system.Uid, system.Gid
-	}
-	if result.Type == v1.FileType_FILE_TYPE_SYMLINK {
-		if result.LinkTarget, err = os.Readlink(path); err != nil {
-			return nil, refusal.OfFile(err, path)
-		}
-	}
-	// Names are bytes to the kernel, text to the API.
-	result.Path, result.LinkTarget = text(result.Path), text(result.LinkTarget)
-	return result, nil
-}
-
-func typeOf(mode os.FileMode) v1.FileType {
-	switch {
-	case mode.IsRegular():
-		return v1.FileType_FILE_TYPE_REGULAR
-	case mode.IsDir():
-		return v1.FileType_FILE_TYPE_DIRECTORY
-	case mode&os.ModeSymlink != 0:
-		return v1.FileType_FILE_TYPE_SYMLINK
-	default:
-		return v1.FileType_FILE_TYPE_OTHER
-	}
 }
 
 func permissions(mode, fallback uint32) (uint32, error) {
