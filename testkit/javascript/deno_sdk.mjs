@@ -1,7 +1,10 @@
 // The JavaScript SDK of Deno Sandbox, as published, against the edge. Each check is one function; tests/test_61_deno_sdk.py
 // runs them by name and prints what they throw. Environment: DENO_… as `cofferdam env` prints it, DENO_SDK (where npm put it).
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 const { Client, Sandbox } = createRequire(`${process.env.DENO_SDK}/x.js`)("@deno/sandbox");
 
@@ -93,6 +96,80 @@ const checks = {
     });
   },
 
+  async paths() {
+    await withSandbox({}, async (sandbox) => {
+      const { fs } = sandbox;
+      const here = mkdtempSync(join(tmpdir(), "deno-sdk-"));
+      try {
+        mkdirSync(join(here, "tree/inner"), { recursive: true });
+        const bytes = Buffer.alloc(700_000).map((_, i) => i * 13);
+        writeFileSync(join(here, "tree/inner/bytes"), bytes);
+        writeFileSync(join(here, "tree/text.txt"), "grüße\n");
+        symlinkSync("inner/bytes", join(here, "tree/link"));
+        await fs.mkdir("/tmp/up");
+        await fs.upload(join(here, "tree"), "/tmp/up");
+        mkdirSync(join(here, "back"));
+        await fs.download("/tmp/up/tree", join(here, "back"));
+        assert.deepEqual(readFileSync(join(here, "back/tree/inner/bytes")), bytes);
+        assert.equal(readFileSync(join(here, "back/tree/text.txt"), "utf8"), "grüße\n");
+        assert.equal(readlinkSync(join(here, "back/tree/link")), "inner/bytes");
+      } finally {
+        rmSync(here, { recursive: true });
+      }
+      const found = async (options) => (await Array.fromAsync(fs.walk("/tmp/up", options))).map((entry) => entry.name);
+      assert.deepEqual(await found({ exts: ["txt"] }), ["text.txt"]);
+      assert.deepEqual(await found({ match: [/B.TES$/i] }), ["bytes"]);
+      assert.deepEqual(await found({ skip: [/inner/], includeDirs: false }), ["link", "text.txt"]);
+      assert.equal((await rejected(found({ match: [/(?=x)/] }))).code, "EINVAL");
+      const globbed = async (glob, options) => (await Array.fromAsync(fs.expandGlob(glob, options))).map((entry) => entry.path);
+      assert.deepEqual(await globbed("tree/**/*.txt", { root: "/tmp/up" }), ["/tmp/up/tree/text.txt"]);
+      assert.deepEqual(await globbed("/tmp/up/tree/*/", {}), ["/tmp/up/tree/inner"]);
+      assert.deepEqual(await globbed("/none/*"), []);
+
+      const info = await fs.stat("/tmp/up/tree/link");
+      assert.ok(info.isFile && info.mtime instanceof Date && info.birthtime instanceof Date);
+      assert.equal(info.size, 700_000);
+      await fs.utime("/tmp/up/tree/text.txt", new Date(1000), new Date(2500));
+      assert.equal((await fs.lstat("/tmp/up/tree/text.txt")).mtime.getTime(), 2500);
+      assert.equal((await rejected(fs.stat("/none"))).constructor.name, "NotFound");
+    });
+  },
+
+  async handles() {
+    await withSandbox({}, async (sandbox) => {
+      const file = await sandbox.fs.open("/tmp/data", { read: true, write: true, truncate: true, create: true });
+      assert.equal(await file.write(new Uint8Array([0, 1, 2, 3, 4, 5])), 6);
+      assert.equal(await file.seek(2, 0), 2);
+      assert.equal(await file.seek(-4n, 2), 2);
+      const buffer = new Uint8Array(100);
+      assert.equal(await file.read(buffer), 4);
+      assert.deepEqual([...buffer.subarray(0, 4)], [2, 3, 4, 5]);
+      assert.equal(await file.read(buffer), null);
+      await file.truncate(3);
+      assert.equal((await file.stat()).size, 3);
+      const other = await sandbox.fs.open("/tmp/data");
+      await file.lock(true);
+      const waiting = other.lock(false);
+      await file.syncData();
+      await file.unlock();
+      await waiting;
+      await other.close();
+      await file.close();
+      await other.close();
+      const refused = await rejected(sandbox.fs.open("/tmp/data", { write: true, createNew: true }));
+      assert.equal(refused.constructor.name, "AlreadyExists");
+
+      const long = await sandbox.fs.create("/tmp/long");
+      const sent = new Uint8Array(300_000).map((_, i) => i * 3);
+      await new Blob([sent]).stream().pipeTo(long.writable);
+      await long.seek(0, 0);
+      const parts = [];
+      for await (const part of long.readable) parts.push(part);
+      assert.deepEqual(Buffer.concat(parts), Buffer.from(sent));
+      await long.close();
+    });
+  },
+
   async life() {
     const sandbox = await Sandbox.create({ timeout: "10m", labels: { "deno-js": String(process.pid) } });
     await sandbox.sh`echo kept > /root/kept`.text();
@@ -114,6 +191,19 @@ const checks = {
     assert.equal((await rejected(again.sh`true`.text())).name, "ConnectionClosedError");
     const gone = await rejected(Sandbox.connect(sandbox.id));
     assert.deepEqual([gone.name, gone.status, gone.code], ["ConnectionEstablishmentError", 404, "SANDBOX_NOT_FOUND"]);
+  },
+
+  async volumes() {
+    const { volumes } = new Client();
+    const slug = `deno-js-${process.pid}`;
+    const made = await volumes.create({ slug, region: "ord", capacity: "64MiB" });
+    assert.deepEqual([made.id, made.slug, made.capacity, made.isBootable], [slug, slug, 64 << 20, false]);
+    assert.equal((await volumes.get(slug)).capacity, made.capacity);
+    assert.deepEqual((await volumes.list({ search: slug })).items.map((volume) => volume.slug), [slug]);
+    const taken = await rejected(volumes.create({ slug, region: "ord", capacity: "65MiB" }));
+    assert.deepEqual([taken.status, taken.code], [409, "VOLUME_EXISTS"]);
+    await volumes.delete(slug);
+    assert.equal(await volumes.get(slug), null);
   },
 
   async refusals() {

@@ -113,8 +113,87 @@ def test_upload_of_a_tree(shared, tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "one").write_text("1")
     (tmp_path / "a" / "b" / "two").write_bytes(b"2" * 100_000)
+    (tmp_path / "a" / "link").symlink_to("b/two")
     shared.fs.upload(str(tmp_path / "a"), "/tmp/up")
-    assert sh(shared, "cd /tmp/up && find . -type f | sort && wc -c <b/two").split() == ["./b/two", "./one", "100000"]
+    assert sh(shared, "cd /tmp/up && find . -type f | sort && wc -c <link && readlink link").split() == ["./b/two", "./one", "100000", "b/two"]
+    entries = {entry["path"]: entry for entry in shared.fs.walk("/tmp/up")}
+    assert list(entries) == ["/tmp/up", "/tmp/up/b", "/tmp/up/b/two", "/tmp/up/link", "/tmp/up/one"]
+    assert entries["/tmp/up/link"] == {"path": "/tmp/up/link", "name": "link", "is_file": False, "is_directory": False, "is_symlink": True}
+    assert [entry["name"] for entry in shared.fs.walk("/tmp/up", max_depth=1, include_dirs=False, include_symlinks=False)] == ["one"]
+    with pytest.raises(Exception, match="ENOENT"):
+        shared.fs.walk("/tmp/none")
+    assert shared.fs.expand_glob("**/{one,tw[n-p]}", root="/tmp/up") == ["/tmp/up/b/two", "/tmp/up/one"]
+    assert shared.fs.expand_glob("/tmp/up/*", exclude=["/tmp/up/b"]) == ["/tmp/up/link", "/tmp/up/one"]
+    assert shared.fs.expand_glob("/tmp/none/*") == []
+
+
+def test_what_is_said_of_files(shared):
+    fs = shared.fs
+    fs.mkdir("/tmp/said")
+    fs.write_text_file("/tmp/said/file", "0123456789")
+    fs.chmod("/tmp/said/file", 0o4640)
+    fs.chown("/tmp/said/file", uid=1, gid=2)
+    fs.chmod("/tmp/said/file", 0o640)
+    fs.utime("/tmp/said/file", "2001-09-09T01:46:40Z", "2001-09-09T01:46:41.5Z")
+    info = fs.stat("/tmp/said/file")
+    assert len(info) == 21 and (info["is_file"], info["size"], info["nlink"], info["uid"], info["gid"]) == (True, 10, 1, 1, 2)
+    assert (info["mode"], info["atime"], info["mtime"]) == (0o100640, "2001-09-09T01:46:40Z", "2001-09-09T01:46:41.500Z")
+    assert sh(shared, "stat -c '%a %u %g %X %Y %i' /tmp/said/file").split() == ["640", "1", "2", "1000000000", "1000000001", str(info["ino"])]
+    fs.symlink("file", "/tmp/said/link")
+    fs.link("/tmp/said/file", "/tmp/said/hard")
+    assert (fs.read_link("/tmp/said/link"), fs.real_path("/tmp/said/link")) == ("file", "/tmp/said/file")
+    assert fs.lstat("/tmp/said/link")["is_symlink"] and fs.stat("/tmp/said/link")["ino"] == info["ino"]
+    assert fs.stat("/tmp/said/hard")["nlink"] == 2
+    with pytest.raises(Exception, match="AlreadyExists.*EEXIST|EEXIST.*AlreadyExists"):
+        fs.symlink("other", "/tmp/said/link")
+    fs.truncate("/tmp/said/link", 4)
+    fs.copy_file("/tmp/said/file", "/tmp/said/copy")
+    assert fs.read_text_file("/tmp/said/copy") == "0123"
+    fs.write_text_file("/tmp/said/copy", "45", append=True)
+    fs.write_file("/tmp/said/copy", io.BytesIO(b"6" * 200_000), append=True)
+    assert sh(shared, "head -c 8 /tmp/said/copy; wc -c </tmp/said/copy") == "01234566200006\n"
+    fs.write_text_file("/tmp/said/new", "new", create_new=True, mode=0o600)
+    with pytest.raises(Exception, match="EEXIST"):
+        fs.write_text_file("/tmp/said/new", "other", create_new=True)
+    with pytest.raises(Exception, match="ENOENT"):
+        fs.write_text_file("/tmp/said/none", "", append=True, create=False)
+    assert sh(shared, "cat /tmp/said/new; stat -c %a /tmp/said/new") == "new600\n"
+    fs.write_text_file("/tmp/said/link", "through the link")
+    assert (fs.read_text_file("/tmp/said/hard"), fs.lstat("/tmp/said/link")["is_symlink"]) == ("through the link", True)
+    made = fs.make_temp_dir(prefix="a-"), fs.make_temp_file(dir=fs.make_temp_dir(), suffix=".txt")
+    assert re.fullmatch(r"/tmp/a-\w+", made[0]) and made[1].endswith(".txt")
+    assert sh(shared, f"stat -c %a {made[0]} {made[1]}").split() == ["700", "600"]
+    assert (fs.stat("/dev/null")["is_char_device"], fs.stat("/tmp")["is_directory"]) == (True, True)
+
+
+def test_an_open_file(shared):
+    with shared.fs.open("/tmp/open", read=True, write=True, create=True) as file:
+        assert file.write(b"hello world") == 11
+        assert (file.seek(6, 0), file.read(100), file.read(100)) == (6, b"world", b"")
+        assert (file.seek(-5, 2), file.seek(1, 1), file.read(2)) == (6, 7, b"or")
+        file.truncate(5)
+        file.utime(1_000_000_000, 1_000_000_001.5)
+        info = file.stat()
+        assert (info["size"], info["mtime"]) == (5, "2001-09-09T01:46:41.500Z")
+        file.sync()
+        file.sync_data()
+        file.lock(True)
+        assert sh(shared, "flock -n /tmp/open true || echo locked") == "locked\n"
+        file.unlock()
+        assert sh(shared, "flock -n /tmp/open true && cat /tmp/open") == "hello"
+        with pytest.raises(Exception, match="EINVAL"):
+            file.seek(-1, 0)
+        file.lock(True)
+    eventually(lambda: sh(shared, "flock -n /tmp/open echo free || true") == "free\n", "the end of the lock with its file")
+    with pytest.raises(Exception, match="EBADF"):
+        file.read(1)
+    with shared.fs.create("/tmp/open") as file:
+        data = random.token_bytes(300_000)
+        assert file.write(data) == len(data)
+        file.seek(0, 0)
+        assert file.read(len(data)) == data
+    with shared.fs.open("/tmp/open") as file, pytest.raises(Exception, match="EACCES"):
+        file.write(b"x")
 
 
 def test_env(sdk):
@@ -137,7 +216,7 @@ def test_errors_are_the_sdks_own(shared, sdk):
         shared.spawn("no-such-program")
     with pytest.raises(ProcessAlreadyExited):
         shared._bridge.run(shared._rpc.call("processKill", {"pid": 999_999}))
-    for call in (sdk.apps.list, sdk.volumes.list, lambda: shared.expose_http(port=80), lambda: shared.expose_ssh()):
+    for call in (sdk.apps.list, sdk.snapshots.list, lambda: shared.expose_http(port=80), lambda: shared.expose_ssh()):
         with pytest.raises(HTTPStatusError) as refused:
             call()
         assert (refused.value.status_code, refused.value.code) == (501, "NOT_SERVED") and refused.value.trace_id
@@ -185,6 +264,24 @@ def test_a_timeout_outlives_the_session(sdk, tenant):
             again.env.set("a", "b")
     assert ended(tenant, sandbox.id)
     assert [item["status"] for item in sdk.sandbox.list(labels={"deno-test": label}).items] == ["stopped"]
+
+
+def test_a_volume_outlives_its_sandboxes(sdk, tenant):
+    slug = f"deno-{random.token_hex(4)}"
+    made = sdk.volumes.create(slug, "ord", "64MiB")
+    assert (made["id"], made["capacity"], made["is_bootable"]) == (slug, 64 << 20, False)
+    assert sdk.volumes.get(slug) == made and sdk.volumes.list(search=slug).items == [made]
+    with sdk.sandbox.create(volumes={"/data": slug}) as sandbox:
+        sandbox.fs.write_text_file("/data/kept", "kept")
+        with pytest.raises(HTTPStatusError) as refused:
+            sdk.volumes.delete(slug)
+        assert (refused.value.status_code, refused.value.code) == (409, "VOLUME_IN_USE")
+    eventually(lambda: ended(tenant, sandbox.id), "its end")
+    with sdk.sandbox.create(volumes={"/data": slug}) as sandbox:
+        assert sandbox.fs.read_text_file("/data/kept") == "kept"
+    eventually(lambda: ended(tenant, sandbox.id), "its end")
+    sdk.volumes.delete(slug)
+    assert sdk.volumes.get(slug) is None
 
 
 def deno_secrets(tenant) -> list[str]:

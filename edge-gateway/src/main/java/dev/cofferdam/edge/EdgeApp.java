@@ -1,10 +1,14 @@
 package dev.cofferdam.edge;
 
 import dev.cofferdam.edge.api.EdgeServer;
+import dev.cofferdam.edge.file.AttributeMethods;
 import dev.cofferdam.edge.file.FileMethods;
+import dev.cofferdam.edge.file.HandleMethods;
+import dev.cofferdam.edge.file.WalkMethods;
 import dev.cofferdam.edge.mesh.MeshClient;
 import dev.cofferdam.edge.process.ProcessMethods;
 import dev.cofferdam.edge.sandbox.Sandboxes;
+import dev.cofferdam.edge.volume.Volumes;
 import dev.cofferdam.kit.admin.AdminServer;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
@@ -50,7 +54,13 @@ public final class EdgeApp implements AutoCloseable {
                   config.limits(),
                   mesh,
                   sandboxes,
-                  List.of(ProcessMethods::new, FileMethods::new),
+                  new Volumes(config.region()),
+                  List.of(
+                      ProcessMethods::new,
+                      FileMethods::new,
+                      AttributeMethods::new,
+                      HandleMethods::new,
+                      WalkMethods::new),
                   threads,
                   random,
                   meters),

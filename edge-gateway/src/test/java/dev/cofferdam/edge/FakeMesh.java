@@ -6,26 +6,29 @@ import dev.cofferdam.edge.mesh.MeshClient;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.CreateSandboxRequest;
+import dev.cofferdam.v1.CreateVolumeRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxResponse;
 import dev.cofferdam.v1.DeleteSecretRequest;
 import dev.cofferdam.v1.DeleteSecretResponse;
+import dev.cofferdam.v1.DeleteVolumeRequest;
+import dev.cofferdam.v1.DeleteVolumeResponse;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.ExtendSandboxRequest;
-import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.GetSandboxRequest;
+import dev.cofferdam.v1.GetVolumeRequest;
 import dev.cofferdam.v1.ListSandboxesRequest;
 import dev.cofferdam.v1.ListSandboxesResponse;
 import dev.cofferdam.v1.ListSecretsRequest;
 import dev.cofferdam.v1.ListSecretsResponse;
+import dev.cofferdam.v1.ListVolumesRequest;
+import dev.cofferdam.v1.ListVolumesResponse;
 import dev.cofferdam.v1.OutputChunk;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessExited;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.ProcessStarted;
 import dev.cofferdam.v1.PutSecretRequest;
-import dev.cofferdam.v1.ReadFileRequest;
-import dev.cofferdam.v1.ReadFileResponse;
 import dev.cofferdam.v1.Sandbox;
 import dev.cofferdam.v1.SandboxEvent;
 import dev.cofferdam.v1.SandboxEventType;
@@ -36,6 +39,8 @@ import dev.cofferdam.v1.SecretServiceGrpc;
 import dev.cofferdam.v1.SignalProcessRequest;
 import dev.cofferdam.v1.SignalProcessResponse;
 import dev.cofferdam.v1.StartProcessRequest;
+import dev.cofferdam.v1.Volume;
+import dev.cofferdam.v1.VolumeServiceGrpc;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
@@ -55,6 +60,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -74,6 +80,8 @@ final class FakeMesh implements AutoCloseable {
   final Map<String, PutSecretRequest> secrets = new ConcurrentHashMap<>();
   final List<String> tokens = new CopyOnWriteArrayList<>();
   final List<SignalProcessRequest> signals = new CopyOnWriteArrayList<>();
+  final Map<String, Volume> volumes = new ConcurrentSkipListMap<>();
+  final FakeFiles files = new FakeFiles();
   final AtomicInteger cancelledProcesses = new AtomicInteger();
   volatile boolean full;
 
@@ -89,7 +97,8 @@ final class FakeMesh implements AutoCloseable {
         NettyServerBuilder.forAddress(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
             .addService(new Sandboxes())
             .addService(new Processes())
-            .addService(new Files())
+            .addService(files)
+            .addService(new Volumes())
             .addService(new Secrets())
             .intercept(new Tokens())
             .build()
@@ -107,7 +116,7 @@ final class FakeMesh implements AutoCloseable {
     server.shutdownNow();
   }
 
-  private static RuntimeException refusal(ErrorReason reason, String message) {
+  static RuntimeException refusal(ErrorReason reason, String message) {
     return Refusals.toStatus(new Refusal(reason, message));
   }
 
@@ -331,18 +340,54 @@ final class FakeMesh implements AutoCloseable {
     }
   }
 
-  /** Each file holds its own path. */
-  private static final class Files extends FileServiceGrpc.FileServiceImplBase {
+  /** Volumes by name. */
+  private final class Volumes extends VolumeServiceGrpc.VolumeServiceImplBase {
     @Override
-    public void readFile(ReadFileRequest request, StreamObserver<ReadFileResponse> answer) {
-      if (request.getPath().equals("/missing")) {
-        answer.onError(refusal(ErrorReason.ERROR_REASON_FILE_NOT_FOUND, "/missing is not there"));
+    public void createVolume(CreateVolumeRequest request, StreamObserver<Volume> answer) {
+      Volume made =
+          Volume.newBuilder().setName(request.getName()).setSizeMib(request.getSizeMib()).build();
+      if (volumes.putIfAbsent(request.getName(), made) != null) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_VOLUME_EXISTS, "there is one"));
+      } else {
+        answer.onNext(made);
+        answer.onCompleted();
+      }
+    }
+
+    @Override
+    public void getVolume(GetVolumeRequest request, StreamObserver<Volume> answer) {
+      Volume found = volumes.get(request.getName());
+      if (found == null) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_VOLUME_NOT_FOUND, "there is none"));
+      } else {
+        answer.onNext(found);
+        answer.onCompleted();
+      }
+    }
+
+    @Override
+    public void listVolumes(
+        ListVolumesRequest request, StreamObserver<ListVolumesResponse> answer) {
+      List<Volume> all = List.copyOf(volumes.values());
+      int from = request.getPageToken().isEmpty() ? 0 : Integer.parseInt(request.getPageToken());
+      int to = Math.min(all.size(), from + request.getPageSize());
+      answer.onNext(
+          ListVolumesResponse.newBuilder()
+              .addAllVolumes(all.subList(from, to))
+              .setNextPageToken(to < all.size() ? Integer.toString(to) : "")
+              .build());
+      answer.onCompleted();
+    }
+
+    @Override
+    public void deleteVolume(
+        DeleteVolumeRequest request, StreamObserver<DeleteVolumeResponse> answer) {
+      if (request.getName().equals("in-use")) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_VOLUME_IN_USE, "a sandbox has it"));
         return;
       }
-      answer.onNext(
-          ReadFileResponse.newBuilder()
-              .setData(ByteString.copyFromUtf8(request.getPath()))
-              .build());
+      volumes.remove(request.getName());
+      answer.onNext(DeleteVolumeResponse.getDefaultInstance());
       answer.onCompleted();
     }
   }

@@ -12,6 +12,7 @@ import dev.cofferdam.edge.mesh.MeshClient;
 import dev.cofferdam.edge.sandbox.Sandboxes;
 import dev.cofferdam.edge.session.SessionContext;
 import dev.cofferdam.edge.session.SessionLimits;
+import dev.cofferdam.edge.volume.Volumes;
 import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.netty.channel.ChannelOption;
@@ -65,6 +66,7 @@ public final class EdgeServer implements AutoCloseable {
       Limits limits,
       MeshClient mesh,
       Sandboxes sandboxes,
+      Volumes volumes,
       List<SessionContext.PartFactory> parts,
       Executor threads,
       SecureRandom random,
@@ -103,7 +105,8 @@ public final class EdgeServer implements AutoCloseable {
             .decorator((delegate, context, request) -> traced(delegate, context, request, random))
             .service("/api/v3/sandboxes/create", sockets.create())
             .service("/api/v3/sandbox/{id}/connect", sockets.connect())
-            .serviceUnder("/", new RestService(mesh, sandboxes, threads, limits.pageSize()));
+            .serviceUnder(
+                "/", new RestService(mesh, sandboxes, volumes, threads, limits.pageSize()));
     Server server = builder.build();
     server.start().join();
     return new EdgeServer(server, sessions, carried);

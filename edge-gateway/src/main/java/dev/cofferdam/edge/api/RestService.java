@@ -20,6 +20,7 @@ import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.edge.protocol.Json;
 import dev.cofferdam.edge.protocol.Params;
 import dev.cofferdam.edge.sandbox.Sandboxes;
+import dev.cofferdam.edge.volume.Volumes;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
@@ -40,6 +41,8 @@ final class RestService implements HttpService {
   private static final Pattern EXPOSED =
       Pattern.compile("/api/v3/sandbox/[^/]{1,64}/expose/(http|ssh|vscode)");
 
+  private static final Pattern VOLUME = Pattern.compile("/api/v2/volumes/([^/]{1,64})");
+
   /** Of the platform that the SDKs are made for, or not yet of this one. */
   private static final Map<String, String> NOT_SERVED =
       Map.of(
@@ -47,7 +50,7 @@ final class RestService implements HttpService {
           "revisions", "revisions",
           "layers", "layers",
           "timelines", "timelines",
-          "volumes", "the volumes API",
+          "volumes", "a snapshot of a volume",
           "snapshots", "the snapshots API",
           "sandboxes", "deploy");
 
@@ -60,6 +63,7 @@ final class RestService implements HttpService {
 
   private final MeshClient mesh;
   private final Sandboxes sandboxes;
+  private final Volumes volumes;
   private final Executor threads;
   private final int pageSize;
   private final Json json = new Json(4096);
@@ -67,9 +71,11 @@ final class RestService implements HttpService {
   /**
    * @param threads makes a thread for each request
    */
-  RestService(MeshClient mesh, Sandboxes sandboxes, Executor threads, int pageSize) {
+  RestService(
+      MeshClient mesh, Sandboxes sandboxes, Volumes volumes, Executor threads, int pageSize) {
     this.mesh = mesh;
     this.sandboxes = sandboxes;
+    this.volumes = volumes;
     this.threads = threads;
     this.pageSize = pageSize;
   }
@@ -122,6 +128,20 @@ final class RestService implements HttpService {
       sandboxes.kill(tenant, sandbox.matches() ? sandbox.group(1) : killed.group(1));
       return Answers.ok(Json.object());
     }
+    if (path.equals("/api/v2/volumes") && method == HttpMethod.GET) {
+      return volumePage(context, tenant);
+    }
+    if (path.equals("/api/v2/volumes") && method == HttpMethod.POST) {
+      return Answers.ok(volumes.create(tenant, fields(request)));
+    }
+    Matcher volume = VOLUME.matcher(path);
+    if (volume.matches() && method == HttpMethod.GET) {
+      return Answers.ok(volumes.get(tenant, volume.group(1)));
+    }
+    if (volume.matches() && method == HttpMethod.DELETE) {
+      volumes.delete(tenant, volume.group(1));
+      return Answers.ok(Json.object());
+    }
     Matcher exposed = EXPOSED.matcher(path);
     if (exposed.matches()) {
       throw HttpError.notServed("expose " + exposed.group(1));
@@ -136,14 +156,32 @@ final class RestService implements HttpService {
 
   private HttpResponse extend(Tenant tenant, String id, AggregatedHttpRequest request)
       throws HttpError, CallError {
-    byte[] body = request.content().array();
-    JsonNode fields =
-        json.read(body, body.length)
-            .filter(JsonNode::isObject)
-            .orElseThrow(() -> HttpError.invalid("INVALID_REQUEST", "the body is no JSON object"));
-    long stopAt = new Params(fields).number("stop_at_ms");
+    long stopAt = new Params(fields(request)).number("stop_at_ms");
     return Answers.ok(
         Json.object().put("stop_at_ms", sandboxes.extend(tenant, id, stopAt).toEpochMilli()));
+  }
+
+  private JsonNode fields(AggregatedHttpRequest request) throws HttpError {
+    byte[] body = request.content().array();
+    return json.read(body, body.length)
+        .filter(JsonNode::isObject)
+        .orElseThrow(() -> HttpError.invalid("INVALID_REQUEST", "the body is no JSON object"));
+  }
+
+  private HttpResponse volumePage(ServiceRequestContext context, Tenant tenant) throws HttpError {
+    QueryParams query = context.queryParams();
+    String limit = query.get("limit", Integer.toString(pageSize));
+    if (!limit.matches("[1-9][0-9]{0,8}")) {
+      throw HttpError.invalid("INVALID_LIMIT", "a limit is a number of 1 or more");
+    }
+    Volumes.Page page =
+        volumes.list(
+            tenant,
+            query.get("search", ""),
+            cursor(query.get("cursor", "")),
+            Math.min(Integer.parseInt(limit), pageSize));
+    ArrayNode items = JsonNodeFactory.instance.arrayNode().addAll(page.volumes());
+    return listed(context, items, page.next());
   }
 
   private HttpResponse page(ServiceRequestContext context, Tenant tenant, int size)
@@ -168,7 +206,11 @@ final class RestService implements HttpService {
         item.put("stoppedAt", listed.ended().toString());
       }
     }
-    if (page.next().isEmpty()) {
+    return listed(context, items, page.next());
+  }
+
+  private static HttpResponse listed(ServiceRequestContext context, ArrayNode items, String next) {
+    if (next.isEmpty()) {
       return Answers.ok(items);
     }
     String address =
@@ -177,7 +219,7 @@ final class RestService implements HttpService {
                 context.sessionProtocol().isTls() ? "https" : "http",
                 Optional.ofNullable(context.request().authority()).orElse("localhost"),
                 context.path(),
-                URLEncoder.encode(page.next(), StandardCharsets.UTF_8));
+                URLEncoder.encode(next, StandardCharsets.UTF_8));
     return Answers.page(items, "<" + address + ">; rel=\"next\"");
   }
 

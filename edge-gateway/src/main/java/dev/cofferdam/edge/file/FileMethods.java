@@ -9,7 +9,6 @@ import com.google.protobuf.ByteString;
 import dev.cofferdam.edge.protocol.CallError;
 import dev.cofferdam.edge.protocol.Params;
 import dev.cofferdam.edge.protocol.SdkError;
-import dev.cofferdam.edge.session.GuestPath;
 import dev.cofferdam.edge.session.InputStreams.Input;
 import dev.cofferdam.edge.session.InputStreams.InputFailedException;
 import dev.cofferdam.edge.session.Method;
@@ -21,6 +20,7 @@ import dev.cofferdam.v1.ListDirectoryRequest;
 import dev.cofferdam.v1.ListDirectoryResponse;
 import dev.cofferdam.v1.MakeDirectoryRequest;
 import dev.cofferdam.v1.MoveFileRequest;
+import dev.cofferdam.v1.OpenFileTarget;
 import dev.cofferdam.v1.ReadFileRequest;
 import dev.cofferdam.v1.ReadFileResponse;
 import dev.cofferdam.v1.RemoveFileRequest;
@@ -38,11 +38,8 @@ import java.util.Base64;
 import java.util.Map;
 import java.util.Optional;
 
-/** The file calls that the public API can answer as it is. */
+/** Whole files and directories. */
 public final class FileMethods implements SessionContext.Part {
-  /** Of one message to the guest. */
-  private static final int CHUNK = 64 << 10;
-
   private final SessionContext context;
 
   public FileMethods(SessionContext context) {
@@ -70,24 +67,16 @@ public final class FileMethods implements SessionContext.Part {
         this::rename);
   }
 
-  private static String path(Params params, String name) throws CallError, SdkError {
-    String path = params.text(name);
-    if (path.isEmpty() || path.indexOf('\0') >= 0) {
-      throw new SdkError("TypeError", "EINVAL", name + " is empty or has a NUL");
-    }
-    return GuestPath.absolute(path);
-  }
-
   private byte[] read(Params params)
       throws CallError, SdkError, StatusException, InterruptedException {
-    String path = path(params, "path");
+    String path = GuestFiles.path(params, "path");
     // What cannot be answered in one message need not be fetched.
     int limit = context.peer().messageBytes() / 4 * 3;
     ByteArrayOutputStream content = new ByteArrayOutputStream();
     BlockingClientCall<?, ReadFileResponse> call =
         context
             .tenant()
-            .readingFiles()
+            .largeFiles()
             .readFile(
                 ReadFileRequest.newBuilder().setSandbox(context.sandbox()).setPath(path).build());
     try {
@@ -128,47 +117,87 @@ public final class FileMethods implements SessionContext.Part {
 
   private JsonNode write(Params params, Optional<byte[]> content)
       throws CallError, SdkError, StatusException, InterruptedException {
-    String path = path(params, "path");
+    String path = GuestFiles.path(params, "path");
     Params options = params.object("options");
     Optional<Long> stream = params.optionalNumber("contentStreamId");
     Optional<Input> input =
         stream.isPresent() ? Optional.of(context.inputs().take(stream.get())) : Optional.empty();
     try {
-      if (options.flag("append", false)) {
-        throw SdkError.notServed("append");
+      boolean append = options.flag("append", false);
+      boolean createNew = options.flag("createNew", false);
+      boolean create = options.flag("create", true);
+      Optional<Integer> mode = options.optionalNumber("mode").map(bits -> (int) (bits & 07777));
+      Optional<FileInfo> old = old(path);
+      boolean link = old.isPresent() && old.get().getType() == FileType.FILE_TYPE_SYMLINK;
+      if (append || createNew || link) {
+        return writeInto(
+            OpenFileTarget.newBuilder()
+                .setPath(path)
+                .setWrite(true)
+                .setAppend(append)
+                .setTruncate(!append)
+                .setCreate(create)
+                .setCreateNew(createNew)
+                .setMode(mode.orElse(0))
+                .build(),
+            content,
+            input);
       }
-      if (options.flag("createNew", false)) {
-        throw SdkError.notServed("createNew");
+      if (old.isEmpty() && !create) {
+        throw new SdkError("NotFound", "ENOENT", path + " is not there");
       }
       WriteFileTarget.Builder target = WriteFileTarget.newBuilder().setPath(path);
-      Optional<Long> mode = options.optionalNumber("mode");
-      if (mode.isPresent()) {
-        target.setMode((int) (mode.get() & 07777));
-      } else {
-        keepMode(path, options.flag("create", true), target);
-      }
+      // The API makes a new file in the place of the old one, which the SDKs overwrite.
+      mode.or(() -> old.map(FileInfo::getMode)).ifPresent(target::setMode);
       return write(target.build(), content, input);
     } finally {
       input.ifPresent(Input::close);
     }
   }
 
-  /** The API makes a new file in the place of the old one, which the SDKs overwrite. */
-  private void keepMode(String path, boolean create, WriteFileTarget.Builder target)
-      throws StatusException {
+  /** Into the file itself: what came before a failure stays. */
+  private JsonNode writeInto(OpenFileTarget target, Optional<byte[]> content, Optional<Input> input)
+      throws CallError, SdkError, StatusException, InterruptedException {
+    try (OpenFile file = OpenFile.open(context, target)) {
+      if (input.isPresent()) {
+        Input from = input.get();
+        for (Optional<ByteString> part = from.next(); part.isPresent(); part = from.next()) {
+          file.write(part.get());
+        }
+      } else {
+        file.write(needed(content));
+      }
+      return NullNode.getInstance();
+    } catch (InputFailedException e) {
+      throw broken(e);
+    }
+  }
+
+  private static ByteString needed(Optional<byte[]> content) throws CallError {
+    return ByteString.copyFrom(content.orElseThrow(() -> CallError.parameter("content", "string")));
+  }
+
+  private static SdkError broken(InputFailedException failed) {
+    return new SdkError("Error", "EIO", "the content's stream: " + failed.getMessage());
+  }
+
+  /** What the path itself names; empty where nothing is. */
+  private Optional<FileInfo> old(String path) throws StatusException {
     try {
-      FileInfo old =
+      return Optional.of(
           context
               .tenant()
               .files()
               .statFile(
-                  StatFileRequest.newBuilder().setSandbox(context.sandbox()).setPath(path).build());
-      target.setMode(old.getMode());
+                  StatFileRequest.newBuilder()
+                      .setSandbox(context.sandbox())
+                      .setPath(path)
+                      .build()));
     } catch (StatusException e) {
-      boolean absent = SdkError.of(e).code().equals("ENOENT");
-      if (!absent || !create) {
-        throw e;
+      if (SdkError.of(e).code().equals("ENOENT")) {
+        return Optional.empty();
       }
+      throw e;
     }
   }
 
@@ -188,10 +217,7 @@ public final class FileMethods implements SessionContext.Part {
           send(call, part.get());
         }
       } else {
-        send(
-            call,
-            ByteString.copyFrom(
-                content.orElseThrow(() -> CallError.parameter("content", "string"))));
+        send(call, needed(content));
       }
       call.halfClose();
       if (call.read().isEmpty()) {
@@ -199,7 +225,7 @@ public final class FileMethods implements SessionContext.Part {
       }
       return NullNode.getInstance();
     } catch (InputFailedException e) {
-      throw new SdkError("Error", "EIO", "the content's stream: " + e.getMessage());
+      throw broken(e);
     } finally {
       call.cancel("done");
     }
@@ -207,8 +233,8 @@ public final class FileMethods implements SessionContext.Part {
 
   private static void send(TwoWayCall<WriteFileRequest, ?> call, ByteString data)
       throws StatusException, InterruptedException {
-    for (int from = 0; from < data.size(); from += CHUNK) {
-      ByteString part = data.substring(from, Math.min(data.size(), from + CHUNK));
+    for (int from = 0; from < data.size(); from += GuestFiles.CHUNK) {
+      ByteString part = data.substring(from, Math.min(data.size(), from + GuestFiles.CHUNK));
       if (!call.write(WriteFileRequest.newBuilder().setData(part).build())) {
         // The answer tells why.
         return;
@@ -221,7 +247,7 @@ public final class FileMethods implements SessionContext.Part {
     ListDirectoryRequest.Builder request =
         ListDirectoryRequest.newBuilder()
             .setSandbox(context.sandbox())
-            .setPath(path(params, "path"));
+            .setPath(GuestFiles.path(params, "path"));
     ArrayNode entries = JsonNodeFactory.instance.arrayNode();
     do {
       ListDirectoryResponse page = context.tenant().files().listDirectory(request.build());
@@ -248,7 +274,7 @@ public final class FileMethods implements SessionContext.Part {
             .makeDirectory(
                 MakeDirectoryRequest.newBuilder()
                     .setSandbox(context.sandbox())
-                    .setPath(path(params, "path"))
+                    .setPath(GuestFiles.path(params, "path"))
                     .setMode((int) (options.optionalNumber("mode").orElse(0L) & 07777))
                     .setMakeParents(options.flag("recursive", false))
                     .build());
@@ -264,7 +290,7 @@ public final class FileMethods implements SessionContext.Part {
             .removeFile(
                 RemoveFileRequest.newBuilder()
                     .setSandbox(context.sandbox())
-                    .setPath(path(params, "path"))
+                    .setPath(GuestFiles.path(params, "path"))
                     .setRecursive(params.object("options").flag("recursive", false))
                     .build());
     return NullNode.getInstance();
@@ -279,8 +305,8 @@ public final class FileMethods implements SessionContext.Part {
             .moveFile(
                 MoveFileRequest.newBuilder()
                     .setSandbox(context.sandbox())
-                    .setSource(path(params, "oldPath"))
-                    .setDestination(path(params, "newPath"))
+                    .setSource(GuestFiles.path(params, "oldPath"))
+                    .setDestination(GuestFiles.path(params, "newPath"))
                     .setReplace(true)
                     .build());
     return NullNode.getInstance();

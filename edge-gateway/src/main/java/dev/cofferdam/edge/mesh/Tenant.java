@@ -2,10 +2,13 @@ package dev.cofferdam.edge.mesh;
 
 import dev.cofferdam.kit.client.TwoWayCall;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.OpenFileRequest;
+import dev.cofferdam.v1.OpenFileResponse;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
 import dev.cofferdam.v1.StartProcessRequest;
+import dev.cofferdam.v1.VolumeServiceGrpc;
 import dev.cofferdam.v1.WriteFileRequest;
 import dev.cofferdam.v1.WriteFileResponse;
 import io.grpc.CallOptions;
@@ -34,6 +37,11 @@ public record Tenant(Channel api, Optional<Channel> secrets) {
         .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
   }
 
+  public VolumeServiceGrpc.VolumeServiceBlockingV2Stub volumes() {
+    return VolumeServiceGrpc.newBlockingV2Stub(api)
+        .withDeadlineAfter(CREATE_SECONDS, TimeUnit.SECONDS);
+  }
+
   /** For streams that last as long as a session. */
   public SandboxServiceGrpc.SandboxServiceBlockingV2Stub watching() {
     return SandboxServiceGrpc.newBlockingV2Stub(api);
@@ -54,8 +62,13 @@ public record Tenant(Channel api, Optional<Channel> secrets) {
   }
 
   /** A large file takes its time; the session's end cancels it. */
-  public FileServiceGrpc.FileServiceBlockingV2Stub readingFiles() {
+  public FileServiceGrpc.FileServiceBlockingV2Stub largeFiles() {
     return FileServiceGrpc.newBlockingV2Stub(api);
+  }
+
+  /** A file stays open as long as its client likes; the session's end cancels it. */
+  public TwoWayCall<OpenFileRequest, OpenFileResponse> openFile() {
+    return TwoWayCall.start(api, FileServiceGrpc.getOpenFileMethod(), CallOptions.DEFAULT);
   }
 
   /** Likewise. */

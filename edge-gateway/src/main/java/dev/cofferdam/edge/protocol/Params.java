@@ -1,6 +1,9 @@
 package dev.cofferdam.edge.protocol;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.time.DateTimeException;
+import java.time.Instant;
+import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.LinkedHashMap;
@@ -13,6 +16,11 @@ import java.util.Optional;
  * JavaScript SDK writes every option that was not given so.
  */
 public final class Params {
+  /** As protobuf has them. */
+  private static final Instant FIRST = Instant.parse("0001-01-01T00:00:00Z");
+
+  private static final Instant LAST = Instant.parse("9999-12-31T23:59:59.999999999Z");
+
   private final JsonNode json;
 
   public Params(JsonNode json) {
@@ -45,6 +53,28 @@ public final class Params {
       throw CallError.parameter(name, "number");
     }
     return node.map(JsonNode::longValue);
+  }
+
+  /** As {@link #number}, or in text, for JavaScript's large ones. */
+  public long wholeNumber(String name) throws CallError {
+    Optional<JsonNode> node = node(name);
+    if (node.isPresent() && node.get().isTextual()) {
+      try {
+        return Long.parseLong(node.get().textValue());
+      } catch (NumberFormatException e) {
+        throw CallError.parameter(name, "number");
+      }
+    }
+    return number(name);
+  }
+
+  /** Of bytes: no less than none. */
+  public Optional<Long> optionalCount(String name) throws CallError {
+    Optional<Long> count = optionalNumber(name);
+    if (count.isPresent() && count.get() < 0) {
+      throw CallError.parameter(name, "number of 0 or more");
+    }
+    return count;
   }
 
   public boolean flag(String name, boolean fallback) throws CallError {
@@ -91,6 +121,41 @@ public final class Params {
       }
     }
     return texts;
+  }
+
+  public List<Params> objects(String name) throws CallError {
+    List<Params> objects = new ArrayList<>();
+    Optional<JsonNode> node = node(name);
+    if (node.isPresent()) {
+      if (!node.get().isArray()) {
+        throw CallError.parameter(name, "array");
+      }
+      for (JsonNode item : node.get()) {
+        if (!item.isObject()) {
+          throw CallError.parameter(name, "object");
+        }
+        objects.add(new Params(item));
+      }
+    }
+    return objects;
+  }
+
+  /** ISO 8601, or seconds since 1970. */
+  public Instant time(String name) throws CallError {
+    JsonNode node = node(name).orElseThrow(() -> CallError.parameter(name, "date"));
+    try {
+      // What is no number of milliseconds becomes one that is no time.
+      Instant time =
+          node.isNumber()
+              ? Instant.ofEpochMilli((long) Math.floor(node.doubleValue() * 1000))
+              : OffsetDateTime.parse(node.asText()).toInstant();
+      if (time.isBefore(FIRST) || time.isAfter(LAST)) {
+        throw CallError.parameter(name, "date");
+      }
+      return time;
+    } catch (DateTimeException e) {
+      throw CallError.parameter(name, "date");
+    }
   }
 
   /** Base64, as RFC 4648 has it. */

@@ -3,9 +3,9 @@ package dev.cofferdam.edge.protocol;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.ErrorReason;
+import io.grpc.Status;
 import io.grpc.StatusException;
 import io.grpc.StatusRuntimeException;
-import java.util.Optional;
 
 /**
  * What was called failed. The JavaScript SDK makes an object of the named class of it, {@code
@@ -13,6 +13,8 @@ import java.util.Optional;
  */
 public final class SdkError extends Exception {
   private static final long serialVersionUID = 1L;
+
+  private static final String NOT_SERVED = "NOT_SERVED";
 
   private final String constructor;
   private final String code;
@@ -33,24 +35,31 @@ public final class SdkError extends Exception {
   }
 
   public static SdkError notServed(String what) {
-    return new SdkError("NotSupported", "NOT_SERVED", what + " is not served here");
+    return new SdkError("NotSupported", NOT_SERVED, what + " is not served here");
   }
 
-  public static SdkError of(StatusException status) {
-    return of(status, status.getStatus().getDescription());
+  public static SdkError of(StatusException failed) {
+    return of(failed, failed.getStatus());
   }
 
-  public static SdkError of(StatusRuntimeException status) {
-    return of(status, status.getStatus().getDescription());
+  public static SdkError of(StatusRuntimeException failed) {
+    return of(failed, failed.getStatus());
   }
 
-  private static SdkError of(Exception status, @org.jspecify.annotations.Nullable String said) {
-    Optional<ErrorReason> reason = Refusals.reason(status);
-    String message = said == null ? "the sandbox cannot be reached" : said;
-    if (reason.isEmpty()) {
-      return new SdkError("Error", "UNAVAILABLE", message);
+  private static SdkError of(Exception failed, Status status) {
+    if (status.getCode() == Status.Code.UNIMPLEMENTED) {
+      return new SdkError(
+          "NotSupported", NOT_SERVED, "this sandbox's agent is older and does not know the call");
     }
-    return switch (reason.get()) {
+    String said = status.getDescription();
+    String message = said == null ? "the sandbox cannot be reached" : said;
+    return Refusals.reason(failed)
+        .map(reason -> of(reason, message))
+        .orElseGet(() -> new SdkError("Error", "UNAVAILABLE", message));
+  }
+
+  public static SdkError of(ErrorReason reason, String message) {
+    return switch (reason) {
       case ERROR_REASON_FILE_NOT_FOUND, ERROR_REASON_COMMAND_NOT_FOUND ->
           new SdkError("NotFound", "ENOENT", message);
       case ERROR_REASON_FILE_EXISTS -> new SdkError("AlreadyExists", "EEXIST", message);
@@ -63,13 +72,13 @@ public final class SdkError extends Exception {
       case ERROR_REASON_PATH_INVALID, ERROR_REASON_INVALID_ARGUMENT ->
           new SdkError("TypeError", "EINVAL", message);
       case ERROR_REASON_QUOTA_EXCEEDED -> new SdkError("Busy", "EAGAIN", message);
-      default -> new SdkError("Error", Refusals.name(reason.get()), message);
+      default -> new SdkError("Error", Refusals.name(reason), message);
     };
   }
 
   /** Whether it is an answer of the guest's, as its system calls give them, and not the mesh's. */
   public boolean ofGuest() {
-    return code.matches("E[A-Z]+");
+    return code.matches("E[A-Z]+") || code.equals(NOT_SERVED);
   }
 
   public String code() {

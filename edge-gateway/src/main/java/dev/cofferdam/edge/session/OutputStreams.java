@@ -54,6 +54,10 @@ public final class OutputStreams {
       return id;
     }
 
+    public boolean cancelled() {
+      return cancelled;
+    }
+
     /** Waits while the client is slow. What a client has cancelled is thrown away. */
     public void write(ByteString data) throws InterruptedException {
       start();

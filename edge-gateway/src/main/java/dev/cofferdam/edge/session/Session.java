@@ -111,7 +111,7 @@ public final class Session {
   /** Ends it from this side. Safe to call from any thread and more than once. */
   public void end(String reason) {
     closing.countDown();
-    if (peer.waitsForAnswers()) {
+    if (peer.python()) {
       for (JsonNode id : List.copyOf(waiting.keySet())) {
         if (waiting.remove(id) != null) {
           outbox.sendAtOnce(Message.answer(id, CallError.closed()));

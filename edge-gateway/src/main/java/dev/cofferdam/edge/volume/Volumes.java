@@ -1,0 +1,124 @@
+package dev.cofferdam.edge.volume;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.cofferdam.edge.mesh.Tenant;
+import dev.cofferdam.edge.protocol.CallError;
+import dev.cofferdam.edge.protocol.HttpError;
+import dev.cofferdam.edge.protocol.Json;
+import dev.cofferdam.edge.protocol.Params;
+import dev.cofferdam.v1.CreateVolumeRequest;
+import dev.cofferdam.v1.DeleteVolumeRequest;
+import dev.cofferdam.v1.GetVolumeRequest;
+import dev.cofferdam.v1.ListVolumesRequest;
+import dev.cofferdam.v1.ListVolumesResponse;
+import dev.cofferdam.v1.Volume;
+import io.grpc.StatusException;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+
+/** A volume's id and its slug are its name in the mesh. Safe for use by several threads. */
+public final class Volumes {
+  private static final Set<String> KNOWN = Set.of("slug", "region", "capacity", "from");
+
+  private final String region;
+
+  /**
+   * @param region of each: the mesh has one, and keeps none
+   */
+  public Volumes(String region) {
+    this.region = region;
+  }
+
+  /**
+   * @param next names the following page; empty on the last
+   */
+  public record Page(List<JsonNode> volumes, String next) {}
+
+  /**
+   * @param fields what the SDK sent
+   */
+  public JsonNode create(Tenant tenant, JsonNode fields) throws CallError, HttpError {
+    Set<String> unknown = new TreeSet<>();
+    fields.fieldNames().forEachRemaining(unknown::add);
+    unknown.removeAll(KNOWN);
+    if (!unknown.isEmpty()) {
+      throw HttpError.invalid("UNKNOWN_OPTION", "options that are not known here: " + unknown);
+    }
+    Params params = new Params(fields);
+    if (params.optionalText("from").isPresent()) {
+      throw HttpError.notServed("a volume of a snapshot");
+    }
+    JsonNode capacity = fields.path("capacity");
+    if (!capacity.isTextual() && !capacity.isIntegralNumber()) {
+      throw HttpError.invalid("INVALID_CAPACITY", "a capacity is a number or a text");
+    }
+    try {
+      return json(
+          tenant
+              .volumes()
+              .createVolume(
+                  CreateVolumeRequest.newBuilder()
+                      .setName(params.text("slug"))
+                      .setSizeMib(Capacity.mib(capacity.asText()))
+                      .build()));
+    } catch (StatusException e) {
+      throw HttpError.of(e);
+    }
+  }
+
+  public JsonNode get(Tenant tenant, String name) throws HttpError {
+    try {
+      return json(tenant.volumes().getVolume(GetVolumeRequest.newBuilder().setName(name).build()));
+    } catch (StatusException e) {
+      throw HttpError.of(e);
+    }
+  }
+
+  /**
+   * By name.
+   *
+   * @param search a part of the name. A page has those of {@code size} volumes that have it.
+   */
+  public Page list(Tenant tenant, String search, String cursor, int size) throws HttpError {
+    try {
+      ListVolumesResponse page =
+          tenant
+              .volumes()
+              .listVolumes(
+                  ListVolumesRequest.newBuilder().setPageSize(size).setPageToken(cursor).build());
+      return new Page(
+          page.getVolumesList().stream()
+              .filter(volume -> volume.getName().contains(search))
+              .map(this::json)
+              .toList(),
+          page.getNextPageToken());
+    } catch (StatusException e) {
+      throw HttpError.of(e);
+    }
+  }
+
+  public void delete(Tenant tenant, String name) throws HttpError {
+    try {
+      var _ = tenant.volumes().deleteVolume(DeleteVolumeRequest.newBuilder().setName(name).build());
+    } catch (StatusException e) {
+      throw HttpError.of(e);
+    }
+  }
+
+  /** How much of its capacity is used the mesh does not tell: the estimates are all of it. */
+  private JsonNode json(Volume volume) {
+    long bytes = (long) volume.getSizeMib() << 20;
+    ObjectNode json =
+        Json.object()
+            .put("id", volume.getName())
+            .put("slug", volume.getName())
+            .put("region", region)
+            .put("capacity", bytes)
+            .put("estimated_allocated_size", bytes)
+            .put("estimated_flattened_size", bytes)
+            .put("is_bootable", false);
+    return json.putNull("base_snapshot");
+  }
+}

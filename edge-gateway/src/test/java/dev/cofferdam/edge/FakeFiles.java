@@ -1,0 +1,211 @@
+package dev.cofferdam.edge;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.Message;
+import com.google.protobuf.Timestamp;
+import dev.cofferdam.v1.CopyFileRequest;
+import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.FileFailure;
+import dev.cofferdam.v1.FileInfo;
+import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.FileType;
+import dev.cofferdam.v1.MakeLinkRequest;
+import dev.cofferdam.v1.MakeTemporaryRequest;
+import dev.cofferdam.v1.OpenFileRequest;
+import dev.cofferdam.v1.OpenFileResponse;
+import dev.cofferdam.v1.ReadFileRequest;
+import dev.cofferdam.v1.ReadFileResponse;
+import dev.cofferdam.v1.ResolvePathRequest;
+import dev.cofferdam.v1.ResolvePathResponse;
+import dev.cofferdam.v1.SeekOrigin;
+import dev.cofferdam.v1.SetFileAttributesRequest;
+import dev.cofferdam.v1.StatFileRequest;
+import dev.cofferdam.v1.WalkDirectoryRequest;
+import dev.cofferdam.v1.WalkDirectoryResponse;
+import dev.cofferdam.v1.WalkedFile;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * Files as the edge sees them. Each that is read holds its own path, one that is opened what was
+ * written into it, {@code /missing} is not there, {@code /old} is in a sandbox whose agent knows no
+ * more than it did, and a lock is never given.
+ */
+final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
+  /** What was asked for, but for operations on open files. */
+  final List<Message> asked = new CopyOnWriteArrayList<>();
+
+  final AtomicInteger open = new AtomicInteger();
+  final AtomicInteger locking = new AtomicInteger();
+
+  /** Whether it was told that there is no such file. */
+  private static boolean refused(String path, StreamObserver<?> answer) {
+    if (path.equals("/missing")) {
+      answer.onError(
+          FakeMesh.refusal(ErrorReason.ERROR_REASON_FILE_NOT_FOUND, "/missing is not there"));
+    } else if (path.equals("/old")) {
+      answer.onError(io.grpc.Status.UNIMPLEMENTED.asRuntimeException());
+    }
+    return path.equals("/missing") || path.equals("/old");
+  }
+
+  private <A> void answer(Message request, String path, A told, StreamObserver<A> answer) {
+    asked.add(request);
+    if (!refused(path, answer)) {
+      answer.onNext(told);
+      answer.onCompleted();
+    }
+  }
+
+  private static FileInfo info(String path, boolean link) {
+    return FileInfo.newBuilder()
+        .setPath(path)
+        .setType(link ? FileType.FILE_TYPE_SYMLINK : FileType.FILE_TYPE_REGULAR)
+        .setLinkTarget(link ? "../else" : "")
+        .setRawMode(link ? 0120777 : 0100640)
+        .setMode(0640)
+        .setSize(12)
+        .setUid(-2)
+        .setLinks(1)
+        .setModifyTime(Timestamp.newBuilder().setSeconds(1_000_000_000).setNanos(123_456_789))
+        .build();
+  }
+
+  @Override
+  public void readFile(ReadFileRequest request, StreamObserver<ReadFileResponse> answer) {
+    answer(
+        request,
+        request.getPath(),
+        ReadFileResponse.newBuilder().setData(ByteString.copyFromUtf8(request.getPath())).build(),
+        answer);
+  }
+
+  @Override
+  public void statFile(StatFileRequest request, StreamObserver<FileInfo> answer) {
+    boolean link = request.getPath().endsWith("link") && !request.getFollow();
+    answer(request, request.getPath(), info(request.getPath(), link), answer);
+  }
+
+  @Override
+  public void setFileAttributes(SetFileAttributesRequest request, StreamObserver<FileInfo> answer) {
+    answer(request, request.getPath(), info(request.getPath(), false), answer);
+  }
+
+  @Override
+  public void copyFile(CopyFileRequest request, StreamObserver<FileInfo> answer) {
+    answer(request, request.getSource(), info(request.getDestination(), false), answer);
+  }
+
+  @Override
+  public void makeLink(MakeLinkRequest request, StreamObserver<FileInfo> answer) {
+    answer(request, request.getPath(), info(request.getPath(), true), answer);
+  }
+
+  @Override
+  public void makeTemporary(MakeTemporaryRequest request, StreamObserver<FileInfo> answer) {
+    String path = request.getDirectory() + "/" + request.getPrefix() + "1" + request.getSuffix();
+    answer(request, path, info(path, false), answer);
+  }
+
+  @Override
+  public void resolvePath(ResolvePathRequest request, StreamObserver<ResolvePathResponse> answer) {
+    answer(
+        request,
+        request.getPath(),
+        ResolvePathResponse.newBuilder().setPath("/real" + request.getPath()).build(),
+        answer);
+  }
+
+  @Override
+  public void walkDirectory(
+      WalkDirectoryRequest request, StreamObserver<WalkDirectoryResponse> answer) {
+    String root = request.getPath();
+    answer(
+        request,
+        root,
+        WalkDirectoryResponse.newBuilder()
+            .addFiles(walked(root, FileType.FILE_TYPE_DIRECTORY))
+            .addFiles(walked(root + "/a.txt", FileType.FILE_TYPE_REGULAR))
+            .addFiles(walked(root + "/b.md", FileType.FILE_TYPE_REGULAR))
+            .addFiles(walked(root + "/c.txt", FileType.FILE_TYPE_SYMLINK))
+            .build(),
+        answer);
+  }
+
+  private static WalkedFile walked(String path, FileType type) {
+    return WalkedFile.newBuilder().setPath(path).setType(type).build();
+  }
+
+  @Override
+  public StreamObserver<OpenFileRequest> openFile(StreamObserver<OpenFileResponse> answers) {
+    open.incrementAndGet();
+    ((ServerCallStreamObserver<OpenFileResponse>) answers)
+        .setOnCancelHandler(open::decrementAndGet);
+    return new Opened(answers);
+  }
+
+  private final class Opened implements StreamObserver<OpenFileRequest> {
+    private final StreamObserver<OpenFileResponse> answers;
+    private final StringBuilder content = new StringBuilder();
+    private int position;
+
+    Opened(StreamObserver<OpenFileResponse> answers) {
+      this.answers = answers;
+    }
+
+    @Override
+    public void onNext(OpenFileRequest request) {
+      OpenFileResponse.Builder answer = OpenFileResponse.newBuilder();
+      switch (request.getMessageCase()) {
+        case TARGET -> {
+          asked.add(request.getTarget());
+          if (refused(request.getTarget().getPath(), answers)) {
+            open.decrementAndGet();
+            return;
+          }
+          answer.setFile(info(request.getTarget().getPath(), false));
+        }
+        case WRITE -> {
+          content.append(request.getWrite().toStringUtf8());
+          position = content.length();
+          answer.setPosition(position);
+        }
+        case READ -> {
+          int end = Math.min(content.length(), position + request.getRead());
+          answer.setData(ByteString.copyFromUtf8(content.substring(position, end)));
+          position = end;
+        }
+        case SEEK -> {
+          if (request.getSeek().getOffset() < 0) {
+            answer.setFailure(
+                FileFailure.newBuilder()
+                    .setReason(ErrorReason.ERROR_REASON_PATH_INVALID)
+                    .setMessage("invalid argument"));
+          } else {
+            boolean end = request.getSeek().getOrigin() == SeekOrigin.SEEK_ORIGIN_END;
+            position = (end ? content.length() : 0) + (int) request.getSeek().getOffset();
+            answer.setPosition(position);
+          }
+        }
+        case LOCK -> {
+          locking.incrementAndGet();
+          return;
+        }
+        default -> {
+          asked.add(request);
+          answer.setFile(info("/it", false));
+        }
+      }
+      answers.onNext(answer.build());
+    }
+
+    @Override
+    public void onError(Throwable failure) {}
+
+    @Override
+    public void onCompleted() {}
+  }
+}

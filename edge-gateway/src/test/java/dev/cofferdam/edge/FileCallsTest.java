@@ -1,0 +1,351 @@
+package dev.cofferdam.edge;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.google.protobuf.Message;
+import com.google.protobuf.Timestamp;
+import dev.cofferdam.kit.config.Settings;
+import dev.cofferdam.v1.CopyFileRequest;
+import dev.cofferdam.v1.FileType;
+import dev.cofferdam.v1.MakeLinkRequest;
+import dev.cofferdam.v1.MakeTemporaryRequest;
+import dev.cofferdam.v1.OpenFileRequest;
+import dev.cofferdam.v1.OpenFileTarget;
+import dev.cofferdam.v1.SetFileAttributesRequest;
+import dev.cofferdam.v1.WalkDirectoryRequest;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The calls on files over a socket, before a mesh that is made up. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+final class FileCallsTest {
+  private static final Duration PAUSE = Duration.ofMillis(20);
+
+  private final FakeMesh mesh;
+  private final EdgeApp app;
+  private final Sdk sdk;
+  private final Sdk.Socket socket;
+  private int calls;
+
+  FileCallsTest() throws Exception {
+    mesh = new FakeMesh();
+    app =
+        EdgeApp.start(
+            EdgeConfig.read(
+                Settings.of(
+                    "edge-gateway",
+                    "test",
+                    Map.of(
+                        "listen", "127.0.0.1:0",
+                        "admin.listen", "127.0.0.1:0",
+                        "tls.authority", "/none"),
+                    Map.of())),
+            mesh.client());
+    sdk = new Sdk(app.port());
+    socket = sdk.create(Sdk.BOTH, "{}");
+  }
+
+  @AfterEach
+  void forget() {
+    mesh.files.asked.clear();
+  }
+
+  @AfterAll
+  void close() {
+    sdk.close();
+    app.close();
+    mesh.close();
+  }
+
+  private JsonNode call(String method, String params) throws Exception {
+    socket.call(++calls, method, params);
+    return socket.answer(calls);
+  }
+
+  private JsonNode ok(String method, String params) throws Exception {
+    JsonNode answer = call(method, params);
+    assertThat(answer.path("result").has("ok")).as(answer.toString()).isTrue();
+    return answer.at("/result/ok");
+  }
+
+  private <M extends Message> M asked(Class<M> type) {
+    return type.cast(mesh.files.asked.getLast());
+  }
+
+  private static void eventually(BooleanSupplier condition, String what) {
+    long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+    while (!condition.getAsBoolean()) {
+      assertThat(System.nanoTime()).as(what).isLessThan(end);
+      LockSupport.parkNanos(PAUSE.toNanos());
+    }
+  }
+
+  @Test
+  void aStatHasEveryMember() throws Exception {
+    JsonNode stat = ok("stat", "{\"path\":\"/a/link\"}");
+    assertThat(stat.size()).as("zod wants them all").isEqualTo(21);
+    assertThat(stat.path("isFile").asBoolean()).isTrue();
+    assertThat(stat.path("mode").asInt()).as("with its type, as stat(2)").isEqualTo(0100640);
+    assertThat(stat.path("uid").asLong()).isEqualTo(4_294_967_294L);
+    assertThat(stat.path("mtime").asText()).isEqualTo("2001-09-09T01:46:40.123Z");
+    JsonNode link = ok("lstat", "{\"path\":\"/a/link\"}");
+    assertThat(link.path("isSymlink").asBoolean()).isTrue();
+    assertThat(ok("readLink", "{\"path\":\"/a/link\"}").asText()).isEqualTo("../else");
+    assertThat(call("readLink", "{\"path\":\"/a/file\"}").at("/result/error/code").asText())
+        .isEqualTo("EINVAL");
+    assertThat(ok("realPath", "{\"path\":\"x\"}").asText()).isEqualTo("/real/root/x");
+  }
+
+  @Test
+  void attributesAreSetAsAsked() throws Exception {
+    ok("chmod", "{\"path\":\"f\",\"mode\":0}");
+    SetFileAttributesRequest set = asked(SetFileAttributesRequest.class);
+    assertThat(set.getPath()).isEqualTo("/root/f");
+    assertThat(set.hasMode() && set.getMode() == 0 && !set.hasSize() && !set.hasUid()).isTrue();
+    ok("chown", "{\"path\":\"/f\",\"uid\":null,\"gid\":4294967294}");
+    set = asked(SetFileAttributesRequest.class);
+    assertThat(set.hasUid()).isFalse();
+    assertThat(set.getGid()).isEqualTo(-2);
+    ok("truncate", "{\"name\":\"/f\",\"length\":null}");
+    set = asked(SetFileAttributesRequest.class);
+    assertThat(set.hasSize() && set.getSize() == 0).isTrue();
+    ok("utime", "{\"path\":\"/f\",\"atime\":1.5,\"mtime\":\"2001-09-09T01:46:40.123Z\"}");
+    set = asked(SetFileAttributesRequest.class);
+    assertThat(set.getAccessTime())
+        .isEqualTo(Timestamp.newBuilder().setSeconds(1).setNanos(500_000_000).build());
+    assertThat(set.getModifyTime().getSeconds()).isEqualTo(1_000_000_000);
+  }
+
+  @Test
+  void aLinksTargetIsTakenAsItIs() throws Exception {
+    ok("symlink", "{\"target\":\"../a\",\"path\":\"b\",\"options\":null}");
+    MakeLinkRequest made = asked(MakeLinkRequest.class);
+    assertThat(made.getSymbolic()).isTrue();
+    assertThat(made.getTarget()).isEqualTo("../a");
+    assertThat(made.getPath()).isEqualTo("/root/b");
+    ok("link", "{\"target\":\"a\",\"path\":\"/b\"}");
+    made = asked(MakeLinkRequest.class);
+    assertThat(made.getSymbolic()).isFalse();
+    assertThat(made.getTarget()).as("of a name, the path").isEqualTo("/root/a");
+    ok("copyFile", "{\"fromPath\":\"a\",\"toPath\":\"/b\"}");
+    assertThat(asked(CopyFileRequest.class).getSource()).isEqualTo("/root/a");
+  }
+
+  @Test
+  void temporariesHaveTheirNames() throws Exception {
+    String options = "{\"options\":{\"dir\":\"/d\",\"prefix\":\"p\",\"suffix\":\".s\"}}";
+    assertThat(ok("makeTempFile", options).asText()).isEqualTo("/d/p1.s");
+    assertThat(asked(MakeTemporaryRequest.class).getType()).isEqualTo(FileType.FILE_TYPE_REGULAR);
+    ok("makeTempDir", "{\"options\":null}");
+    assertThat(asked(MakeTemporaryRequest.class).getType()).isEqualTo(FileType.FILE_TYPE_DIRECTORY);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "chown    | {\"path\":\"/f\",\"uid\":-1}",
+        "chown    | {\"path\":\"/f\",\"uid\":4294967295}",
+        "chmod    | {\"path\":\"/f\"}",
+        "truncate | {\"name\":\"/f\",\"length\":-1}",
+        "utime    | {\"path\":\"/f\",\"atime\":\"yesterday\",\"mtime\":0}",
+        "utime    | {\"path\":\"/f\",\"atime\":1e99,\"mtime\":0}",
+        "utime    | {\"path\":\"/f\",\"atime\":1e999999999,\"mtime\":0}",
+        "utime    | {\"path\":\"/f\",\"atime\":\"+12000-01-01T00:00:00Z\",\"mtime\":0}",
+        "walk     | {\"path\":\"/f\",\"match\":[\"a\"]}",
+        "fileSeek | {\"fileHandleId\":1,\"offset\":0,\"whence\":3}",
+        "fileSeek | {\"fileHandleId\":1,\"offset\":\"x\",\"whence\":0}",
+      })
+  void whatIsNoParameterIsRefusedBeforeTheSandboxHearsOfIt(String method, String params)
+      throws Exception {
+    assertThat(call(method, params).at("/error/code").asInt()).isEqualTo(-32602);
+    assertThat(mesh.files.asked).isEmpty();
+  }
+
+  @Test
+  void anOpenFileIsReadWrittenAndClosed() throws Exception {
+    int before = mesh.files.open.get();
+    String of =
+        "{\"fileHandleId\":%d,"
+            .formatted(
+                ok(
+                        "open",
+                        "{\"path\":\"f\",\"options\":{\"read\":true,\"write\":true,\"create\":true,"
+                            + "\"mode\":420,\"append\":null}}")
+                    .path("fileHandleId")
+                    .asLong());
+    OpenFileTarget target = asked(OpenFileTarget.class);
+    assertThat(target.getPath()).isEqualTo("/root/f");
+    assertThat(target.getRead() && target.getWrite() && target.getCreate()).isTrue();
+    assertThat(target.getMode()).isEqualTo(0644);
+    String large = "x".repeat(150_000);
+    assertThat(ok("fileWrite", of + "\"data\":\"%s\"}".formatted(base64(large))).toString())
+        .isEqualTo("{\"bytesWritten\":150000}");
+    assertThat(ok("fileSeek", of + "\"offset\":\"0\",\"whence\":0}").path("position").asLong())
+        .isZero();
+    String read = ok("fileRead", of + "\"length\":149000}").path("data").asText();
+    assertThat(new String(Base64.getDecoder().decode(read), StandardCharsets.UTF_8))
+        .as("over the limit of one message to the guest")
+        .isEqualTo(large.substring(0, 149_000));
+    ok("fileRead", of + "\"length\":5000}");
+    assertThat(ok("fileRead", of + "\"length\":10}").path("data").isNull()).as("its end").isTrue();
+    JsonNode failed = call("fileSeek", of + "\"offset\":-1,\"whence\":0}");
+    assertThat(failed.at("/result/error/code").asText()).isEqualTo("EINVAL");
+    assertThat(ok("fileStat", of + "\"x\":0}").size()).as("open still").isEqualTo(21);
+    ok("fileClose", of + "\"x\":0}");
+    assertThat(call("fileClose", of + "\"x\":0}").at("/result/error/code").asText())
+        .isEqualTo("EBADF");
+    eventually(() -> mesh.files.open.get() == before, "the end of its call");
+  }
+
+  /** JavaScript's len, Python's size. */
+  @ParameterizedTest
+  @CsvSource({"len,7", "size,7", "other,0"})
+  void aSizeHasTwoNames(String name, long size) throws Exception {
+    long id = ok("create", "{\"path\":\"f\"}").path("fileHandleId").asLong();
+    ok("fileTruncate", "{\"fileHandleId\":%d,\"%s\":7}".formatted(id, name));
+    assertThat(asked(OpenFileRequest.class).getTruncate()).isEqualTo(size);
+    ok("fileClose", "{\"fileHandleId\":%d}".formatted(id));
+  }
+
+  @Test
+  void aLockIsWaitedForWithoutHoldingUpOthersAndEndsWithTheFile() throws Exception {
+    long id = ok("create", "{\"path\":\"f\"}").path("fileHandleId").asLong();
+    int before = mesh.files.locking.get();
+    int locking = ++calls;
+    socket.call(locking, "fileLock", "{\"fileHandleId\":%d,\"exclusive\":true}".formatted(id));
+    eventually(() -> mesh.files.locking.get() > before, "the lock's being asked for");
+    ok("stat", "{\"path\":\"/f\"}");
+    socket.call(++calls, "fileClose", "{\"fileHandleId\":%d}".formatted(id));
+    List<Integer> answered = new ArrayList<>();
+    while (answered.size() < 2) {
+      answered.add(socket.next().path("id").asInt());
+    }
+    assertThat(answered).containsExactlyInAnyOrder(locking, calls);
+  }
+
+  @Test
+  void filesCloseWithTheirSessionAndAreSoMany() throws Exception {
+    int before = mesh.files.open.get();
+    Sdk.Socket other = sdk.create(Sdk.BOTH, "{}");
+    for (int id = 1; id <= 129; id++) {
+      other.call(id, "open", "{\"path\":\"f\"}");
+      JsonNode answer = other.answer(id);
+      assertThat(answer.at("/result/error/code").asText()).isEqualTo(id <= 128 ? "" : "EMFILE");
+    }
+    assertThat(mesh.files.open.get()).isEqualTo(before + 128);
+    other.call(130, "fileClose", "{\"fileHandleId\":5}");
+    other.answer(130);
+    other.call(131, "open", "{\"path\":\"/missing\"}");
+    assertThat(other.answer(131).at("/result/error/code").asText()).isEqualTo("ENOENT");
+    other.call(132, "open", "{\"path\":\"f\"}");
+    assertThat(other.answer(132).at("/result/ok/fileHandleId").isNumber())
+        .as("what could not be opened took no room")
+        .isTrue();
+    other.socket().abort();
+    eventually(() -> mesh.files.open.get() == before, "the end of their calls");
+  }
+
+  @Test
+  void appendingAndMakingAnewGoIntoTheFileItself() throws Exception {
+    ok(
+        "writeTextFile",
+        "{\"path\":\"/f\",\"content\":\"text\",\"options\":{\"append\":true,\"create\":false}}");
+    OpenFileTarget target = asked(OpenFileTarget.class);
+    assertThat(target.getAppend()).isTrue();
+    assertThat(target.getCreate()).isFalse();
+    ok("writeTextFile", "{\"path\":\"/f\",\"content\":\"\",\"options\":{\"createNew\":true}}");
+    assertThat(asked(OpenFileTarget.class).getCreateNew()).isTrue();
+    ok("writeTextFile", "{\"path\":\"/a/link\",\"content\":\"x\",\"options\":null}");
+    assertThat(asked(OpenFileTarget.class).getTruncate()).as("where the link leads").isTrue();
+    JsonNode absent =
+        call(
+            "writeFile", "{\"path\":\"/missing\",\"content\":\"\",\"options\":{\"create\":false}}");
+    assertThat(absent.at("/result/error/code").asText()).isEqualTo("ENOENT");
+  }
+
+  @Test
+  void aGlobIsAWalkOfWhereItBegins() throws Exception {
+    assertThat(streamed("{\"glob\":\"w/*.txt\",\"exclude\":[\"w/b*\"],\"root\":\"/r\"}"))
+        .isEqualTo(4);
+    WalkDirectoryRequest walked = asked(WalkDirectoryRequest.class);
+    assertThat(walked.getPath()).isEqualTo("/r/w");
+    assertThat(walked.getMatchList()).containsExactly("^/r/w/[^/]*\\.txt$");
+    assertThat(walked.getSkipList()).containsExactly("^/r/w/b[^/]*$");
+    assertThat(walked.getMaxDepth()).isEqualTo(1);
+    assertThat(streamed("{\"glob\":\"/missing/**\"}")).as("nothing is there").isZero();
+    assertThat(asked(WalkDirectoryRequest.class).hasMaxDepth()).isFalse();
+    assertThat(streamed("{\"glob\":\"/w/*/\",\"root\":null}")).as("directories alone").isEqualTo(1);
+  }
+
+  private int streamed(String params) throws Exception {
+    socket.call(++calls, "expandGlob", params);
+    int entries = 0;
+    JsonNode message = socket.next();
+    while (!message.path("method").asText().endsWith("end")) {
+      assertThat(message.has("error")).as(message.toString()).isFalse();
+      entries += message.path("method").asText().endsWith("enqueue") ? 1 : 0;
+      message = socket.next();
+    }
+    return entries;
+  }
+
+  @Test
+  void aWalkIsAStreamOfWhatIsWanted() throws Exception {
+    String options =
+        "\"includeDirs\":null,\"includeSymlinks\":false,\"exts\":[\"txt\"],\"maxDepth\":2,"
+            + "\"match\":[{\"source\":\"a|c\",\"flags\":\"gi\"}],\"skip\":null";
+    socket.call(++calls, "walk", "{\"path\":\"/w\"," + options + "}");
+    List<String> messages = new ArrayList<>();
+    JsonNode message = socket.next();
+    while (!message.path("method").asText().endsWith("end")) {
+      if (message.path("method").asText().endsWith("enqueue")) {
+        byte[] data = Base64.getDecoder().decode(message.at("/params/data").asText());
+        messages.add(new String(data, StandardCharsets.UTF_8));
+      }
+      message = socket.next();
+    }
+    assertThat(messages)
+        .containsExactly(
+            "{\"path\":\"/w/a.txt\",\"name\":\"a.txt\",\"isFile\":true,\"isDirectory\":false,"
+                + "\"isSymlink\":false}");
+    WalkDirectoryRequest walked = asked(WalkDirectoryRequest.class);
+    assertThat(walked.getMatchList()).containsExactly("(?i)a|c");
+    assertThat(walked.getMaxDepth()).isEqualTo(2);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "walk | {\"path\":\"/missing\"}                                     | ENOENT",
+        "walk | {\"path\":\"/w\",\"followSymlinks\":true}                   | NOT_SERVED",
+        "walk | {\"path\":\"/w\",\"skip\":[{\"source\":\"a\",\"flags\":\"y\"}]} | NOT_SERVED",
+        "expandGlob | {\"glob\":\"/w/!(a)\"} | NOT_SERVED",
+        "open | {\"path\":\"/missing\"}                                     | ENOENT",
+        "stat | {\"path\":\"/missing\"}                                     | ENOENT",
+        "stat | {\"path\":\"/a\\u0000b\"}                                      | EINVAL",
+        "stat | {\"path\":\"/old\"}                                         | NOT_SERVED",
+        "fileRead | {\"fileHandleId\":999,\"length\":1}                     | EBADF",
+      })
+  void aFailureIsTheCallsOwn(String method, String params, String code) throws Exception {
+    assertThat(call(method, params).at("/result/error/code").asText()).isEqualTo(code);
+  }
+
+  private static String base64(String text) {
+    return Base64.getEncoder().encodeToString(text.getBytes(StandardCharsets.UTF_8));
+  }
+}

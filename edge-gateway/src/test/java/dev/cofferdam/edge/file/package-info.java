@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.edge.file;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.edge.volume;
+
+import org.jspecify.annotations.NullMarked;
