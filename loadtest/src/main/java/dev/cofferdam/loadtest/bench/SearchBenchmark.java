@@ -31,8 +31,7 @@ public class SearchBenchmark {
       "{\"role\": \"user\", \"text\": \"Say what changed on 2026-11-30 in release 4.2.17: see 3f2a"
           + " 9c1d, https://example.com/a?b=c\"},\\n";
 
-  private final byte[] json =
-      LINE.repeat(BODY / LINE.length()).getBytes(StandardCharsets.US_ASCII);
+  private final byte[] json = LINE.repeat(BODY / LINE.length()).getBytes(StandardCharsets.US_ASCII);
   private final byte[] random = random();
   private final byte[] base64 = Base64.getEncoder().encode(random());
 
