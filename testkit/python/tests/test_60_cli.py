@@ -137,6 +137,8 @@ def test_events_come_as_they_happen(kept):
         assert "denied" in line and "protocol=dns" in line
         assert process.poll() is None
     assert "probe.echo.test" in output("events", "--sandbox", kept)
+    denied = output("events", "--denied", "--sandbox", kept).splitlines()
+    assert any("probe.echo.test" in line for line in denied) and all(" denied " in line for line in denied), denied
 
 
 def test_it_sleeps_and_wakes(kept):

@@ -6,6 +6,7 @@ import dev.cofferdam.v1.ListAuditEventsRequest;
 import dev.cofferdam.v1.ListAuditEventsResponse;
 import dev.cofferdam.v1.SandboxEvent;
 import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.Verdict;
 import dev.cofferdam.v1.WatchAuditEventsRequest;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
 import io.grpc.Channel;
@@ -40,6 +41,9 @@ final class EventsCommand implements Callable<Integer> {
   @Option(names = "--sandbox", paramLabel = "ID", description = "Only of this one.")
   private String sandbox = "";
 
+  @Option(names = "--denied", description = "Only what was not let out.")
+  private boolean denied;
+
   EventsCommand(Context context) {
     this.context = context;
   }
@@ -50,14 +54,16 @@ final class EventsCommand implements Callable<Integer> {
       Channel api = connections.api();
       Channel audit = connections.audit();
       if (!follow) {
-        List<EventLine> lines = new ArrayList<>(present(api));
+        List<EventLine> lines = new ArrayList<>(denied ? List.of() : present(api));
         lines.addAll(recorded(audit));
         lines.stream().sorted().forEach(this::print);
         return 0;
       }
       try (ExecutorService watchers = Executors.newVirtualThreadPerTaskExecutor()) {
         CompletionService<Integer> ends = new ExecutorCompletionService<>(watchers);
-        var _ = ends.submit(() -> watch(cursor -> lives(api, cursor)));
+        if (!denied) {
+          var _ = ends.submit(() -> watch(cursor -> lives(api, cursor)));
+        }
         var _ = ends.submit(() -> watch(cursor -> egress(audit, cursor)));
         try {
           // Neither ends by itself, so the first that does has failed.
@@ -94,6 +100,7 @@ final class EventsCommand implements Callable<Integer> {
                   ListAuditEventsRequest.newBuilder()
                       .setPageSize(1000)
                       .setSandbox(sandbox)
+                      .setVerdict(verdict())
                       .setCursor(cursor)
                       .build());
       page.getEventsList().stream().map(EventLine::of).forEach(lines::add);
@@ -145,7 +152,11 @@ final class EventsCommand implements Callable<Integer> {
     BlockingClientCall<?, AuditEvent> call =
         AuditServiceGrpc.newBlockingV2Stub(audit)
             .watchAuditEvents(
-                WatchAuditEventsRequest.newBuilder().setCursor(from).setSandbox(sandbox).build());
+                WatchAuditEventsRequest.newBuilder()
+                    .setCursor(from)
+                    .setSandbox(sandbox)
+                    .setVerdict(verdict())
+                    .build());
     String cursor = from;
     try {
       for (AuditEvent event = call.read(); event != null; event = call.read()) {
@@ -156,6 +167,10 @@ final class EventsCommand implements Callable<Integer> {
       throwUnlessUnavailable(e);
     }
     return cursor;
+  }
+
+  private Verdict verdict() {
+    return denied ? Verdict.VERDICT_DENIED : Verdict.VERDICT_UNSPECIFIED;
   }
 
   private static void throwUnlessUnavailable(StatusException failure) throws StatusException {

@@ -879,6 +879,9 @@ final class ClientTest {
                 + " decision denied host_not_allowed protocol=https host=evil.example.com:443"
                 + " path=\"/a b\\u001b[2J\" count=3");
     assertThat(lines.get(2)).endsWith(" ended");
+    out.reset();
+    assertThat(type("events", "--denied")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8).lines().toList()).containsExactly(lines.get(1));
   }
 
   @Test

@@ -76,6 +76,7 @@ import dev.cofferdam.v1.Token;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import dev.cofferdam.v1.UndrainNodeRequest;
 import dev.cofferdam.v1.UpdateSandboxPolicyRequest;
+import dev.cofferdam.v1.Verdict;
 import dev.cofferdam.v1.Volume;
 import dev.cofferdam.v1.VolumeServiceGrpc;
 import dev.cofferdam.v1.WatchApprovalsRequest;
@@ -550,7 +551,11 @@ final class FakeMesh implements Connections {
         ListAuditEventsRequest request, StreamObserver<ListAuditEventsResponse> answer) {
       int at = request.getCursor().isEmpty() ? 0 : Integer.parseInt(request.getCursor());
       ListAuditEventsResponse.Builder page = ListAuditEventsResponse.newBuilder();
-      if (at < audit.size()) {
+      boolean wanted =
+          at < audit.size()
+              && (request.getVerdict() == Verdict.VERDICT_UNSPECIFIED
+                  || request.getVerdict() == audit.get(at).getVerdict());
+      if (wanted) {
         page.addEvents(audit.get(at));
       }
       if (at + 1 < audit.size()) {

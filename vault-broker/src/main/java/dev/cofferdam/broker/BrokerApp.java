@@ -5,6 +5,7 @@ import dev.cofferdam.broker.BrokerConfig.StoreConfig;
 import dev.cofferdam.broker.api.MeshApi;
 import dev.cofferdam.broker.api.TenantApi;
 import dev.cofferdam.broker.audit.AuditLog;
+import dev.cofferdam.broker.audit.AuditRetention;
 import dev.cofferdam.broker.audit.Reports;
 import dev.cofferdam.broker.ca.CertificateAuthority;
 import dev.cofferdam.broker.ca.RootReservoir;
@@ -153,6 +154,7 @@ public final class BrokerApp implements AutoCloseable {
             secrets,
             sessions,
             new Retention(database, clock, config.grantRetention()),
+            new AuditRetention(database, clock, config.auditRetention()),
             audit,
             config.cacheTtl()));
     MeshApi meshApi =

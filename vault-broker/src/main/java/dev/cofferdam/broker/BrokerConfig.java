@@ -39,6 +39,8 @@ import java.util.TreeMap;
  *     default 5m
  * @param grantRetention {@code grants.retention}: how long the grants of a sandbox are kept after
  *     its end, for copies of it to inherit from; 1h to 3650d, default 30d
+ * @param auditRetention {@code audit.retention}: how long an event of the audit is kept at least;
+ *     1d to 3650d, default 365d
  * @param oauth {@code oauth.*}: {@link OAuthSettings}
  * @param slotPrefixes {@code node.<instance>.slot-prefix}: CIDR of the slots of that node; a node
  *     without one attaches nothing
@@ -56,6 +58,7 @@ public record BrokerConfig(
     boolean learn,
     Duration approvalWait,
     Duration grantRetention,
+    Duration auditRetention,
     OAuthSettings oauth,
     Map<String, Cidr> slotPrefixes) {
   private static final String SLOT_PREFIX = ".slot-prefix";
@@ -122,6 +125,9 @@ public record BrokerConfig(
     Duration retention =
         settings.duration(
             "grants.retention", Duration.ofDays(30), Duration.ofHours(1), Duration.ofDays(3650));
+    Duration auditRetention =
+        settings.duration(
+            "audit.retention", Duration.ofDays(365), Duration.ofDays(1), Duration.ofDays(3650));
     OAuthSettings oauth = OAuthSettings.read(settings);
     Map<String, Cidr> prefixes = slotPrefixes(settings);
     settings.finish();
@@ -138,6 +144,7 @@ public record BrokerConfig(
         learn.equals("allowed"),
         approvalWait,
         retention,
+        auditRetention,
         oauth,
         prefixes);
   }

@@ -1,6 +1,7 @@
 package dev.cofferdam.broker;
 
 import dev.cofferdam.broker.audit.AuditLog;
+import dev.cofferdam.broker.audit.AuditRetention;
 import dev.cofferdam.broker.catalog.Secrets;
 import dev.cofferdam.broker.grant.Retention;
 import dev.cofferdam.broker.grant.Sessions;
@@ -57,6 +58,7 @@ final class Housekeeping implements AutoCloseable {
       Secrets secrets,
       Sessions sessions,
       Retention rows,
+      AuditRetention events,
       AuditLog audit,
       Duration cacheTtl) {
     Duration tenth = cacheTtl.dividedBy(10);
@@ -68,6 +70,7 @@ final class Housekeeping implements AutoCloseable {
             new Task("sweep-tokens", SWEEP_TOKENS, secrets::sweepTokens),
             new Task("sweep-store", SWEEP, secrets::sweep),
             new Task("sweep-rows", SWEEP, rows::sweep),
+            new Task("sweep-audit", SWEEP, events::sweep),
             new Task("checkpoint", CHECKPOINT, () -> checkpoint(audit))));
   }
 

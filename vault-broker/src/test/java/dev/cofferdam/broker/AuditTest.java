@@ -409,6 +409,49 @@ class AuditTest extends BrokerTest {
   }
 
   @Test
+  void whatWasDeniedIsListedAndWatchedByItself() throws Exception {
+    Attached attached = broker.attached("denied");
+    List<ReportDecisionsRequest> decisions = new ArrayList<>();
+    for (int number = 1; number <= 600; number++) {
+      ReportDecisionsRequest.Builder decision = decision(attached, "verdicts", number).toBuilder();
+      decision
+          .getEventBuilder()
+          .setVerdict(number % 200 == 0 ? Verdict.VERDICT_DENIED : Verdict.VERDICT_ALLOWED);
+      decisions.add(decision.build());
+    }
+    assertThat(report("g1", decisions)).isEqualTo(600);
+    var audit = broker.audit(attached.apiToken());
+    List<Integer> listed = new ArrayList<>();
+    String cursor = "";
+    do {
+      var page =
+          audit.listAuditEvents(
+              ListAuditEventsRequest.newBuilder()
+                  .setSandbox(attached.sandbox())
+                  .setVerdict(Verdict.VERDICT_DENIED)
+                  .setPageSize(7)
+                  .setCursor(cursor)
+                  .build());
+      page.getEventsList().forEach(event -> listed.add(event.getStatus()));
+      cursor = page.getNextCursor();
+    } while (!cursor.isEmpty());
+    assertThat(listed).containsExactly(200, 400, 600);
+    try (var context = Context.current().withCancellation()) {
+      context.run(() -> {
+        Iterator<AuditEvent> watched =
+            audit.watchAuditEvents(
+                WatchAuditEventsRequest.newBuilder()
+                    .setVerdict(Verdict.VERDICT_DENIED)
+                    .setType(AuditEventType.AUDIT_EVENT_TYPE_DECISION)
+                    .build());
+        for (int status : listed) {
+          assertThat(watched.next().getStatus()).isEqualTo(status);
+        }
+      });
+    }
+  }
+
+  @Test
   void pagesAndFiltersAndCursors() {
     Attached attached = broker.attached("filters");
     var audit = broker.audit(attached.apiToken());
@@ -421,6 +464,14 @@ class AuditTest extends BrokerTest {
                 .build());
     assertThat(page.getEventsList()).hasSize(1);
     assertThat(page.getNextCursor()).isEqualTo(page.getEvents(0).getCursor());
+    assertRefused(
+        () -> audit.listAuditEvents(ListAuditEventsRequest.newBuilder().setTypeValue(99).build()),
+        Status.Code.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_INVALID_ARGUMENT);
+    assertRefused(
+        () -> audit.listAuditEvents(ListAuditEventsRequest.newBuilder().setVerdictValue(9).build()),
+        Status.Code.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_INVALID_ARGUMENT);
     assertRefused(
         () -> audit.listAuditEvents(ListAuditEventsRequest.newBuilder().setCursor("no").build()),
         Status.Code.INVALID_ARGUMENT,

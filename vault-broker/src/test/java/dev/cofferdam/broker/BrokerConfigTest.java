@@ -56,6 +56,7 @@ class BrokerConfigTest {
     assertThat(config.learn()).isTrue();
     assertThat(config.approvalWait()).isEqualTo(Duration.ofMinutes(5));
     assertThat(config.grantRetention()).isEqualTo(Duration.ofDays(30));
+    assertThat(config.auditRetention()).isEqualTo(Duration.ofDays(365));
     assertThat(config.oauth())
         .isEqualTo(
             new OAuthSettings(
@@ -128,6 +129,7 @@ class BrokerConfigTest {
                 Map.entry("policy.learn", "forbidden"),
                 Map.entry("approval.wait", "1h"),
                 Map.entry("grants.retention", "24h"),
+                Map.entry("audit.retention", "24h"),
                 Map.entry("node.n1.slot-prefix", "100.80.0.0/16"),
                 Map.entry("node.host-2.slot-prefix", "100.81.0.0/16")));
     assertThat(config.meshListen()).isEqualTo(address("10.0.0.1", 1));
@@ -152,6 +154,7 @@ class BrokerConfigTest {
                     Optional.of(Path.of("/etc/vault-ca.pem")))));
     assertThat(config.cacheTtl()).isZero();
     assertThat(config.grantRetention()).isEqualTo(Duration.ofHours(24));
+    assertThat(config.auditRetention()).isEqualTo(Duration.ofHours(24));
     assertThat(config.policyLease()).isEqualTo(Duration.ofHours(1));
     assertThat(config.learn()).isFalse();
     assertThat(config.approvalWait()).isEqualTo(Duration.ofHours(1));

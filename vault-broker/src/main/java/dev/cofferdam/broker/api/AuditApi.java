@@ -16,10 +16,10 @@ import dev.cofferdam.v1.ListAuditEventsRequest;
 import dev.cofferdam.v1.ListAuditEventsResponse;
 import dev.cofferdam.v1.PolicyProposal;
 import dev.cofferdam.v1.ProposePolicyRequest;
+import dev.cofferdam.v1.Verdict;
 import dev.cofferdam.v1.WatchAuditEventsRequest;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 
@@ -47,25 +47,33 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
   public void listAuditEvents(
       ListAuditEventsRequest request, StreamObserver<ListAuditEventsResponse> observer) {
     int size = Answers.pageSize(request.getPageSize(), PAGE);
-    if (request.getType() == AuditEventType.UNRECOGNIZED) {
-      throw new Refusal(
-          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
-          "there is no event type %d".formatted(request.getTypeValue()));
-    }
-    List<AuditEvent> page =
+    AuditLog.Page page =
         audit.read(
             Callers.tenant().tenant(),
             Cursor.parse(request.getCursor()),
-            Answers.present(request.getSandbox()),
-            Optional.of(request.getType())
-                .filter(type -> type != AuditEventType.AUDIT_EVENT_TYPE_UNSPECIFIED),
-            size + 1);
+            filter(request.getSandbox(), request.getTypeValue(), request.getVerdictValue()),
+            size);
     ListAuditEventsResponse.Builder answer =
-        ListAuditEventsResponse.newBuilder().addAllEvents(page.stream().limit(size).toList());
-    if (page.size() > size) {
-      answer.setNextCursor(page.get(size - 1).getCursor());
+        ListAuditEventsResponse.newBuilder().addAllEvents(page.events());
+    if (page.more()) {
+      answer.setNextCursor(page.last().toString());
     }
     answer(observer, answer.build());
+  }
+
+  private static AuditLog.Filter filter(String sandbox, int type, int verdict) {
+    if (AuditEventType.forNumber(type) == null) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT, "there is no event type %d".formatted(type));
+    }
+    if (Verdict.forNumber(verdict) == null) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT, "there is no verdict %d".formatted(verdict));
+    }
+    return new AuditLog.Filter(
+        Answers.present(sandbox),
+        Optional.ofNullable(type == 0 ? null : AuditEventType.forNumber(type)),
+        Optional.ofNullable(verdict == 0 ? null : Verdict.forNumber(verdict)));
   }
 
   @Override
@@ -87,10 +95,11 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
       WatchAuditEventsRequest request, StreamObserver<AuditEvent> observer) {
     String tenant = Callers.tenant().tenant();
     Cursor from = Cursor.parse(request.getCursor());
-    Optional<String> sandbox = Answers.present(request.getSandbox());
+    AuditLog.Filter filter =
+        filter(request.getSandbox(), request.getTypeValue(), request.getVerdictValue());
     // Where the broker stops, the caller resumes at another with the last cursor.
     watches.start(
-        watchers, tenant, observer, (call, ready) -> watch(call, ready, tenant, from, sandbox));
+        watchers, tenant, observer, (call, ready) -> watch(call, ready, tenant, from, filter));
   }
 
   private void watch(
@@ -98,20 +107,19 @@ final class AuditApi extends AuditServiceGrpc.AuditServiceImplBase {
       Signal ready,
       String tenant,
       Cursor from,
-      Optional<String> sandbox)
+      AuditLog.Filter filter)
       throws InterruptedException {
     Cursor last = from;
     while (!call.isCancelled()) {
       long seen = audit.appended().seen();
       Cursor after = last;
-      List<AuditEvent> batch =
-          watches.read(() -> audit.read(tenant, after, sandbox, Optional.empty(), BATCH));
-      for (AuditEvent event : batch) {
+      AuditLog.Page page = watches.read(() -> audit.read(tenant, after, filter, BATCH));
+      for (AuditEvent event : page.events()) {
         Watches.awaitReady(call, ready);
         call.onNext(event);
-        last = Cursor.parse(event.getCursor());
       }
-      if (batch.size() < BATCH) {
+      last = page.last();
+      if (!page.more()) {
         audit.appended().await(seen, Watches.LOOK);
       }
     }

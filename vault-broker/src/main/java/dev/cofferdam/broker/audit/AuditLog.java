@@ -8,6 +8,7 @@ import dev.cofferdam.broker.sql.Signal;
 import dev.cofferdam.broker.sql.Tx;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
+import dev.cofferdam.v1.Verdict;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
@@ -141,26 +142,50 @@ public final class AuditLog {
         broker);
   }
 
-  /** Events of one tenant after a cursor, oldest first, at most {@code limit}. */
-  public List<AuditEvent> read(
-      String tenant,
-      Cursor after,
-      Optional<String> sandbox,
-      Optional<AuditEventType> type,
-      int limit) {
-    return database.transact(tx ->
-        tx.list(
-            "select position, event from audit_event where tenant = ? and position > ?"
-                + " and (? = '' or sandbox = ?) and (? = 0 or type = ?) order by position limit ?",
-            AuditLog::event,
-            tenant,
-            after.position(),
-            sandbox.orElse(""),
-            sandbox.orElse(""),
-            type.map(AuditEventType::getNumber).orElse(0),
-            type.map(AuditEventType::getNumber).orElse(0),
-            limit));
+  /**
+   * Events of one tenant after a cursor, oldest first.
+   *
+   * @param limit how many are looked at
+   */
+  public Page read(String tenant, Cursor after, Filter filter, int limit) {
+    List<AuditEvent> looked =
+        database.transact(tx ->
+            tx.list(
+                "select position, event from audit_event where tenant = ? and position > ?"
+                    + " and (? = '' or sandbox = ?) and (? = 0 or type = ?)"
+                    + " order by position limit ?",
+                AuditLog::event,
+                tenant,
+                after.position(),
+                filter.sandbox().orElse(""),
+                filter.sandbox().orElse(""),
+                filter.type().map(AuditEventType::getNumber).orElse(0),
+                filter.type().map(AuditEventType::getNumber).orElse(0),
+                limit + 1));
+    boolean more = looked.size() > limit;
+    List<AuditEvent> page = more ? looked.subList(0, limit) : looked;
+    return new Page(
+        page.stream().filter(filter::verdictIs).toList(),
+        page.isEmpty() ? after : Cursor.parse(page.getLast().getCursor()),
+        more);
   }
+
+  /** Which of a tenant's events. What is empty leaves nothing out. */
+  public record Filter(
+      Optional<String> sandbox, Optional<AuditEventType> type, Optional<Verdict> verdict) {
+    public static final Filter ALL =
+        new Filter(Optional.empty(), Optional.empty(), Optional.empty());
+
+    private boolean verdictIs(AuditEvent event) {
+      return verdict.isEmpty() || verdict.get() == event.getVerdict();
+    }
+  }
+
+  /**
+   * @param last the place of the last one that was looked at, to go on from
+   * @param more whether there are more behind it
+   */
+  public record Page(List<AuditEvent> events, Cursor last, boolean more) {}
 
   /** Raised after each commit of this broker; another broker's rows are found by looking. */
   public Signal appended() {
@@ -168,39 +193,69 @@ public final class AuditLog {
   }
 
   /**
-   * Goes through a broker's chain.
+   * Goes through what is kept of a broker's chain.
    *
    * @return the number of the first row that does not belong, empty when all do
    */
   public Optional<Long> firstBroken(String ofBroker) {
     Link link = new Link(0, ByteString.copyFrom(AuditChain.start()));
     while (true) {
-      Link last = link;
-      List<Stored> page =
-          database.transact(tx ->
-              tx.list(
-                  "select tenant, position, number, event, hash from audit_event"
-                      + " where broker = ? and number > ? order by number limit ?",
-                  row ->
-                      new Stored(
-                          row.getString("tenant"),
-                          row.getLong("position"),
-                          row.getLong("number"),
-                          ByteString.copyFrom(row.getBytes("event")),
-                          ByteString.copyFrom(row.getBytes("hash"))),
-                  ofBroker,
-                  last.number(),
-                  PAGE));
-      for (Stored stored : page) {
+      Part part = part(ofBroker, link.number());
+      if (part.start().number() > link.number()) {
+        // Forgotten, perhaps since the last part was read.
+        link = part.start();
+      }
+      for (Stored stored : part.rows()) {
         link = link.next(stored.tenant(), stored.position(), stored.event().toByteArray());
-        if (link.number() != stored.number() || !link.hash().equals(stored.hash())) {
+        if (!link.equals(stored.link())) {
           return Optional.of(link.number());
         }
       }
-      if (page.size() < PAGE) {
-        return cutOff(ofBroker, link);
+      if (part.rows().size() < PAGE) {
+        // Rows removed from the end leave a chain that is whole but shorter than its head.
+        return part.head() == link.number() ? Optional.empty() : Optional.of(link.number() + 1);
       }
     }
+  }
+
+  /** Of a chain as it is at one moment, its rows after a number. */
+  private Part part(String ofBroker, long after) {
+    List<Stored> rows = new ArrayList<>();
+    List<Part> parts =
+        database.transact(tx -> {
+          rows.clear();
+          return tx.list(
+              "select chain.number as head, start.number as start, start.hash as start_hash,"
+                  + " row.tenant, row.position, row.number, row.event, row.hash"
+                  + " from audit_chain chain left join audit_start start using (broker)"
+                  + " left join lateral (select tenant, position, number, event, hash"
+                  + " from audit_event where broker = chain.broker"
+                  + " and number > greatest(?, start.number) order by number limit ?) row on true"
+                  + " where chain.broker = ? order by row.number",
+              row -> {
+                if (row.getString("tenant") != null) {
+                  rows.add(
+                      new Stored(
+                          row.getString("tenant"),
+                          row.getLong("position"),
+                          ByteString.copyFrom(row.getBytes("event")),
+                          new Link(
+                              row.getLong("number"), ByteString.copyFrom(row.getBytes("hash")))));
+                }
+                byte[] hash = row.getBytes("start_hash");
+                Link start =
+                    new Link(
+                        row.getLong("start"),
+                        ByteString.copyFrom(hash == null ? AuditChain.start() : hash));
+                return new Part(row.getLong("head"), start, rows);
+              },
+              after,
+              PAGE,
+              ofBroker);
+        });
+    return parts.isEmpty()
+        ? new Part(0, new Link(0, ByteString.copyFrom(AuditChain.start())), List.of())
+        : parts.getFirst();
   }
 
   /** The newest link, to be kept elsewhere: it vouches for all rows before it. */
@@ -214,19 +269,6 @@ public final class AuditLog {
 
   /** A row number of a broker's chain and the hash over everything up to it. */
   public record Checkpoint(String broker, long number, ByteString hash) {}
-
-  private Optional<Long> cutOff(String ofBroker, Link link) {
-    // Rows removed from the end leave a chain that is whole but shorter than its head.
-    long head =
-        database
-            .transact(tx ->
-                tx.first(
-                    "select number from audit_chain where broker = ?",
-                    row -> row.getLong(1),
-                    ofBroker))
-            .orElse(0L);
-    return head == link.number() ? Optional.empty() : Optional.of(link.number() + 1);
-  }
 
   private static AuditEvent event(ResultSet row) throws SQLException {
     try {
@@ -242,8 +284,12 @@ public final class AuditLog {
     return Instant.ofEpochSecond(time.getSeconds(), time.getNanos());
   }
 
-  private record Stored(
-      String tenant, long position, long number, ByteString event, ByteString hash) {}
+  private record Stored(String tenant, long position, ByteString event, Link link) {}
+
+  /**
+   * @param start what the rows that are kept go on from
+   */
+  private record Part(long head, Link start, List<Stored> rows) {}
 
   private record Link(long number, ByteString hash) {
     Link next(String tenant, long position, byte[] event) {

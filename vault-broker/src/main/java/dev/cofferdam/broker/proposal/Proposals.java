@@ -4,13 +4,11 @@ import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.audit.Cursor;
 import dev.cofferdam.broker.grant.Grants;
 import dev.cofferdam.broker.policy.Policy;
-import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.PolicyMode;
 import dev.cofferdam.v1.PolicyProposal;
 import dev.cofferdam.v1.ProposedRule;
-import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 
@@ -41,23 +39,21 @@ public final class Proposals {
       throws InterruptedException {
     Grants.InForce inForce = turns.read(() -> grants.policy(tenant, sandbox));
     Seen seen = new Seen();
+    AuditLog.Filter decisions =
+        new AuditLog.Filter(
+            Optional.of(sandbox),
+            Optional.of(AuditEventType.AUDIT_EVENT_TYPE_DECISION),
+            Optional.empty());
     Cursor last = Cursor.parse("");
     int read = 0;
     boolean more = true;
     while (more && read < MAX_EVENTS) {
       Cursor after = last;
-      List<AuditEvent> page =
-          turns.read(() ->
-              audit.read(
-                  tenant,
-                  after,
-                  Optional.of(sandbox),
-                  Optional.of(AuditEventType.AUDIT_EVENT_TYPE_DECISION),
-                  PAGE));
-      page.forEach(seen::add);
-      read += page.size();
-      more = page.size() == PAGE;
-      last = page.isEmpty() ? last : Cursor.parse(page.getLast().getCursor());
+      AuditLog.Page page = turns.read(() -> audit.read(tenant, after, decisions, PAGE));
+      page.events().forEach(seen::add);
+      read += page.events().size();
+      more = page.more();
+      last = page.last();
     }
     return proposal(inForce.policy(), seen).toBuilder()
         .setPolicyRevision(inForce.revision())

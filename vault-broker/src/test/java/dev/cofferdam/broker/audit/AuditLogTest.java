@@ -10,7 +10,6 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.LongStream;
@@ -85,7 +84,8 @@ class AuditLogTest {
     for (String tenant : List.of("a", "b", "c", "")) {
       List<AuditEvent> events =
           logs.getFirst()
-              .read(tenant, new Cursor(0), Optional.empty(), Optional.empty(), 10 * EACH * WRITERS);
+              .read(tenant, new Cursor(0), AuditLog.Filter.ALL, 10 * EACH * WRITERS)
+              .events();
       long rows = orders.stream().flatMap(List::stream).filter(tenant::equals).count() * EACH;
       assertThat(events)
           .extracting(AuditEvent::getCursor)

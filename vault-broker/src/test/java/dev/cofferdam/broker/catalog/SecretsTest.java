@@ -105,7 +105,7 @@ class SecretsTest {
   }
 
   private int events() {
-    return audit.read("acme", new Cursor(0), Optional.empty(), Optional.empty(), 100).size();
+    return audit.read("acme", new Cursor(0), AuditLog.Filter.ALL, 100).events().size();
   }
 
   private List<SecretKey> noted() {
