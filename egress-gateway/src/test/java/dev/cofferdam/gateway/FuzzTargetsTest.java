@@ -1,12 +1,16 @@
 package dev.cofferdam.gateway;
 
+import dev.cofferdam.gateway.broker.MaterialisedFuzz;
 import dev.cofferdam.gateway.data.DataSearchFuzz;
 import dev.cofferdam.gateway.data.LabelledData;
 import dev.cofferdam.gateway.dns.DnsQueryFuzz;
 import dev.cofferdam.gateway.http.Http1AnswersFuzz;
 import dev.cofferdam.gateway.http.Http1RequestsFuzz;
+import dev.cofferdam.gateway.placeholder.BodyFormatsFuzz;
 import dev.cofferdam.gateway.placeholder.BodyScannerFuzz;
+import dev.cofferdam.gateway.placeholder.RequestTargetsFuzz;
 import dev.cofferdam.gateway.policy.HostFuzz;
+import dev.cofferdam.gateway.proxy.ProxyCallsFuzz;
 import dev.cofferdam.gateway.scrub.GzipReaderFuzz;
 import dev.cofferdam.gateway.tls.ClientHelloFuzz;
 import dev.cofferdam.testkit.FuzzInputs;
@@ -14,9 +18,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * Each target of the fuzzer (Jazzer, which {@code ./cofferdam test --long} runs for many inputs)
@@ -24,15 +29,19 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 final class FuzzTargetsTest {
   private static final Map<String, Consumer<byte[]>> TARGETS =
-      Map.of(
-          "Http1Requests", Http1RequestsFuzz::fuzzerTestOneInput,
-          "Http1Answers", Http1AnswersFuzz::fuzzerTestOneInput,
-          "ClientHello", ClientHelloFuzz::fuzzerTestOneInput,
-          "GzipReader", GzipReaderFuzz::fuzzerTestOneInput,
-          "BodyScanner", BodyScannerFuzz::fuzzerTestOneInput,
-          "DataSearch", DataSearchFuzz::fuzzerTestOneInput,
-          "Host", HostFuzz::fuzzerTestOneInput,
-          "DnsQuery", DnsQueryFuzz::fuzzerTestOneInput);
+      Map.ofEntries(
+          Map.entry("BodyFormats", BodyFormatsFuzz::fuzzerTestOneInput),
+          Map.entry("BodyScanner", BodyScannerFuzz::fuzzerTestOneInput),
+          Map.entry("ClientHello", ClientHelloFuzz::fuzzerTestOneInput),
+          Map.entry("DataSearch", DataSearchFuzz::fuzzerTestOneInput),
+          Map.entry("DnsQuery", DnsQueryFuzz::fuzzerTestOneInput),
+          Map.entry("GzipReader", GzipReaderFuzz::fuzzerTestOneInput),
+          Map.entry("Host", HostFuzz::fuzzerTestOneInput),
+          Map.entry("Http1Answers", Http1AnswersFuzz::fuzzerTestOneInput),
+          Map.entry("Http1Requests", Http1RequestsFuzz::fuzzerTestOneInput),
+          Map.entry("Materialised", MaterialisedFuzz::fuzzerTestOneInput),
+          Map.entry("ProxyCalls", ProxyCallsFuzz::fuzzerTestOneInput),
+          Map.entry("RequestTargets", RequestTargetsFuzz::fuzzerTestOneInput));
 
   private static List<byte[]> seeds(String target) throws Exception {
     List<byte[]> seeds = FuzzInputs.seeds(target);
@@ -52,18 +61,12 @@ final class FuzzTargetsTest {
     return seeds;
   }
 
+  static Set<String> targets() {
+    return TARGETS.keySet();
+  }
+
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "Http1Requests",
-        "Http1Answers",
-        "ClientHello",
-        "GzipReader",
-        "BodyScanner",
-        "DataSearch",
-        "Host",
-        "DnsQuery"
-      })
+  @MethodSource("targets")
   void nothingThatIsThrownAtItBreaksIt(String name) throws Exception {
     Consumer<byte[]> target = Objects.requireNonNull(TARGETS.get(name));
     FuzzInputs.give(name, seeds(name), target);

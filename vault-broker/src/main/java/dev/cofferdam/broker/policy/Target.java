@@ -270,8 +270,8 @@ public sealed interface Target {
   /** What a target may be. */
   String EXPECTED =
       "expected header:<name>, header:*, basic:username, basic:password, query:<name>, path,"
-          + " json:<pointer>, form:<field>, multipart:<field>, websocket-frame or"
-          + " aws4:<region>/<service>";
+          + " json:<pointer>, form:<field>, multipart:<field>, websocket-frame,"
+          + " aws4:<region>/<service>, hmac:<header> or hmac-query:<parameter>";
 
   private static Target basic(String text, String half) {
     return switch (half) {
