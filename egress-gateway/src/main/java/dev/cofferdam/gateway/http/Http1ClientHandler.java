@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The upstream's end of HTTP/1.1, one request at a time.
  *
- * <p>Writes: {@link OutgoingRequest}, {@link ByteBuf}, {@link End}. Reads: {@link ResponseHead},
- * {@link ByteBuf}, {@link End}, or a {@link MalformedException}.
+ * <p>Writes: {@link OutgoingRequest}, {@link ByteBuf}, {@link End}; who writes flushes. Reads:
+ * {@link ResponseHead}, {@link ByteBuf}, {@link End}, or a {@link MalformedException}.
  */
 public final class Http1ClientHandler extends ChannelDuplexHandler {
   private final Http1Parser parser;
@@ -68,9 +68,12 @@ public final class Http1ClientHandler extends ChannelDuplexHandler {
       }
       case End end -> {
         requestEnded = true;
-        ctx.writeAndFlush(
-            chunked ? Http1Writer.lastChunk(end.trailers(), ctx.alloc()) : Unpooled.EMPTY_BUFFER,
-            promise);
+        if (chunked) {
+          ctx.write(Http1Writer.lastChunk(end.trailers(), ctx.alloc()), promise);
+        } else {
+          // Not an empty buffer: TLS would be entered for it.
+          promise.trySuccess();
+        }
       }
       default -> {
         ReferenceCountUtil.release(message);

@@ -18,7 +18,8 @@ import org.jspecify.annotations.Nullable;
  * already, waits for the end of the answer to the one before.
  *
  * <p>Reads: {@link RequestHead}, {@link ByteBuf}, {@link End}, or a {@link MalformedException}
- * after which nothing follows. Writes: {@link ResponseHead}, {@link ByteBuf}, {@link End}.
+ * after which nothing follows. Writes: {@link ResponseHead}, {@link ByteBuf}, {@link End}; who
+ * writes flushes.
  */
 public final class Http1ServerHandler extends ChannelDuplexHandler {
   /** What a guest may send ahead while it is answered, before it is no longer read. */
@@ -144,8 +145,6 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
 
   private void end(ChannelHandlerContext ctx, End end, ChannelPromise promise) {
     answering = false;
-    ByteBuf last =
-        chunked ? Http1Writer.lastChunk(end.trailers(), ctx.alloc()) : Unpooled.EMPTY_BUFFER;
     if (!keepAlive) {
       broken = true;
       if (requestEnded) {
@@ -153,10 +152,19 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
       } else {
         promise.addListener(_ -> hangUp(ctx));
       }
-      ctx.writeAndFlush(last, promise);
+    }
+    if (chunked) {
+      ctx.write(Http1Writer.lastChunk(end.trailers(), ctx.alloc()), promise);
+    } else if (keepAlive) {
+      // Not an empty buffer: TLS would be entered for it.
+      promise.trySuccess();
+    } else {
+      // Done when all before it is.
+      ctx.write(Unpooled.EMPTY_BUFFER, promise);
+    }
+    if (!keepAlive) {
       return;
     }
-    ctx.writeAndFlush(last, promise);
     requestEnded = false;
     // The next request may be here already; not from within the handler that just ended this one.
     ctx.executor()

@@ -81,7 +81,7 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
       }
       case End end -> {
         if (endsRequest) {
-          ctx.writeAndFlush(Http2Parts.end(end), promise);
+          ctx.write(Http2Parts.end(end), promise);
         } else {
           // The head was all of it, or it is a WebSocket's, whose frames follow on the stream.
           endsRequest = true;

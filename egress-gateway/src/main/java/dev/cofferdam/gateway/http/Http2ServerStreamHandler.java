@@ -235,11 +235,11 @@ public final class Http2ServerStreamHandler extends ChannelDuplexHandler {
       }
       case End end -> {
         if (alone != null && end.trailers().lines().isEmpty()) {
-          ctx.writeAndFlush(new DefaultHttp2HeadersFrame(alone, true), promise);
+          ctx.write(new DefaultHttp2HeadersFrame(alone, true), promise);
           alone = null;
         } else {
           writeAlone(ctx);
-          ctx.writeAndFlush(Http2Parts.end(end), promise);
+          ctx.write(Http2Parts.end(end), promise);
         }
       }
       default -> ctx.write(message, promise);

@@ -581,9 +581,11 @@ final class Exchange
       if (admission != null) {
         admission.sentAll();
       }
-      stream.channel.write(End.plain());
+      // Flushed with all that was written before it; a flush of nothing would be one more of TLS.
+      stream.channel.writeAndFlush(End.plain());
+    } else {
+      stream.channel.flush();
     }
-    stream.channel.flush();
     body.throttle();
   }
 
