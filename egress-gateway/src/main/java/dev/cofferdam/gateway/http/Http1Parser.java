@@ -8,7 +8,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,8 +34,6 @@ public final class Http1Parser {
   private static final int MAX_SIZE_DIGITS = 8;
 
   private static final int MAX_SIZE_LINE = 256;
-
-  private static final Pattern STATUS_LINE = Pattern.compile("HTTP/1\\.[01] [1-9][0-9][0-9]( .*)?");
 
   private final boolean requests;
   private final int maxHeadBytes;
@@ -215,10 +212,12 @@ public final class Http1Parser {
   private int endOfLines(ByteBuf in, boolean head) throws MalformedException {
     int start = in.readerIndex();
     int lineStart = start + (searched == 0 ? 0 : lastLineStart(in, start + searched));
-    for (int i = start + searched; i < in.writerIndex(); i++) {
+    int from = start + searched;
+    byte before = from > start ? in.getByte(from - 1) : 0;
+    for (int i = from; i < in.writerIndex(); i++) {
       byte c = in.getByte(i);
       if (c == '\n') {
-        if (i == start || in.getByte(i - 1) != '\r') {
+        if (before != '\r') {
           throw bad("a line ends in a bare LF");
         }
         boolean empty = i - 1 == lineStart;
@@ -226,11 +225,12 @@ public final class Http1Parser {
           return i + 1;
         }
         lineStart = i + 1;
-      } else if (i > start && in.getByte(i - 1) == '\r') {
+      } else if (before == '\r') {
         throw bad("a bare CR");
       } else if ((c >= 0 && c < 0x20 && c != '\r' && c != '\t') || c == 0x7f) {
         throw bad("a control character in a head");
       }
+      before = c;
     }
     searched = Math.max(0, in.readableBytes() - 1);
     return -1;
@@ -316,7 +316,7 @@ public final class Http1Parser {
 
   private ResponseHead response(List<String> lines) throws MalformedException {
     String first = lines.getFirst();
-    if (!STATUS_LINE.matcher(first).matches()) {
+    if (!isStatusLine(first)) {
       throw bad("not a status line of HTTP/1.1");
     }
     int status = Integer.parseInt(first.substring(9, 12));
@@ -340,6 +340,15 @@ public final class Http1Parser {
     state = chunked ? State.CHUNK_SIZE : length < 0 ? State.UNTIL_CLOSE : State.FIXED;
     left = Math.max(0, length);
     return new ResponseHead(status, headers.without("content-length"), length);
+  }
+
+  /** {@code HTTP/1.1 200}, with or without words behind. */
+  private static boolean isStatusLine(String line) {
+    return line.length() >= 12
+        && (line.startsWith("HTTP/1.1 ") || line.startsWith("HTTP/1.0 "))
+        && line.charAt(9) != '0'
+        && digits(line.substring(9, 12))
+        && (line.length() == 12 || line.charAt(12) == ' ');
   }
 
   private static Headers headers(List<String> lines, int from) throws MalformedException {

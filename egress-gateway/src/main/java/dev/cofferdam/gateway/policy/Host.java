@@ -73,7 +73,18 @@ public sealed interface Host {
   private static boolean endsInNumber(String host) {
     String last = host.substring(host.lastIndexOf('.') + 1);
     return !last.isEmpty()
-        && (last.chars().allMatch(c -> c >= '0' && c <= '9') || last.matches("0x[0-9a-f]*"));
+        && (digits(last, 0, 10) || (last.startsWith("0x") && digits(last, 2, 16)));
+  }
+
+  /** Whether there are none but digits, of which there may be none. */
+  private static boolean digits(String text, int from, int radix) {
+    for (int i = from; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (!((c >= '0' && c <= '9') || (radix == 16 && c >= 'a' && c <= 'f'))) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private static Optional<Host> ipv4(String host) {
@@ -126,15 +137,17 @@ public sealed interface Host {
     if (text.isEmpty() || text.length() > 253) {
       return false;
     }
-    for (String label : text.split("\\.", -1)) {
-      if (label.isEmpty()
-          || label.length() > 63
-          || label.startsWith("-")
-          || label.endsWith("-")
-          || !label
-              .chars()
-              .allMatch(
-                  c -> (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_')) {
+    // Without a stream or a pattern: this is asked of every request.
+    int label = 0;
+    for (int i = 0; i <= text.length(); i++) {
+      char c = i == text.length() ? '.' : text.charAt(i);
+      if (c == '.') {
+        int length = i - label;
+        if (length == 0 || length > 63 || text.charAt(label) == '-' || text.charAt(i - 1) == '-') {
+          return false;
+        }
+        label = i + 1;
+      } else if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_')) {
         return false;
       }
     }

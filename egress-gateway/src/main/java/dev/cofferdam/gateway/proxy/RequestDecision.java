@@ -45,7 +45,7 @@ sealed interface RequestDecision {
     String hostText = colon > 0 ? authority.substring(0, colon) : authority;
     String portText = colon > 0 ? authority.substring(colon + 1) : "";
     Optional<Host> host = Host.parse(hostText);
-    if (host.isEmpty() || !portText.matches("[0-9]{0,5}")) {
+    if (host.isEmpty() || !isPort(portText)) {
       return stop(EgressReason.EGRESS_REASON_MALFORMED_REQUEST, "Host is no host");
     }
     int standard = tls ? 443 : 80;
@@ -75,6 +75,16 @@ sealed interface RequestDecision {
         yield secrets(attachment, left, name, tls, facts, rule);
       }
     };
+  }
+
+  /** Up to five digits, or none. */
+  private static boolean isPort(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      if (text.charAt(i) < '0' || text.charAt(i) > '9') {
+        return false;
+      }
+    }
+    return text.length() <= 5;
   }
 
   private static RequestFacts facts(RequestHead head, Host.Name host) {
