@@ -28,6 +28,7 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
@@ -141,6 +142,28 @@ class AuditTest extends BrokerTest {
         .filteredOn(event -> event.getType() == AuditEventType.AUDIT_EVENT_TYPE_GAP)
         .extracting(AuditEvent::getCount)
         .contains(1L);
+  }
+
+  /** A commit to disk is what a decision costs most of. */
+  @Test
+  void whatComesInOneMessageIsOneTransaction() throws Exception {
+    Attached attached = broker.attached("one-transaction");
+    ReportDecisionsRequest.Builder many = decision(attached, "whole", 1).toBuilder();
+    for (int number = 2; number <= 200; number++) {
+      many.addFollowing(decision(attached, "whole", number));
+    }
+    assertThat(report("g1", List.of(many.build()))).isEqualTo(200);
+    try (Connection connection = broker.database.connect();
+        Statement statement = connection.createStatement();
+        ResultSet rows =
+            statement.executeQuery(
+                "select count(*), count(distinct xmin::text) from audit_event where sandbox = '%s' and type = %d"
+                    .formatted(
+                        attached.sandbox(), AuditEventType.AUDIT_EVENT_TYPE_DECISION_VALUE))) {
+      assertThat(rows.next()).isTrue();
+      assertThat(rows.getInt(1)).isEqualTo(200);
+      assertThat(rows.getInt(2)).isEqualTo(1);
+    }
   }
 
   @Test

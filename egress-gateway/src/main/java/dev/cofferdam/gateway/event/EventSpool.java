@@ -38,11 +38,11 @@ import org.slf4j.LoggerFactory;
 public final class EventSpool implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(EventSpool.class);
 
-  /** After so many acknowledged bytes the file is written anew. */
+  /**
+   * After so many acknowledged bytes the file is written anew. Whoever adds an event waits for
+   * that, and with it all requests of an event loop.
+   */
   private static final long REWRITE_BYTES = 4 << 20;
-
-  /** The same where nothing is left, and writing it anew costs no more than making a file. */
-  private static final long REWRITE_EMPTY_BYTES = 256 << 10;
 
   private static final int BATCH = 256;
 
@@ -51,9 +51,9 @@ public final class EventSpool implements AutoCloseable {
 
   /**
    * How long an event waits for others: each transaction of the broker is a commit to disk, for
-   * which the uses of secrets wait.
+   * which the uses of secrets wait, and costs many times what one more row in it does.
    */
-  private static final long LINGER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+  private static final long LINGER_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
   /** In place of a spool's name: the number is the highest that the broker keeps. */
   private static final String ACKNOWLEDGED = "acknowledged";
@@ -317,8 +317,7 @@ public final class EventSpool implements AutoCloseable {
       dead += bytes(mark);
       // At least half of the file is of no use then: copying the rest costs no more than what was
       // written meanwhile.
-      boolean worthwhile = dead > REWRITE_BYTES && dead > size - dead;
-      if (!torn && (worthwhile || (pending.isEmpty() && size > REWRITE_EMPTY_BYTES))) {
+      if (!torn && dead > REWRITE_BYTES && dead > size - dead) {
         replace();
       }
     } finally {

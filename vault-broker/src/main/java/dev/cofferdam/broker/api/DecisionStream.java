@@ -20,17 +20,24 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * One gateway's spool as it comes in: whatever has arrived while the last transaction ran goes into
- * the next, and its last number is acknowledged after the commit. A full queue stops the reading,
- * and with it the gateway.
+ * the next, and its last number is acknowledged after the commit. What came in one message is never
+ * split, or the writer, woken by the first of it, would make two transactions of most. A full queue
+ * stops the reading, and with it the gateway.
  */
 final class DecisionStream implements StreamObserver<ReportDecisionsRequest> {
-  private static final int QUEUE = 1024;
+  /** Messages, each of at most 1 MiB. */
+  private static final int QUEUE = 8;
+
+  /** So many decisions are enough for a transaction. */
   private static final int BATCH = 256;
+
+  /** Nothing follows. */
+  private static final List<Decision> END = List.of();
 
   private final String gateway;
   private final Reports reports;
   private final ServerCallStreamObserver<ReportDecisionsResponse> out;
-  private final BlockingQueue<Optional<Decision>> queue = new LinkedBlockingQueue<>(QUEUE);
+  private final BlockingQueue<List<Decision>> queue = new LinkedBlockingQueue<>(QUEUE);
   private final Future<?> writer;
   private Optional<String> spool = Optional.empty();
   private volatile Optional<Refusal> refusal = Optional.empty();
@@ -50,8 +57,10 @@ final class DecisionStream implements StreamObserver<ReportDecisionsRequest> {
   @Override
   public void onNext(ReportDecisionsRequest message) {
     try {
-      take(message);
-      message.getFollowingList().forEach(this::take);
+      List<Decision> decisions = new ArrayList<>(1 + message.getFollowingCount());
+      decisions.add(decision(message));
+      message.getFollowingList().forEach(one -> decisions.add(decision(one)));
+      put(decisions);
     } catch (Refusal e) {
       // Told by the writer, for the call is its to close.
       refusal = Optional.of(e);
@@ -59,7 +68,7 @@ final class DecisionStream implements StreamObserver<ReportDecisionsRequest> {
     }
   }
 
-  private void take(ReportDecisionsRequest message) {
+  private Decision decision(ReportDecisionsRequest message) {
     Decision decision = new Decision(message.getSpool(), message.getNumber(), message.getEvent());
     // An acknowledgement names no spool, so a stream has one.
     if (!spool.orElse(decision.spool()).equals(decision.spool())) {
@@ -68,7 +77,7 @@ final class DecisionStream implements StreamObserver<ReportDecisionsRequest> {
           "a stream reports one spool, expected " + spool.orElse(""));
     }
     spool = Optional.of(decision.spool());
-    put(Optional.of(decision));
+    return decision;
   }
 
   @Override
@@ -78,18 +87,18 @@ final class DecisionStream implements StreamObserver<ReportDecisionsRequest> {
 
   @Override
   public void onCompleted() {
-    put(Optional.empty());
+    put(END);
   }
 
   /** Ends the writing after the transaction that is under way; an interrupt would break that. */
   void stop() {
     stopped = true;
-    var _ = queue.offer(Optional.empty());
+    var _ = queue.offer(END);
   }
 
-  private void put(Optional<Decision> decision) {
+  private void put(List<Decision> decisions) {
     try {
-      while (!queue.offer(decision, 1, TimeUnit.SECONDS)) {
+      while (!queue.offer(decisions, 1, TimeUnit.SECONDS)) {
         if (writer.isDone()) {
           return;
         }
@@ -104,11 +113,16 @@ final class DecisionStream implements StreamObserver<ReportDecisionsRequest> {
     try {
       boolean more = true;
       while (more && !stopped) {
-        List<Optional<Decision>> taken = new ArrayList<>();
-        taken.add(queue.take());
-        queue.drainTo(taken, BATCH - 1);
-        List<Decision> decisions = taken.stream().flatMap(Optional::stream).toList();
-        more = decisions.size() == taken.size();
+        List<Decision> decisions = new ArrayList<>(queue.take());
+        more = !decisions.isEmpty();
+        while (more && decisions.size() < BATCH) {
+          List<Decision> next = queue.poll();
+          if (next == null) {
+            break;
+          }
+          more = !next.isEmpty();
+          decisions.addAll(next);
+        }
         if (!decisions.isEmpty()) {
           reports.decisions(gateway, decisions);
           out.onNext(

@@ -12,6 +12,9 @@ public final class AuditTexts {
    * database refuse the row, and with it the whole record of a use.
    */
   public static String line(String text, int limit) {
+    if (text.length() <= limit && fit(text)) {
+      return text;
+    }
     StringBuilder line = new StringBuilder(Math.min(text.length(), limit));
     text.codePoints()
         .limit(limit)
@@ -19,6 +22,17 @@ public final class AuditTexts {
             line.appendCodePoint(
                 Character.isISOControl(c) || (c >= 0xd800 && c <= 0xdfff) ? '?' : c));
     return line.toString();
+  }
+
+  /** Whether it can stay as it is, as nearly every text can. */
+  private static boolean fit(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (Character.isISOControl(c) || Character.isSurrogate(c)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** A path without its query and fragment, whatever its reporter left on it. */
