@@ -48,7 +48,7 @@ final class ServiceSettingsTest {
             database.user=x
             mesh.listen=127.0.0.1:7410
             node.local.slot-prefix=100.80.0.0/16
-            oauth.mesh-ports=7400-7480
+            oauth.mesh-ports=7400-7481
             sealed.keyset-file=/s/broker/data/keyset
             tenant.listen=127.0.0.2:7411
             tls.authority=/s/ca/ca.pem
