@@ -90,6 +90,9 @@ public record ServiceProcesses(MeshOptions options) {
         "-XX:-CreateCoredumpOnCrash",
         "-XX:ErrorFile=/dev/null",
         "-Djava.io.tmpdir=" + options.layout().temporary(service),
+        // It would take the stack of one buffer in 128, to tell of a leak that tests are for: of a
+        // request in ten or so.
+        "-Dio.netty.leakDetection.level=disabled",
         "--enable-native-access=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
         "-cp",
