@@ -4,7 +4,10 @@
 #   loadtest/run.sh create [--pool restored|vmm|none] [--creates 50] [--parallel 1] [--burst 20] [--json FILE]
 #   loadtest/run.sh attach [--cycles 500] [--parallel 1] [--json FILE]
 #   loadtest/run.sh https [--rates 200,500,1000] [--rounds 5] [--seconds 3] [--warm-up 6] [--only NAMES] [--json FILE]
-#   loadtest/run.sh policy
+#   loadtest/run.sh bodies [--bytes 10000000] [--directions DOWNLOAD,UPLOAD] [--content RANDOM|TEXT] [--rounds 3] [--seconds 2] [--json FILE]
+#   loadtest/run.sh idle [--connections 5000] [--sandboxes 10] [--json FILE]
+#   loadtest/run.sh flood [--rate 200] [--kinds ALLOWED,DENIED,USES] [--rounds 3] [--seconds 4] [--json FILE]
+#   loadtest/run.sh policy [--only REQUEST,POLICY,DATA,SEARCH]
 #
 # Needs root, but for `policy`. See loadtest/README.md for what each number means.
 set -euo pipefail
@@ -12,7 +15,7 @@ ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 export COFFERDAM_ROOT=$ROOT COFFERDAM_CACHE=${COFFERDAM_CACHE:-/var/cache/cofferdam}
 # shellcheck source=deploy/provision/lib.sh
 . "$ROOT/deploy/provision/lib.sh"
-[ $# -gt 0 ] || die "which workload? loadtest/run.sh create|attach|https|policy [OPTIONS]"
+[ $# -gt 0 ] || die "which workload? loadtest/run.sh create|attach|https|bodies|idle|flood|policy [OPTIONS]"
 [ "$1" = policy ] || need_root "the load tests"
 find_jdk
 find_maven
@@ -49,7 +52,7 @@ mitmproxy() {
 }
 
 step "load tests (Maven)" loadtest build
-if [ "$1" = https ]; then
+if [ "$1" = https ] || [ "$1" = bodies ]; then
   export COFFERDAM_MITMDUMP=$COFFERDAM_CACHE/tools/mitmproxy/bin/mitmdump
   [ -x "$COFFERDAM_MITMDUMP" ] || step "mitmproxy (PyPI)" loadtest-mitmproxy mitmproxy
 fi

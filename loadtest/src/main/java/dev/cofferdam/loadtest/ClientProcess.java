@@ -40,6 +40,19 @@ final class ClientProcess implements AutoCloseable {
         new ProcessBuilder(words).redirectError(ProcessBuilder.Redirect.INHERIT).start());
   }
 
+  /** Once its connections are open and each has made a request; asked first of all, and of each. */
+  LoadClient.Round opened() throws IOException {
+    return answer();
+  }
+
+  long pid() {
+    return process.pid();
+  }
+
+  LoadClient.Round once() throws IOException {
+    return ask("once");
+  }
+
   LoadClient.Round at(int requestsPerSecond, long millis) throws IOException {
     return ask("rate " + requestsPerSecond + " " + millis);
   }
@@ -50,6 +63,10 @@ final class ClientProcess implements AutoCloseable {
 
   private LoadClient.Round ask(String command) throws IOException {
     commands.println(command);
+    return answer();
+  }
+
+  private LoadClient.Round answer() throws IOException {
     String answer = answers.readLine();
     if (answer == null) {
       throw new EOFException("the load client ended; what it said is above");

@@ -7,6 +7,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 
 /**
  * Contenders in turns, so that whatever else the machine does meets all of them, and what one adds
@@ -18,6 +20,10 @@ final class Comparison {
   private final String base;
   private final int rounds;
   private final long millis;
+  private String prefix = "";
+  private Optional<MeshView> mesh = Optional.empty();
+  private Set<String> costed = Set.of();
+  private final Map<String, Cost> costs = new LinkedHashMap<>();
 
   /**
    * @param base the contender that the others are compared with
@@ -30,6 +36,19 @@ final class Comparison {
     this.base = base;
     this.rounds = rounds;
     this.millis = millis;
+  }
+
+  /** Its facts begin with this, where a report has several comparisons. */
+  Comparison named(String name) {
+    prefix = name + "_";
+    return this;
+  }
+
+  /** Also tells what requests of these contenders cost which part of the mesh. */
+  Comparison costing(MeshView view, Set<String> names) {
+    mesh = Optional.of(view);
+    costed = Set.copyOf(names);
+    return this;
   }
 
   /** What a JVM has not compiled yet is nobody's steady state. */
@@ -49,7 +68,8 @@ final class Comparison {
     Percentiles direct = middle(results, base);
     results.forEach((name, all) -> {
       Percentiles times = middle(results, name);
-      report.times("rate_%d_%s".formatted(rate, key(name)), name, times);
+      String row = "%srate_%d_%s".formatted(prefix, rate, key(name));
+      report.times(row, name, times);
       if (!name.equals(base)) {
         report.line(
             String.format(
@@ -61,24 +81,54 @@ final class Comparison {
                 times.p90() - direct.p90(),
                 times.p99() - direct.p99()));
       }
+      tellCost(name, row);
     });
   }
 
-  /** Throughput of each, and its ratio to the base. */
-  Map<String, Double> full() throws IOException {
+  /**
+   * Throughput of each, and its ratio to the base.
+   *
+   * @param each what a request is in that unit
+   */
+  Map<String, Double> full(String unit, double each) throws IOException {
     Map<String, List<LoadClient.Round>> results = turns(client -> client.full(millis));
     report.line("");
     report.line("as fast as it goes");
     Map<String, Double> values = new LinkedHashMap<>();
-    results.keySet().forEach(name -> values.put(name, throughput(results, name)));
+    results.keySet().forEach(name -> values.put(name, each * throughput(results, name)));
     values.forEach((name, value) -> {
-      report.number("full_" + key(name), name, value, "requests/s");
+      String row = prefix + "full_" + key(name);
+      report.number(row, name, value, unit);
+      tellCost(name, row);
       if (!name.equals(base)) {
         report.number(
-            "ratio_" + key(name), "  times direct", value / values.getOrDefault(base, 0.0), "");
+            prefix + "ratio_" + key(name),
+            "  times direct",
+            value / values.getOrDefault(base, 0.0),
+            "");
       }
     });
+    report.line("");
     return values;
+  }
+
+  /** How many times as fast one is as another, where both were measured. */
+  void ratio(Map<String, Double> full, String one, String other, Goal goal) {
+    if (full.containsKey(one) && full.containsKey(other)) {
+      report.number(
+          prefix + key(one) + "_times_" + key(other),
+          one + ", times " + other,
+          full.get(one) / full.get(other),
+          "",
+          goal);
+    }
+  }
+
+  private void tellCost(String name, String row) {
+    Cost cost = costs.get(name);
+    if (cost != null) {
+      cost.tell(report, row);
+    }
   }
 
   private interface Turn {
@@ -87,14 +137,26 @@ final class Comparison {
 
   private Map<String, List<LoadClient.Round>> turns(Turn turn) throws IOException {
     Map<String, List<LoadClient.Round>> results = new LinkedHashMap<>();
+    costs.clear();
     for (int round = 0; round < rounds; round++) {
       for (Map.Entry<String, ClientProcess> client : contenders.all()) {
         results
             .computeIfAbsent(client.getKey(), name -> new ArrayList<>())
-            .add(turn.run(client.getValue()));
+            .add(run(turn, client.getKey(), client.getValue()));
       }
     }
     return results;
+  }
+
+  private LoadClient.Round run(Turn turn, String name, ClientProcess client) throws IOException {
+    if (mesh.isEmpty() || !costed.contains(name)) {
+      return turn.run(client);
+    }
+    MeshView.Moment before = mesh.get().now();
+    LoadClient.Round round = turn.run(client);
+    Cost cost = Cost.between(before, mesh.get().now(), round.times().count());
+    costs.merge(name, cost, Cost::plus);
+    return round;
   }
 
   /**

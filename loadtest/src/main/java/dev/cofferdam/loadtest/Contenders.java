@@ -19,6 +19,7 @@ final class Contenders implements AutoCloseable {
   void add(String name, List<String> prefix, List<String> options) throws IOException {
     ClientProcess client = ClientProcess.start(prefix, options);
     open.push(client);
+    var _ = client.opened();
     clients.put(name, client);
   }
 

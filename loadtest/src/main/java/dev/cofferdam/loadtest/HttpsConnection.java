@@ -25,46 +25,63 @@ import javax.net.ssl.TrustManagerFactory;
 
 /**
  * One kept-alive HTTP/1.1 connection over verified TLS that sends the same request again and again.
- * So little of a client that what is measured is the server's. Not safe for use by several threads.
+ * Where an answer ends it the next request has a new one. So little of a client that what is
+ * measured is the server's. Not safe for use by several threads.
  */
 final class HttpsConnection implements AutoCloseable {
-  private final SSLSocket socket;
-  private final InputStream in;
-  private final OutputStream out;
-  private final byte[] request;
+  private final Destination destination;
+  private final LoadRequest request;
+  private SSLSocket socket;
+  private InputStream in;
+  private OutputStream out;
+  private boolean ended;
 
-  private HttpsConnection(SSLSocket socket, byte[] request) throws IOException {
+  /**
+   * Where to, and how.
+   *
+   * @param proxy that is asked to connect to the address
+   * @param trust from {@link #trusting}, once for many: each holds a whole store of certificates
+   */
+  record Destination(
+      InetSocketAddress address, Optional<InetSocketAddress> proxy, String host, SSLContext trust) {
+    private SSLSocket open() throws IOException {
+      Socket plain = new Socket();
+      plain.setTcpNoDelay(true);
+      plain.connect(proxy.orElse(address), 20_000);
+      if (proxy.isPresent()) {
+        connect(plain, address);
+      }
+      SSLSocket socket = (SSLSocket) trust.getSocketFactory().createSocket(plain, host, 443, true);
+      SSLParameters parameters = socket.getSSLParameters();
+      parameters.setServerNames(List.of(new SNIHostName(host)));
+      parameters.setEndpointIdentificationAlgorithm("HTTPS");
+      parameters.setApplicationProtocols(new String[] {"http/1.1"});
+      socket.setSSLParameters(parameters);
+      socket.startHandshake();
+      return socket;
+    }
+  }
+
+  private HttpsConnection(Destination destination, LoadRequest request, SSLSocket socket)
+      throws IOException {
+    this.destination = destination;
+    this.request = request;
     this.socket = socket;
     this.in = new BufferedInputStream(socket.getInputStream(), 16 * 1024);
     this.out = socket.getOutputStream();
-    this.request = request;
   }
 
-  /**
-   * @param proxy that is asked to connect to the address
-   */
-  static HttpsConnection open(
-      InetSocketAddress address,
-      Optional<InetSocketAddress> proxy,
-      String host,
-      Path authority,
-      byte[] request)
-      throws IOException {
-    Socket plain = new Socket();
-    plain.setTcpNoDelay(true);
-    plain.connect(proxy.orElse(address), 20_000);
-    if (proxy.isPresent()) {
-      connect(plain, address);
-    }
-    SSLSocket socket =
-        (SSLSocket) trusting(authority).getSocketFactory().createSocket(plain, host, 443, true);
-    SSLParameters parameters = socket.getSSLParameters();
-    parameters.setServerNames(List.of(new SNIHostName(host)));
-    parameters.setEndpointIdentificationAlgorithm("HTTPS");
-    parameters.setApplicationProtocols(new String[] {"http/1.1"});
-    socket.setSSLParameters(parameters);
-    socket.startHandshake();
-    return new HttpsConnection(socket, request);
+  static HttpsConnection open(Destination destination, LoadRequest request) throws IOException {
+    return new HttpsConnection(destination, request, destination.open());
+  }
+
+  /** As any client: a server may end a connection with any answer, and refusals do. */
+  private void openAgain() throws IOException {
+    socket.close();
+    socket = destination.open();
+    in = new BufferedInputStream(socket.getInputStream(), 16 * 1024);
+    out = socket.getOutputStream();
+    ended = false;
   }
 
   private static void connect(Socket proxy, InetSocketAddress address) throws IOException {
@@ -89,7 +106,7 @@ final class HttpsConnection implements AutoCloseable {
     }
   }
 
-  private static SSLContext trusting(Path authority) throws IOException {
+  static SSLContext trusting(Path authority) throws IOException {
     try (InputStream file = Files.newInputStream(authority)) {
       KeyStore roots = KeyStore.getInstance(KeyStore.getDefaultType());
       roots.load(null, null);
@@ -111,14 +128,17 @@ final class HttpsConnection implements AutoCloseable {
   /**
    * Sends the request and reads the whole answer.
    *
-   * @throws IOException also for any status but 200: a refusal is fast and would flatter
+   * @throws IOException also for any status but the expected one: a refusal is fast and would
+   *     flatter
    */
   void exchange() throws IOException {
-    out.write(request);
-    out.flush();
+    if (ended) {
+      openAgain();
+    }
+    request.writeTo(out);
     String status = line();
-    if (!status.startsWith("HTTP/1.1 200")) {
-      throw new IOException("the answer is '" + status + "', expected 200");
+    if (!status.startsWith("HTTP/1.1 " + request.status() + " ")) {
+      throw new IOException("the answer is '" + status + "', expected " + request.status());
     }
     long length = -1;
     boolean chunked = false;
@@ -127,6 +147,7 @@ final class HttpsConnection implements AutoCloseable {
       if (lower.startsWith("content-length:")) {
         length = Long.parseLong(lower.substring(lower.indexOf(':') + 1).strip());
       }
+      ended |= lower.startsWith("connection:") && lower.endsWith("close");
       chunked |= lower.startsWith("transfer-encoding:") && lower.endsWith("chunked");
     }
     if (chunked) {

@@ -28,12 +28,16 @@ import picocli.CommandLine.Spec;
 
 /**
  * The load generator: a process of its own, because it has to live in the network namespace that it
- * measures from. It does what its standard input says, a line at a time ({@code rate
- * REQUESTS_PER_SECOND MILLISECONDS} or {@code full MILLISECONDS}), and answers each with one line
- * of JSON. Connections are kept open from line to line.
+ * measures from. Each of its connections makes a request as it is opened, because a server bounds
+ * the time until then; then it says so in a line like the others. It does what its standard input
+ * says, a line at a time ({@code rate REQUESTS_PER_SECOND MILLISECONDS}, {@code full MILLISECONDS}
+ * or {@code once}, one request over each connection after the other), and answers each with one
+ * line of JSON. Connections are kept open from line to line.
  */
 @Command(name = "client", hidden = true, mixinStandardHelpOptions = true)
 final class LoadClient implements Callable<Integer> {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
   @Option(names = "--address", required = true)
   private String address = "";
 
@@ -55,6 +59,12 @@ final class LoadClient implements Callable<Integer> {
   @Option(names = "--header")
   private List<String> headers = new ArrayList<>();
 
+  @Option(names = "--upload", paramLabel = "BYTES", description = "With a body, by POST.")
+  private long upload;
+
+  @Option(names = "--status", description = "Expected (default: ${DEFAULT-VALUE}).")
+  private int status = 200;
+
   @Option(names = "--connections")
   private int connections = 8;
 
@@ -65,33 +75,43 @@ final class LoadClient implements Callable<Integer> {
    *
    * @param perSecond requests that were answered, per second of the whole round
    */
-  record Round(Percentiles times, double perSecond) {}
+  record Round(Percentiles times, double perSecond) {
+    /**
+     * @param nanos of each request
+     * @param begin of the round
+     */
+    static Round of(LongStream nanos, long begin) {
+      double seconds = (System.nanoTime() - begin) / 1e9;
+      long[] times = nanos.toArray();
+      return new Round(Percentiles.ofNanos(times), times.length / seconds);
+    }
+  }
 
   @Override
   public Integer call() throws Exception {
-    byte[] request = request();
+    LoadRequest request = LoadRequest.of(host, path, headers, upload, status);
+    HttpsConnection.Destination destination =
+        new HttpsConnection.Destination(
+            new InetSocketAddress(address, port),
+            proxy(),
+            host,
+            HttpsConnection.trusting(authority));
     List<HttpsConnection> open = new ArrayList<>();
     try (ExecutorService workers = Executors.newFixedThreadPool(connections);
         BufferedReader commands =
             new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
+      long begin = System.nanoTime();
+      LongStream.Builder opening = LongStream.builder();
       for (int i = 0; i < connections; i++) {
-        open.add(
-            HttpsConnection.open(
-                new InetSocketAddress(address, port), proxy(), host, authority, request));
+        long due = System.nanoTime();
+        HttpsConnection connection = HttpsConnection.open(destination, request);
+        open.add(connection);
+        connection.exchange();
+        opening.add(System.nanoTime() - due);
       }
-      PrintWriter out = spec.commandLine().getOut();
-      ObjectMapper mapper = new ObjectMapper();
+      answer(Round.of(opening.build(), begin));
       for (String line = commands.readLine(); line != null; line = commands.readLine()) {
-        String[] words = line.split(" ", -1);
-        long nanosPerRequest =
-            switch (words[0]) {
-              case "rate" -> TimeUnit.SECONDS.toNanos(1) / Long.parseLong(words[1]);
-              case "full" -> 0;
-              default -> throw new IllegalArgumentException("unknown command '" + line + "'");
-            };
-        long length = TimeUnit.MILLISECONDS.toNanos(Long.parseLong(words[words.length - 1]));
-        out.println(mapper.writeValueAsString(round(workers, open, nanosPerRequest, length)));
-        out.flush();
+        answer(obey(line, workers, open));
       }
     } finally {
       for (HttpsConnection connection : open) {
@@ -107,11 +127,38 @@ final class LoadClient implements Callable<Integer> {
         .map(words -> new InetSocketAddress(words[0], Integer.parseInt(words[1])));
   }
 
-  private byte[] request() {
-    StringBuilder text = new StringBuilder("GET ").append(path).append(" HTTP/1.1\r\n");
-    text.append("Host: ").append(host).append("\r\n");
-    headers.forEach(header -> text.append(header).append("\r\n"));
-    return text.append("\r\n").toString().getBytes(StandardCharsets.US_ASCII);
+  private void answer(Round round) throws IOException {
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(MAPPER.writeValueAsString(round));
+    out.flush();
+  }
+
+  private static Round obey(String line, ExecutorService workers, List<HttpsConnection> open)
+      throws IOException, InterruptedException, ExecutionException {
+    String[] words = line.split(" ", -1);
+    return switch (words[0]) {
+      case "rate" ->
+          round(
+              workers,
+              open,
+              TimeUnit.SECONDS.toNanos(1) / Long.parseLong(words[1]),
+              TimeUnit.MILLISECONDS.toNanos(Long.parseLong(words[2])));
+      case "full" ->
+          round(workers, open, 0, TimeUnit.MILLISECONDS.toNanos(Long.parseLong(words[1])));
+      case "once" -> once(open);
+      default -> throw new IllegalArgumentException("unknown command '" + line + "'");
+    };
+  }
+
+  private static Round once(List<HttpsConnection> open) throws IOException {
+    long begin = System.nanoTime();
+    LongStream.Builder times = LongStream.builder();
+    for (HttpsConnection connection : open) {
+      long due = System.nanoTime();
+      connection.exchange();
+      times.add(System.nanoTime() - due);
+    }
+    return Round.of(times.build(), begin);
   }
 
   /**
@@ -132,9 +179,7 @@ final class LoadClient implements Callable<Integer> {
     for (Future<long[]> times : pending) {
       all.add(times.get());
     }
-    double seconds = (System.nanoTime() - begin) / 1e9;
-    long[] times = all.stream().flatMapToLong(LongStream::of).toArray();
-    return new Round(Percentiles.ofNanos(times), times.length / seconds);
+    return Round.of(all.stream().flatMapToLong(LongStream::of), begin);
   }
 
   private static long[] work(

@@ -12,8 +12,11 @@ import picocli.CommandLine.Command;
     mixinStandardHelpOptions = true,
     subcommands = {
       AttachCommand.class,
+      BodiesCommand.class,
       CreateCommand.class,
+      FloodCommand.class,
       HttpsCommand.class,
+      IdleCommand.class,
       LoadClient.class,
       PolicyCommand.class
     },

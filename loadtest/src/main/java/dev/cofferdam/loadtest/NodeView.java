@@ -1,18 +1,12 @@
 package dev.cofferdam.loadtest;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
 import java.util.stream.Stream;
 
 /** The one node of the mesh under test, seen from its host. */
@@ -21,11 +15,10 @@ final class NodeView implements AutoCloseable {
   private static final Duration LOOK_AGAIN = Duration.ofMillis(50);
   private static final Path CGROUPS = Path.of("/sys/fs/cgroup");
 
-  private final HttpClient client = HttpClient.newHttpClient();
-  private final URI metrics;
+  private final Metrics metrics;
   private final String mesh;
 
-  private NodeView(URI metrics, String mesh) {
+  private NodeView(Metrics metrics, String mesh) {
     this.metrics = metrics;
     this.mesh = mesh;
   }
@@ -33,13 +26,7 @@ final class NodeView implements AutoCloseable {
   /** From what {@code testkit/run.sh} exports. */
   static NodeView open(Map<String, String> environment) throws IOException {
     Path state = Path.of(Api.required(environment, "COFFERDAM_STATE"));
-    Properties settings = new Properties();
-    try (InputStream in = Files.newInputStream(state.resolve("node/service.properties"))) {
-      settings.load(in);
-    }
-    return new NodeView(
-        URI.create("http://" + settings.getProperty("admin.listen") + "/metrics"),
-        Api.required(environment, "COFFERDAM_STAGE"));
+    return new NodeView(Metrics.of(state, "node"), Api.required(environment, "COFFERDAM_STAGE"));
   }
 
   /** Returns once the pool holds all that it wants to, and one at that stage at least. */
@@ -49,9 +36,10 @@ final class NodeView implements AutoCloseable {
     }
     long end = System.nanoTime() + PATIENCE.toNanos();
     while (true) {
-      double missing = metric("cofferdam_node_pool_missing");
+      double missing = metrics.value("cofferdam_node_pool_missing");
       double depth =
-          metric("cofferdam_node_pool_depth{kind=\"operator\",stage=\"" + pool.stage() + "\"}");
+          metrics.value(
+              "cofferdam_node_pool_depth{kind=\"operator\",stage=\"" + pool.stage() + "\"}");
       if (missing == 0 && depth >= 1) {
         return;
       }
@@ -62,16 +50,6 @@ final class NodeView implements AutoCloseable {
       }
       Thread.sleep(LOOK_AGAIN);
     }
-  }
-
-  private double metric(String row) throws IOException, InterruptedException {
-    HttpResponse<Stream<String>> answer =
-        client.send(HttpRequest.newBuilder(metrics).build(), HttpResponse.BodyHandlers.ofLines());
-    return answer
-        .body()
-        .filter(line -> line.startsWith(row + " "))
-        .mapToDouble(line -> Double.parseDouble(line.substring(row.length()).strip()))
-        .sum();
   }
 
   /** Private memory of each VMM of the mesh in MiB: what nobody else has mapped. */
@@ -108,6 +86,6 @@ final class NodeView implements AutoCloseable {
 
   @Override
   public void close() {
-    client.close();
+    metrics.close();
   }
 }

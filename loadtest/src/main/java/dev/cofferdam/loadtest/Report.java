@@ -43,6 +43,12 @@ final class Report {
     line(String.format(Locale.ROOT, "%-34s %27.2f %s", name, value, unit));
   }
 
+  /** A number with what it is held to. */
+  void number(String key, String name, double value, String unit, Goal goal) {
+    facts.put(key, value);
+    line(String.format(Locale.ROOT, "%-34s %27.2f %s (%s)", name, value, unit, goal.of(value)));
+  }
+
   void write(Optional<Path> file) throws IOException {
     if (file.isPresent()) {
       Files.writeString(
