@@ -7,6 +7,7 @@ import dev.cofferdam.gateway.broker.DecisionLine;
 import dev.cofferdam.gateway.dns.DnsAnswers;
 import dev.cofferdam.gateway.event.Decisions;
 import dev.cofferdam.gateway.event.EventSpool;
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.event.Reporter;
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.proxy.ConnectionMeters;
@@ -130,6 +131,7 @@ public final class GatewayApp implements AutoCloseable {
     SandboxCertificates certificates =
         new SandboxCertificates(broker::issue, keys, clock, blocking);
     Limits limits = limits(config);
+    Faults faults = new Faults(meters, System::nanoTime);
     AddressRules rules =
         new AddressRules(
             config.hostsFile().map(HostsFile::read).orElseGet(HostsFile::empty),
@@ -145,7 +147,7 @@ public final class GatewayApp implements AutoCloseable {
             limits,
             clock,
             config.upstreamProxy().map(UpstreamProxySettings::open),
-            new ConnectionMeters(meters));
+            new ConnectionMeters(meters, faults));
     Surroundings surroundings =
         new Surroundings(
             slots,
@@ -158,7 +160,8 @@ public final class GatewayApp implements AutoCloseable {
             blocking,
             new SecureRandom(),
             meters,
-            new ExchangeMeters(meters));
+            new ExchangeMeters(meters),
+            faults);
     AtomicBoolean open = new AtomicBoolean();
     Listeners listeners = own(new Listeners(limits), Listeners::close);
     Executor soon =
@@ -206,7 +209,7 @@ public final class GatewayApp implements AutoCloseable {
       try {
         sync.awaitFirst();
         if (sockets.isPresent()) {
-          listeners.adopt(sockets.get(), surroundings, new DnsAnswers(slots, decisions));
+          listeners.adopt(sockets.get(), surroundings, new DnsAnswers(slots, decisions, faults));
         }
         if (config.explicitProxy().isPresent()) {
           InetSocketAddress listen = config.explicitProxy().get().listen();

@@ -9,6 +9,7 @@ import dev.cofferdam.gateway.broker.DecisionLine;
 import dev.cofferdam.gateway.dns.DnsAnswers;
 import dev.cofferdam.gateway.event.Decisions;
 import dev.cofferdam.gateway.event.EventSpool;
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.event.Reporter;
 import dev.cofferdam.gateway.placeholder.PlaceholderHash;
 import dev.cofferdam.gateway.policy.AddressRules;
@@ -161,6 +162,7 @@ final class Harness implements AutoCloseable {
                 "127.0.0.2 two.example.test",
                 "127.0.0.1 mesh.example.test",
                 "127.0.0.2 proxy.example.test"));
+    Faults faults = new Faults(meters, System::nanoTime);
     UpstreamsByLoop upstreams =
         new UpstreamsByLoop(
             new UpstreamTls(Optional.of(public_.writeRoot(directory))),
@@ -169,7 +171,7 @@ final class Harness implements AutoCloseable {
             limits,
             InstantSource.system(),
             proxy,
-            new ConnectionMeters(meters));
+            new ConnectionMeters(meters, faults));
     SandboxCertificates certificates =
         new SandboxCertificates(
             client::issue, own(new KeyReservoir()), InstantSource.system(), blocking);
@@ -185,13 +187,14 @@ final class Harness implements AutoCloseable {
             blocking,
             new SecureRandom(),
             meters,
-            new ExchangeMeters(meters));
+            new ExchangeMeters(meters),
+            faults);
     listeners = own(new Listeners(limits));
     AttachmentSync sync =
         own(new AttachmentSync(client, slots, lease, certificates::prepare, "test"));
     sync.awaitFirst();
     listen("127.0.0.1", port);
-    dns = listenDns(listeners, new DnsAnswers(slots, decisions));
+    dns = listenDns(listeners, new DnsAnswers(slots, decisions, faults));
   }
 
   /** The kernel chooses a port that is free for UDP; for TCP somebody else may have it. */

@@ -48,6 +48,13 @@ final class Http2Guest implements AutoCloseable {
   final CompletableFuture<Http2Settings> settings = new CompletableFuture<>();
 
   Http2Guest(Harness harness, String serverName) throws Exception {
+    this(harness, serverName, harness.port);
+  }
+
+  /**
+   * @param port that the gateway listens at
+   */
+  Http2Guest(Harness harness, String serverName, int port) throws Exception {
     var tls =
         SslContextBuilder.forClient()
             .trustManager(harness.lineage.root)
@@ -84,8 +91,7 @@ final class Http2Guest implements AutoCloseable {
                   }
                 })
             .connect(
-                new InetSocketAddress("127.0.0.1", harness.port),
-                new InetSocketAddress(Harness.SLOT, 0))
+                new InetSocketAddress("127.0.0.1", port), new InetSocketAddress(Harness.SLOT, 0))
             .sync()
             .channel();
     channel.pipeline().get(SslHandler.class).handshakeFuture().sync();

@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway.dns;
 
 import dev.cofferdam.gateway.event.Decisions;
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.slot.Slot;
 import dev.cofferdam.gateway.slot.SlotTable;
@@ -33,10 +34,16 @@ public final class DnsAnswers {
 
   private final SlotTable slots;
   private final Decisions decisions;
+  private final Faults faults;
 
-  public DnsAnswers(SlotTable slots, Decisions decisions) {
+  public DnsAnswers(SlotTable slots, Decisions decisions, Faults faults) {
     this.slots = slots;
     this.decisions = decisions;
+    this.faults = faults;
+  }
+
+  Faults faults() {
+    return faults;
   }
 
   /** Where the asker is; what comes from nowhere is recorded. */

@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.dns;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.gateway.slot.Slot;
 import io.netty.channel.Channel;
@@ -31,6 +32,7 @@ public final class DnsHandlers {
     return new ChannelInitializer<DatagramChannel>() {
       @Override
       protected void initChannel(DatagramChannel channel) {
+        answers.faults().watch(channel, Faults.Side.DNS);
         channel
             .pipeline()
             .addLast(new DatagramDnsQueryDecoder(), new DatagramDnsResponseEncoder())
@@ -49,6 +51,7 @@ public final class DnsHandlers {
     return new ChannelInitializer<SocketChannel>() {
       @Override
       protected void initChannel(SocketChannel channel) {
+        answers.faults().watch(channel, Faults.Side.DNS);
         Optional<Slot> slot = answers.slot(channel.remoteAddress().getAddress());
         if (slot.isEmpty() || !enter(slot.get(), channel, most)) {
           channel.close();
@@ -108,7 +111,8 @@ public final class DnsHandlers {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-      // A datagram that is no DNS gets no answer; the socket serves everyone and stays.
+      // What could not be read or answered gets no answer; the socket serves everyone and stays.
+      Faults.tell(ctx, cause);
     }
   }
 
@@ -135,7 +139,7 @@ public final class DnsHandlers {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-      ctx.close();
+      Faults.close(ctx, cause);
     }
   }
 }

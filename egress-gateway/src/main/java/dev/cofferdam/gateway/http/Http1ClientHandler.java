@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.http;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.scrub.Scrubber;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -141,7 +142,7 @@ public final class Http1ClientHandler extends ChannelDuplexHandler {
   @Override
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
     reusable = false;
-    ctx.close();
+    Faults.close(ctx, cause);
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.kit.metrics.Times;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -25,7 +26,10 @@ public final class ConnectionMeters {
 
   private record Handshakes(Timer done, Timer failed) {}
 
-  public ConnectionMeters(MeterRegistry meters) {
+  private final Faults faults;
+
+  public ConnectionMeters(MeterRegistry meters, Faults faults) {
+    this.faults = faults;
     Gauge.builder("cofferdam.gateway.upstream.connections", open, AtomicInteger::get)
         .description("Open connections to upstreams, or to the operator's proxy in their place")
         .register(meters);
@@ -48,6 +52,7 @@ public final class ConnectionMeters {
   /** A connection to an upstream was made. */
   void opened(Channel upstream) {
     open.incrementAndGet();
+    faults.watch(upstream, Faults.Side.UPSTREAM);
     upstream.closeFuture().addListener(_ -> open.decrementAndGet());
   }
 

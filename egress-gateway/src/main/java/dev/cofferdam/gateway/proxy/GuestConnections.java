@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.slot.Slot;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
@@ -62,6 +63,7 @@ public final class GuestConnections extends ChannelInitializer<SocketChannel> {
       channel.close();
       return;
     }
+    surroundings.faults().watch(channel, Faults.Side.GUEST);
     open.incrementAndGet();
     channel.closeFuture().addListener(_ -> open.decrementAndGet());
     GuestConnection.counted(slot.get(), channel, destination.apply(channel))

@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.http.End;
 import dev.cofferdam.gateway.http.MalformedException;
 import dev.cofferdam.gateway.http.RequestHead;
@@ -138,6 +139,6 @@ final class GuestHandler extends ChannelInboundHandlerAdapter {
 
   @Override
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-    ctx.close();
+    Faults.close(ctx, cause);
   }
 }

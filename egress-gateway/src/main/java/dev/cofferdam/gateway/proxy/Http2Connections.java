@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.http.Http2ClientStreamHandler;
 import dev.cofferdam.gateway.slot.Tally;
 import io.netty.channel.Channel;
@@ -151,7 +152,7 @@ final class Http2Connections {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-      ctx.close();
+      Faults.close(ctx, cause);
     }
   }
 
@@ -163,7 +164,7 @@ final class Http2Connections {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-      ctx.close();
+      Faults.close(ctx, cause);
     }
   }
 }

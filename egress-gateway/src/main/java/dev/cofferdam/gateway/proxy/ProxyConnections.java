@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import io.micrometer.core.instrument.Gauge;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.socket.SocketChannel;
@@ -38,6 +39,7 @@ public final class ProxyConnections extends ChannelInitializer<SocketChannel> {
 
   @Override
   protected void initChannel(SocketChannel channel) {
+    surroundings.faults().watch(channel, Faults.Side.GUEST);
     open.incrementAndGet();
     strangers.incrementAndGet();
     AtomicBoolean stranger = new AtomicBoolean(true);

@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.event.Reasons;
 import dev.cofferdam.gateway.http.Http1ServerHandler;
 import dev.cofferdam.gateway.http.MalformedException;
@@ -258,6 +259,6 @@ final class ProxyReception extends ChannelInboundHandlerAdapter {
 
   @Override
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-    ctx.close();
+    Faults.close(ctx, cause);
   }
 }

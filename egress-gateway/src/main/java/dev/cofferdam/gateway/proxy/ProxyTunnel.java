@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
@@ -156,6 +157,7 @@ final class ProxyTunnel extends ChannelInboundHandlerAdapter {
     if (through) {
       ctx.fireExceptionCaught(cause);
     } else {
+      Faults.tell(ctx, cause);
       refuse(ctx, "no connection to the operator's proxy that can be used");
     }
   }

@@ -1,6 +1,7 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.event.Decisions;
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.http.Http1ServerHandler;
 import dev.cofferdam.gateway.http.Http2ServerStreamHandler;
 import dev.cofferdam.gateway.policy.Decision;
@@ -211,7 +212,7 @@ final class Reception extends ChannelInboundHandlerAdapter {
 
               @Override
               public void exceptionCaught(ChannelHandlerContext after, Throwable cause) {
-                after.close();
+                Faults.close(after, cause);
               }
             });
     leave(ctx);
@@ -345,6 +346,6 @@ final class Reception extends ChannelInboundHandlerAdapter {
 
   @Override
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-    ctx.close();
+    Faults.close(ctx, cause);
   }
 }

@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.broker.BrokerClient;
 import dev.cofferdam.gateway.event.Decisions;
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.slot.PolicyLease;
 import dev.cofferdam.gateway.slot.SlotTable;
 import dev.cofferdam.gateway.tls.SandboxCertificates;
@@ -26,4 +27,5 @@ public record Surroundings(
     Executor blocking,
     RandomGenerator random,
     MeterRegistry meters,
-    ExchangeMeters exchanges) {}
+    ExchangeMeters exchanges,
+    Faults faults) {}

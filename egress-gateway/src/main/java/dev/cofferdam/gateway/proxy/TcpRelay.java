@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.slot.Allowance;
 import dev.cofferdam.gateway.tls.ClientHello;
@@ -234,7 +235,7 @@ final class TcpRelay {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-      ctx.close();
+      Faults.close(ctx, cause);
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.http.Http1ClientHandler;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
@@ -123,6 +124,6 @@ final class UpstreamStream extends ChannelInboundHandlerAdapter {
 
   @Override
   public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-    ctx.close();
+    Faults.close(ctx, cause);
   }
 }

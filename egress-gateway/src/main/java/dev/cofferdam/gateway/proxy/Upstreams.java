@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.http.Http1ClientHandler;
 import dev.cofferdam.gateway.http.Http2ClientStreamHandler;
 import dev.cofferdam.gateway.policy.Host;
@@ -294,7 +295,7 @@ final class Upstreams {
   private static final class ClosedByFailure extends ChannelInboundHandlerAdapter {
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-      ctx.close();
+      Faults.close(ctx, cause);
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.http.End;
 import dev.cofferdam.gateway.http.Http1ClientHandler;
 import dev.cofferdam.gateway.http.Http1ServerHandler;
@@ -196,8 +197,9 @@ final class WebSocketRelay {
 
     @Override
     public void exceptionCaught(ChannelHandlerContext ctx, Throwable cause) {
-      refuse(broken(String.valueOf(cause.getMessage())));
-      ctx.close();
+      // Only what is the peer's is said of it: a message of ours may quote what was handled.
+      refuse(broken(Faults.own(cause) ? "the gateway failed" : String.valueOf(cause.getMessage())));
+      Faults.close(ctx, cause);
     }
   }
 
