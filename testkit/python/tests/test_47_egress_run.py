@@ -72,3 +72,34 @@ def test_who_has_no_session_is_refused(stage, credentials):
 def test_the_commands_code_is_passed_on():
     assert run("exit 7").returncode == 7
     assert run("kill -TERM $$").returncode == 128 + 15
+
+
+JAVA = """
+import java.net.*; import java.net.http.*; import java.util.Base64;
+public class Get {
+  public static void main(String[] args) throws Exception {
+    URI proxy = URI.create(System.getenv("HTTPS_PROXY"));
+    String login = Base64.getEncoder().encodeToString(proxy.getUserInfo().getBytes());
+    HttpClient client = HttpClient.newBuilder().proxy(ProxySelector.of(new InetSocketAddress(proxy.getHost(), proxy.getPort()))).build();
+    HttpRequest request = HttpRequest.newBuilder(URI.create(args[0]))
+        .header("Proxy-Authorization", "Basic " + login).header("Authorization", "Bearer " + System.getenv("API_KEY")).build();
+    System.out.println(client.send(request, HttpResponse.BodyHandlers.ofString()).statusCode());
+  }
+}
+"""
+
+
+def test_a_java_program_trusts_the_root(new_secret, upstream, tmp_path):
+    """It reads no PEM: without the key store its handshake fails."""
+    name, value = new_secret(BOUND)
+    (tmp_path / "Get.java").write_text(JAVA)
+    upstream.mark()
+    # Basic in a tunnel is what a Java program has to allow by itself.
+    java = f"\"${{JAVA_HOME:-/usr}}/bin/java\" -Djdk.http.auth.tunneling.disabledSchemes= {tmp_path}/Get.java https://{BOUND}/headers"
+    done = run(java, "--secret", f"{name}=API_KEY")
+    assert (done.returncode, done.stdout) == (0, b"200\n"), done
+    assert done.stderr.count(b"Picked up JAVA_TOOL_OPTIONS") == 1, done
+    assert value.encode() in upstream.raw()
+    untrusted = run(f"unset JAVA_TOOL_OPTIONS; {java}", "--secret", f"{name}=API_KEY")
+    assert untrusted.returncode != 0
+    assert b"PKIX path building failed" in untrusted.stderr, untrusted

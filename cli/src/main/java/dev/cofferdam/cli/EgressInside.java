@@ -12,7 +12,8 @@ import java.util.List;
 
 /**
  * What {@code egress run} starts in the command's network namespace: leads a port of its loopback
- * to a socket in the file system, and runs the command. {@code SOCKET PORT TERMINAL CMD...}.
+ * to a socket in the file system, and runs the command. {@code SOCKET PORT TERMINAL
+ * JAVA_TOOL_OPTIONS CMD...}.
  */
 public final class EgressInside {
   private static final int NOT_FOUND = 127;
@@ -26,13 +27,20 @@ public final class EgressInside {
             .bind(
                 new InetSocketAddress(InetAddress.getLoopbackAddress(), Integer.parseInt(args[1])));
     Thread.ofPlatform().daemon().name("relay").start(() -> relay(server, socket));
-    System.exit(run(Boolean.parseBoolean(args[2]), List.of(args).subList(3, args.length)));
+    List<String> command = List.of(args).subList(4, args.length);
+    System.exit(run(Boolean.parseBoolean(args[2]), args[3], command));
   }
 
-  private static int run(boolean terminal, List<String> command) throws InterruptedException {
+  private static int run(boolean terminal, String javaOptions, List<String> command)
+      throws InterruptedException {
     Signals signals = Signals.of(new SystemTerminal(), terminal);
     try {
-      Process process = new ProcessBuilder(command).inheritIO().start();
+      ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
+      // Not in the environment of this process itself, which is Java as well and would say so.
+      builder
+          .environment()
+          .merge("JAVA_TOOL_OPTIONS", javaOptions, (own, ours) -> ours + " " + own);
+      Process process = builder.start();
       signals.passTo(process);
       return process.waitFor();
     } catch (IOException e) {

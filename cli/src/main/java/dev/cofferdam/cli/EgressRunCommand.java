@@ -126,6 +126,7 @@ final class EgressRunCommand implements Callable<Integer> {
     Path directory = Files.createTempDirectory("cofferdam-egress-");
     Path socket = directory.resolve("proxy");
     Path roots = directory.resolve("roots.pem");
+    Path store = directory.resolve("java-cacerts");
     try (ScheduledExecutorService timer =
             Executors.newSingleThreadScheduledExecutor(
                 Thread.ofPlatform().daemon().name("extend").factory());
@@ -133,12 +134,14 @@ final class EgressRunCommand implements Callable<Integer> {
             ServerSocketChannel.open(StandardProtocolFamily.UNIX)
                 .bind(UnixDomainSocketAddress.of(socket))) {
       String system = Files.isReadable(SYSTEM_ROOTS) ? Files.readString(SYSTEM_ROOTS) : "";
-      Files.writeString(roots, system + "\n" + session.getCaCertificate());
+      String trusted = system + "\n" + session.getCaCertificate();
+      Files.writeString(roots, trusted);
+      JavaTrust.write(trusted, store);
       var _ =
           timer.scheduleWithFixedDelay(
               () -> extend(sessions, session), EXTEND_SECONDS, EXTEND_SECONDS, TimeUnit.SECONDS);
       Thread.ofPlatform().daemon().name("relay").start(() -> relay(server, proxy));
-      ProcessBuilder builder = new ProcessBuilder(inside(socket, terminal)).inheritIO();
+      ProcessBuilder builder = new ProcessBuilder(inside(socket, store, terminal)).inheritIO();
       environment(builder.environment(), session, roots);
       Process process = builder.start();
       signals.passTo(process);
@@ -148,6 +151,7 @@ final class EgressRunCommand implements Callable<Integer> {
     } finally {
       Files.deleteIfExists(socket);
       Files.deleteIfExists(roots);
+      Files.deleteIfExists(store);
       Files.deleteIfExists(directory);
     }
   }
@@ -171,7 +175,7 @@ final class EgressRunCommand implements Callable<Integer> {
    * In a user namespace, too: there the command can neither join another network nor, once it has
    * no capability left, change its own.
    */
-  private List<String> inside(Path socket, boolean terminal) {
+  private List<String> inside(Path socket, Path store, boolean terminal) {
     List<String> words =
         new ArrayList<>(
             List.of(
@@ -195,7 +199,8 @@ final class EgressRunCommand implements Callable<Integer> {
                 EgressInside.class.getName(),
                 socket.toString(),
                 String.valueOf(PORT),
-                String.valueOf(terminal)));
+                String.valueOf(terminal),
+                JavaTrust.options(store)));
     words.addAll(command);
     return words;
   }

@@ -2,6 +2,7 @@ package dev.cofferdam.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.testkit.TestCertificates;
 import dev.cofferdam.v1.EgressProxy;
 import dev.cofferdam.v1.SecretReference;
 import java.io.ByteArrayOutputStream;
@@ -13,6 +14,8 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -82,6 +85,32 @@ final class EgressRunTest {
     assertThat(mesh.egress.created.getFirst().getEgressPolicy().getRules(0).getHost())
         .isEqualTo("api.example.com");
     assertThat(mesh.egress.deleted).containsExactly("es-1");
+  }
+
+  /** They read no PEM. */
+  @Test
+  void javaProgramsTrustTheSessionsRootAndThoseOfTheMachine() throws Exception {
+    Path authority = TestCertificates.in(directory).authorityFile();
+    mesh.egress.root = Files.readString(authority);
+    int code =
+        run(
+            """
+            store=${JAVA_TOOL_OPTIONS#*trustStore=}; cp "${store%%\"*}" $1/store
+            cp $SSL_CERT_FILE $1/pem
+            [ "$(stat -c %a "$(dirname "$SSL_CERT_FILE")")" = 700 ]
+            """);
+
+    assertThat(code).as(err.toString(StandardCharsets.UTF_8)).isZero();
+    KeyStore store = KeyStore.getInstance("JKS");
+    try (InputStream in = Files.newInputStream(directory.resolve("store"))) {
+      store.load(in, "changeit".toCharArray());
+    }
+    CertificateFactory factory = CertificateFactory.getInstance("X.509");
+    try (InputStream root = Files.newInputStream(authority);
+        InputStream pem = Files.newInputStream(directory.resolve("pem"))) {
+      assertThat(store.getCertificateAlias(factory.generateCertificate(root))).isNotNull();
+      assertThat(store.size()).isEqualTo(factory.generateCertificates(pem).size());
+    }
   }
 
   @Test

@@ -17,6 +17,7 @@ final class FakeEgress extends EgressSessionServiceGrpc.EgressSessionServiceImpl
 
   final List<CreateEgressSessionRequest> created = new CopyOnWriteArrayList<>();
   final List<String> deleted = new CopyOnWriteArrayList<>();
+  volatile String root = "the session's root\n";
   volatile EgressProxy proxy = EgressProxy.newBuilder().setAddress("127.0.0.1:1").build();
 
   @Override
@@ -28,7 +29,7 @@ final class FakeEgress extends EgressSessionServiceGrpc.EgressSessionServiceImpl
             .setSession(EgressSession.newBuilder().setId("es-1"))
             .putPlaceholders("API_KEY", "cofferdam_placeholder")
             .setProxyToken(TOKEN)
-            .setCaCertificate("the session's root\n")
+            .setCaCertificate(root)
             .addProxies(proxy)
             .build());
     answer.onCompleted();
