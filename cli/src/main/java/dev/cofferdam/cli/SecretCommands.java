@@ -210,7 +210,8 @@ final class SecretCommands {
     public Integer call() throws StatusException {
       try (Connections connections = context.connections().get()) {
         Table table =
-            new Table("SECRET", "VERSION", "UPDATED", "FORK", "HOSTS", "TARGETS", "LIMITS");
+            new Table(
+                "SECRET", "VERSION", "UPDATED", "FORK", "HOSTS", "TARGETS", "LIMITS", "TOKEN URL");
         String page = "";
         do {
           ListSecretsResponse answer =
@@ -234,7 +235,8 @@ final class SecretCommands {
                 secret.getForkMode() == ForkMode.FORK_MODE_INHERIT ? "inherit" : "drop",
                 String.join(",", binding.getHostsList()),
                 String.join(",", binding.getTargetsList()),
-                UseLimitOptions.text(secret.getLimits())));
+                UseLimitOptions.text(secret.getLimits()),
+                secret.getOauth().getTokenUrl()));
       }
     }
   }

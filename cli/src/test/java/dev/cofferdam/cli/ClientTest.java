@@ -671,6 +671,10 @@ final class ClientTest {
     assertThat(type("secret", "put", "c", "--host", "h.example.com", "--oauth-scope", "read"))
         .isEqualTo(1);
     assertThat(errorLine()).contains("--oauth-... without --oauth-token-url");
+    assertThat(type("secret", "ls")).isZero();
+    assertThat(out.toString(StandardCharsets.UTF_8))
+        .containsPattern("client .* h.example.com .* https://login.example.com/token\n")
+        .containsPattern("b .* h.example.com *\n");
   }
 
   @Test

@@ -489,6 +489,7 @@ final class FakeMesh implements Connections {
                 .setVersion(1)
                 .setForkMode(put.getForkMode())
                 .setLimits(put.getLimits())
+                .setOauth(put.getOauth())
                 .addAllBindings(put.getBindingsList()));
       }
       answer(answer, page.build());
