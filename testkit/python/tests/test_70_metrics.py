@@ -14,6 +14,7 @@ import grpc
 import pytest
 from conftest import ALLOWED, BOUND, DENIED
 from test_32_ports import Connection, serve
+from test_49_oauth import client
 from test_52_sleep import pause, resume, suspend
 
 from cofferdam.v1 import sandbox_pb2, secret_pb2
@@ -31,7 +32,7 @@ ALERTS = re.findall(r"- alert: (\w+)", RULES)
 # Every label of Cofferdam's own series. A new one is a decision: it must not hold what a tenant chose.
 LABELS = set(
     "__name__ instance job service le quantile sandbox state use stage step way found why driver isolation direction protocol verb outcome listener "
-    "method code reason rpc_service check presence verdict act reported_by kind detector".split()
+    "method code reason rpc_service check presence verdict act reported_by kind detector side".split()
 )
 
 
@@ -62,11 +63,18 @@ class Life:
         name, value = f"metrics-{random.token_hex(6)}", self.canary.value()
         put = secret_pb2.PutSecretRequest(name=name, value=value.encode(), bindings=[secret_pb2.SecretBinding(hosts=(BOUND,))])
         self.tenant.secrets.PutSecret(put, timeout=CALL_SECONDS)
-        sandbox = Sandbox.create(self.tenant, secrets=[(name, "API_KEY")], egress=policy(BOUND, ALLOWED))
-        self.sandboxes.append(sandbox)
         self.secrets.append((name, value))
-        answer = curl(sandbox, f"https://{BOUND}/headers", "-H", "Authorization: Bearer $API_KEY")
-        assert answer.status == 200 and value not in answer.text
+        fetching = f"{name}-oauth"
+        put = secret_pb2.PutSecretRequest(
+            name=fetching, value=self.canary.value().encode(), bindings=[secret_pb2.SecretBinding(hosts=(BOUND,))], oauth=client()
+        )
+        self.tenant.secrets.PutSecret(put, timeout=CALL_SECONDS)
+        self.secrets.append((fetching, put.value.decode()))
+        sandbox = Sandbox.create(self.tenant, secrets=[(name, "API_KEY"), (fetching, "TOKEN")], egress=policy(BOUND, ALLOWED))
+        self.sandboxes.append(sandbox)
+        for key in ("$API_KEY", "$TOKEN"):
+            answer = curl(sandbox, f"https://{BOUND}/headers", "-H", f"Authorization: Bearer {key}")
+            assert answer.status == 200 and value not in answer.text
         curl(sandbox, f"https://{DENIED}/headers")
         sandbox.run("bash", "-c", "echo x >/dev/udp/203.0.113.66/9")
         pause(sandbox)

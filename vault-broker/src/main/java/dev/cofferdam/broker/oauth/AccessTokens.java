@@ -10,8 +10,10 @@ import io.micrometer.core.instrument.Timer;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -21,6 +23,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Collectors;
 
 /**
  * Access tokens that stand for secrets, kept until shortly before their end. However many uses want
@@ -55,13 +58,21 @@ public final class AccessTokens implements AutoCloseable {
   private final Duration timeToLive;
   private final Duration patience;
   private final int capacity;
-  private final MeterRegistry meters;
+  private final Map<Outcome, Timer> times;
   private final ExecutorService fetches = Executors.newVirtualThreadPerTaskExecutor();
   private final ReentrantLock lock = new ReentrantLock();
   private final LinkedHashMap<SecretKey, Kept> kept = new LinkedHashMap<>(16, 0.75f, true);
   private final LinkedHashMap<SecretKey, Failure> failures = new LinkedHashMap<>();
   private final Map<SecretKey, Flight> flights = new HashMap<>();
   private boolean closed;
+
+  /** What became of a fetch. */
+  private enum Outcome {
+    FETCHED,
+    REFUSED,
+    UNAVAILABLE,
+    FAILED
+  }
 
   private record Kept(SecretValue value, Instant since, Instant end) {}
 
@@ -88,7 +99,19 @@ public final class AccessTokens implements AutoCloseable {
     this.timeToLive = timeToLive;
     this.patience = patience;
     this.capacity = capacity;
-    this.meters = meters;
+    // All at once: a counter that begins with its first event does not show that event as an
+    // increase.
+    this.times =
+        Arrays.stream(Outcome.values())
+            .collect(
+                Collectors.toUnmodifiableMap(
+                    outcome -> outcome, outcome -> timer(outcome, meters)));
+  }
+
+  private static Timer timer(Outcome outcome, MeterRegistry meters) {
+    return Times.histogram("cofferdam.broker.token.fetch", "What the fetch of an access token took")
+        .tag("outcome", outcome.name().toLowerCase(Locale.ROOT))
+        .register(meters);
   }
 
   /** How long a use waits for all of its tokens. */
@@ -302,24 +325,23 @@ public final class AccessTokens implements AutoCloseable {
 
     void run() {
       Instant since = clock.instant();
-      Timer.Sample sample = Timer.start(meters);
-      String outcome = "failed";
+      long began = System.nanoTime();
+      Outcome outcome = Outcome.FAILED;
       try {
         // The token's memory goes to those who wait, and is zeroed when the last has gone.
         AccessToken token = fetch();
-        outcome = "fetched";
+        outcome = Outcome.FETCHED;
         land(token, since);
       } catch (TokenException e) {
-        outcome = e.refused() ? "refused" : "unavailable";
+        outcome = e.refused() ? Outcome.REFUSED : Outcome.UNAVAILABLE;
         crash(e);
       } catch (RuntimeException | Error e) {
         crash(e);
       } finally {
-        sample.stop(
-            Times.histogram(
-                    "cofferdam.broker.token.fetch", "What the fetch of an access token took")
-                .tag("outcome", outcome)
-                .register(meters));
+        Timer time = times.get(outcome);
+        if (time != null) {
+          time.record(System.nanoTime() - began, TimeUnit.NANOSECONDS);
+        }
       }
     }
 
