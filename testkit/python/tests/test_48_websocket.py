@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -18,7 +19,9 @@ from cofferdam_e2e.mesh import CALL_SECONDS
 from cofferdam_e2e.sandbox import Sandbox, policy
 from cofferdam_e2e.stage import SCRIPT
 
-ADDRESS, PORT = "203.0.113.10", 8443
+# The one that the SDK of test_61 runs on.
+NODE = Path(os.environ.get("COFFERDAM_CACHE", "/var/cache/cofferdam")) / "tools" / "deno-sdk" / "node" / "bin" / "node"
+ADDRESS, PORT, HTTP2_PORT = "203.0.113.10", 8443, 8444
 SERVER = """
 import json, ssl, sys
 from websockets.sync.server import serve
@@ -50,6 +53,88 @@ with connect("wss://{BOUND}:{PORT}/feed", open_timeout=60) as socket:
         print("closed", closed.rcvd.code, closed.rcvd.reason)
 """
 
+# Frames of RFC 6455 of less than 64 KiB, for streams of HTTP/2: no client or server that is there for Python or Node 18 has RFC 8441.
+FRAMES = """
+const http2 = require("http2"), crypto = require("crypto"), fs = require("fs");
+function frame(kind, data, masked) {
+  const length = data.length < 126 ? [data.length] : [126, data.length >> 8, data.length & 255];
+  const head = Buffer.from([0x80 | kind, length[0] | (masked ? 0x80 : 0), ...length.slice(1)]);
+  const key = crypto.randomBytes(4);
+  return Buffer.concat(masked ? [head, key, data.map((byte, i) => byte ^ key[i % 4])] : [head, data]);
+}
+function frames(stream, each) {
+  let held = Buffer.alloc(0);
+  stream.on("data", (more) => {
+    held = Buffer.concat([held, more]);
+    while (held.length >= 2) {
+      const long = (held[1] & 0x7f) === 126, masked = held[1] & 0x80, at = long ? 4 : 2;
+      if (held.length < at) return;
+      const length = long ? held.readUInt16BE(2) : held[1] & 0x7f, end = at + (masked ? 4 : 0) + length;
+      if (held.length < end) return;
+      const key = held.subarray(at, at + 4), data = held.subarray(end - length, end);
+      each(held[0] & 0x0f, masked ? data.map((byte, i) => byte ^ key[i % 4]) : data);
+      held = held.subarray(end);
+    }
+  });
+}
+"""
+HTTP2_SERVER = (
+    FRAMES
+    + """
+const [, pem, address, port] = process.argv, own = fs.readFileSync(pem);
+const say = (what) => process.stdout.write(JSON.stringify(what) + "\\n");
+const server = http2.createSecureServer({ cert: own, key: own, settings: { enableConnectProtocol: true } });
+server.on("stream", (stream, headers) => {
+  stream.on("error", () => {});
+  stream.respond({ ":status": 200 });
+  if (headers[":method"] !== "CONNECT") {
+    stream.end("no socket");
+    return;
+  }
+  say({ protocol: headers[":protocol"], path: headers[":path"], extensions: headers["sec-websocket-extensions"] ?? null });
+  frames(stream, (kind, data) => {
+    if (kind === 1) say({ text: data.toString() });
+    stream.write(frame(kind, data, false));
+  });
+});
+server.listen(Number(port), address, () => process.stdout.write("ready\\n"));
+"""
+)
+HTTP2_CLIENT = (
+    FRAMES
+    + f"""
+const messages = JSON.parse(process.argv[2]).map(([kind, text]) => [kind, Buffer.from(text.replaceAll("KEY", process.env.API_KEY))]);
+const session = http2.connect("https://{BOUND}:{HTTP2_PORT}");
+const before = session.request({{ ":path": "/before" }});
+before.resume();
+before.on("end", () => {{
+  if (!session.remoteSettings.enableConnectProtocol) throw new Error("the gateway takes no WebSockets over HTTP/2");
+  const stream = session.request({{
+    ":method": "CONNECT", ":protocol": "websocket", ":scheme": "https", ":path": "/feed", ":authority": "{BOUND}:{HTTP2_PORT}",
+    "sec-websocket-version": "13", "sec-websocket-extensions": "permessage-deflate",
+  }});
+  const next = () => {{
+    if (messages.length > 0) stream.write(frame(...messages.shift(), true));
+    else session.destroy();
+  }};
+  stream.on("response", (headers) => {{
+    console.log("status", headers[":status"]);
+    next();
+  }});
+  stream.on("error", (error) => console.log("error", error.code));
+  frames(stream, (kind, data) => {{
+    if (kind === 8) {{
+      console.log("closed", data.readUInt16BE(0), data.subarray(2).toString());
+      session.destroy();
+    }} else {{
+      console.log(data.toString());
+      next();
+    }}
+  }});
+}});
+"""
+)
+
 
 class Server:
     """Tells what it heard."""
@@ -62,7 +147,8 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(stage, upstream, tmp_path_factory) -> Iterator[Server]:
+def pem(upstream, tmp_path_factory) -> Path:
+    """The key and the certificate of a server that the gateway trusts."""
     directory = tmp_path_factory.mktemp("websocket")
     pem, request, names = (directory / name for name in ("server.pem", "server.csr", "server.ext"))
     names.write_text(f"subjectAltName=DNS:{BOUND}\n")
@@ -72,15 +158,28 @@ def server(stage, upstream, tmp_path_factory) -> Iterator[Server]:
     signed = ["openssl", "x509", "-req", "-in", request, *ca, "-days", "2", "-extfile", names]
     with pem.open("ab") as chain:
         chain.write(subprocess.run(signed, check=True, capture_output=True).stdout)
-    stage.allow(ADDRESS, PORT)
-    command = [SCRIPT, "outside", stage.name, sys.executable, "-c", SERVER, pem, ADDRESS, str(PORT)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return pem
+
+
+def outside(stage, port: int, *program: str) -> Iterator[Server]:
+    stage.allow(ADDRESS, port)
+    process = subprocess.Popen([SCRIPT, "outside", stage.name, *program, ADDRESS, str(port)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "ready\n"
         yield Server(process)
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(stage, pem) -> Iterator[Server]:
+    yield from outside(stage, PORT, sys.executable, "-c", SERVER, str(pem))
+
+
+@pytest.fixture(scope="module")
+def http2_server(stage, pem) -> Iterator[Server]:
+    yield from outside(stage, HTTP2_PORT, str(NODE), "-e", HTTP2_SERVER, str(pem))
 
 
 def library() -> bytes:
@@ -102,10 +201,11 @@ def granted(tenant, canary):
     tenant.secrets.PutSecret(
         secret_pb2.PutSecretRequest(name="feed", value=value.encode(), bindings=[binding]), timeout=CALL_SECONDS
     )
-    sandbox = Sandbox.create(tenant, secrets=[("feed", "API_KEY")], egress=policy(BOUND, ports=(PORT,)))
+    sandbox = Sandbox.create(tenant, secrets=[("feed", "API_KEY")], egress=policy(BOUND, ports=(PORT, HTTP2_PORT)))
     sandbox.write("/tmp/client.tgz", library())
     sandbox.output("tar -C / -xzf /tmp/client.tgz")
     sandbox.write("/opt/client.py", CLIENT.encode())
+    sandbox.write("/opt/client.js", HTTP2_CLIENT.encode())
     yield sandbox, value, sandbox.output("echo $API_KEY")
     sandbox.delete()
     tenant.secrets.DeleteSecret(secret_pb2.DeleteSecretRequest(name="feed"), timeout=CALL_SECONDS)
@@ -138,6 +238,33 @@ print(socket.recv())
     assert len(events.all(type=USE)) == 2
     whole = events.expect("the connection", type=DECISION, path="/feed", status=101)
     assert (whole.verdict, whole.secret, whole.target) == (ALLOWED, "feed", "websocket-frame")
+
+
+def over_http2(sandbox: Sandbox, *messages: tuple[int, str]) -> list[str]:
+    done = sandbox.run("node", "/opt/client.js", json.dumps(messages))
+    assert done.exit_code == 0, done
+    return done.text.splitlines()
+
+
+def test_over_http2_a_text_message_holds_the_value_and_its_echo_the_placeholder(granted, http2_server, tenant):
+    """RFC 8441 on both sides."""
+    sandbox, value, placeholder = granted
+    events = Events(tenant, sandbox.id)
+    events.read()
+    said = over_http2(sandbox, (1, "hello"), (1, '{"auth": "KEY"}'), (1, "x" * 300 + " KEY"))
+    assert said == ["status 200", "hello", f'{{"auth": "{placeholder}"}}', "x" * 300 + f" {placeholder}"]
+    assert http2_server.said() == {"protocol": "websocket", "path": "/feed", "extensions": None}
+    assert [http2_server.said()["text"] for _ in range(3)] == ["hello", f'{{"auth": "{value}"}}', "x" * 300 + f" {value}"]
+    use = events.expect("the use", type=USE, verdict=ALLOWED, secret="feed", target="websocket-frame")
+    assert (use.host, use.port, use.path) == (BOUND, HTTP2_PORT, "/feed")
+
+
+@pytest.mark.parametrize("message", [(2, "KEY"), (9, "KEY"), (1, "KEYx")])
+def test_over_http2_elsewhere_it_ends_the_stream_and_nothing_of_it_leaves(granted, http2_server, message):
+    sandbox, _, _ = granted
+    assert over_http2(sandbox, (1, "before"), message) == ["status 200", "before", "closed 1008 placeholder_outside_target"]
+    assert http2_server.said() == {"protocol": "websocket", "path": "/feed", "extensions": None}
+    assert http2_server.said() == {"text": "before"}
 
 
 @pytest.mark.parametrize(
@@ -177,7 +304,7 @@ def test_under_a_rule_on_single_requests_none_begins(granted, server, tenant):
         assert refused.exit_code != 0
         assert b"HTTP 403" in refused.stderr, refused
     finally:
-        update(tenant, sandbox, policy(BOUND, ports=(PORT,)))
+        update(tenant, sandbox, policy(BOUND, ports=(PORT, HTTP2_PORT)))
 
 
 def update(tenant, sandbox: Sandbox, egress: policy_pb2.EgressPolicy) -> None:
