@@ -359,6 +359,45 @@ final class DataRulesTest extends AttackSuite {
     }
   }
 
+  /** Those at its host are as they were. */
+  @Test
+  void aRequestUnderWayGoesOnWhenTheRulesOfOtherHostsChange() throws Exception {
+    DataRule.Builder kept = rule(DataAction.DATA_ACTION_BLOCK).addHosts("api.example.test");
+    data(kept, rule(DataAction.DATA_ACTION_REPORT).addHosts("other.example.test"));
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      guest.send("POST / HTTP/1.1\r\n" + HOST + "Content-Length: 300000\r\n\r\n");
+      guest.send("x ".repeat(100_000));
+      // Whatever is answered, it is under way by now.
+      assertThat(ask(get("/", "")).status()).isEqualTo(200);
+      data(kept, rule(DataAction.DATA_ACTION_BLOCK).addHosts("other.example.test"));
+      assertThat(ask(get("/", "")).status()).isEqualTo(200);
+      assertThat(guest.send("x ".repeat(50_000)).answer().status()).isEqualTo(200);
+    }
+  }
+
+  /** What was searched by the rules that were in force, all of it, has left. */
+  @Test
+  void anAnswerGoesOnWhenTheRulesOfItsRequestChange() throws Exception {
+    data(rule(DataAction.DATA_ACTION_REPORT));
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      assertThat(guest.send(get("/drip", "")).until("line\n")).startsWith("HTTP/1.1 200 ");
+      data(rule(DataAction.DATA_ACTION_BLOCK));
+      for (int line = 0; line < 5; line++) {
+        assertThat(guest.until("line\n")).endsWith("line\n");
+      }
+    }
+  }
+
+  @Test
+  void noSecretIsAskedForWhereTheUrlIsRefused() throws Exception {
+    try (RawGuest guest = harness.guest().tls("api.example.test")) {
+      refused(guest.send(get("/?to=" + MAIL, BEARER)).answer(), "1:email_addresses");
+    }
+    // What the broker is asked it is asked in their order.
+    assertThat(ask(get("/", BEARER)).status()).isEqualTo(200);
+    assertThat(harness.broker.materialised).hasSize(1);
+  }
+
   @AttackRow(56)
   @Test
   void anOpenWebSocketEndsWhenARuleComesToCoverIt() throws Exception {

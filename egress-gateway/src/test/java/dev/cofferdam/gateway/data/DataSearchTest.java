@@ -112,6 +112,50 @@ final class DataSearchTest {
     }
   }
 
+  /** What has left already, just before a window. */
+  @Test
+  void whatLooksBackSeesWhatStandsBeforeAWindow() {
+    DataRules rules = rules(DataAction.DATA_ACTION_BLOCK, "\\bproject[0-9]{4}\\b");
+    for (int before = 4060; before < 4170; before++) {
+      String word = "a".repeat(before) + "project1234" + " x".repeat(6000);
+      assertThat(search(rules, word, 1).refused()).as("%d", before).isFalse();
+    }
+  }
+
+  /** Of it no more than what it began with could be put out before the rest has to leave. */
+  @AttackRow(55)
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4096, 1 << 20})
+  void aMatchWithoutAnEndInSightIsRefused(int piece) {
+    DataRules rules = rules(DataAction.DATA_ACTION_REDACT, "key[0-9]+");
+    Outcome outcome = search(rules, "a key" + "7".repeat(30_000) + " b", piece);
+    assertThat(outcome.refused()).isTrue();
+    assertThat(outcome.left()).doesNotContain("7");
+  }
+
+  /** A step of a pattern for a byte is a look at it; others have their turn after so many. */
+  @AttackRow(56)
+  @Test
+  void theMoreRulesCostTheLessIsSearchedInOneTurn() {
+    int cheap = turn(rules(DataAction.DATA_ACTION_BLOCK, "a"));
+    int dear = turn(rules(DataAction.DATA_ACTION_BLOCK, "[a-z]{10}[0-9]{10}[a-z]{10}"));
+    assertThat(cheap).isLessThanOrEqualTo(256 << 10);
+    assertThat(dear).isLessThan(cheap).isLessThanOrEqualTo((256 << 10) / 30);
+  }
+
+  /** How much of a long body is searched before it is somebody else's turn. */
+  private static int turn(DataRules rules) {
+    RequestHead head =
+        new RequestHead("POST", "api.example.com", "/", Headers.of(), -1, true, false);
+    int length = 1 << 20;
+    try (BodySearch search = DataGuard.of(rules, HOST, head).orElseThrow().body(true, false)) {
+      search.add(Unpooled.wrappedBuffer(new byte[length]));
+      StringBuilder left = new StringBuilder();
+      assertThat(search.turn(false, part -> take(part, left))).isFalse();
+      return length - (int) search.pending();
+    }
+  }
+
   @Test
   void whatEndsTheBodyIsFound() {
     for (String body : new String[] {MAIL, "4111111111111111", "x " + MAIL, "{\"a\":\"" + MAIL}) {
