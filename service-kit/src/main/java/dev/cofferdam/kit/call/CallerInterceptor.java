@@ -4,6 +4,7 @@ import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.kit.identity.PeerIdentity;
 import dev.cofferdam.v1.ErrorReason;
+import io.grpc.Attributes;
 import io.grpc.Context;
 import io.grpc.Contexts;
 import io.grpc.Grpc;
@@ -11,27 +12,28 @@ import io.grpc.Metadata;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
+import io.grpc.ServerTransportFilter;
 import io.grpc.StatusRuntimeException;
 import java.security.cert.Certificate;
 import java.security.cert.X509Certificate;
 import java.util.Optional;
 import javax.net.ssl.SSLPeerUnverifiedException;
 import javax.net.ssl.SSLSession;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Refuses every call whose caller the rules do not name, before its handler sees anything of it.
  */
 public final class CallerInterceptor implements ServerInterceptor {
   private static final String BEARER = "Bearer ";
+  private static final Attributes.Key<PeerIdentity> PEER = Attributes.Key.create("cofferdam-peer");
 
   private final CallRules rules;
   private final TokenVerifier tokens;
-  private final String trustDomain;
 
-  public CallerInterceptor(CallRules rules, TokenVerifier tokens, String trustDomain) {
+  public CallerInterceptor(CallRules rules, TokenVerifier tokens) {
     this.rules = rules;
     this.tokens = tokens;
-    this.trustDomain = trustDomain;
   }
 
   @Override
@@ -107,8 +109,26 @@ public final class CallerInterceptor implements ServerInterceptor {
         : "";
   }
 
-  private Optional<PeerIdentity> peer(ServerCall<?, ?> call) {
-    SSLSession session = call.getAttributes().get(Grpc.TRANSPORT_ATTR_SSL_SESSION);
+  private static Optional<PeerIdentity> peer(ServerCall<?, ?> call) {
+    return Optional.ofNullable(call.getAttributes().get(PEER));
+  }
+
+  /**
+   * Reads the peer's certificate once, when its connection is ready, and not for each call. A
+   * listener without it knows no peers.
+   */
+  public static ServerTransportFilter peers(String trustDomain) {
+    return new ServerTransportFilter() {
+      @Override
+      public Attributes transportReady(Attributes connection) {
+        return peer(connection.get(Grpc.TRANSPORT_ATTR_SSL_SESSION), trustDomain)
+            .map(peer -> connection.toBuilder().set(PEER, peer).build())
+            .orElse(connection);
+      }
+    };
+  }
+
+  private static Optional<PeerIdentity> peer(@Nullable SSLSession session, String trustDomain) {
     if (session == null) {
       return Optional.empty();
     }

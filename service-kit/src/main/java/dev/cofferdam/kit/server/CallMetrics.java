@@ -30,6 +30,11 @@ final class CallMetrics implements ServerInterceptor {
   private final String listener;
   private final Map<String, AtomicInteger> active = new ConcurrentHashMap<>();
 
+  /** To look one up by its tags costs more than to record a time in it. */
+  private final Map<End, Timer> timers = new ConcurrentHashMap<>();
+
+  private record End(String method, Status.Code code, String reason) {}
+
   CallMetrics(MeterRegistry meters, String listener) {
     this.meters = meters;
     this.listener = listener;
@@ -70,6 +75,18 @@ final class CallMetrics implements ServerInterceptor {
         });
   }
 
+  private Timer timer(End end) {
+    return timers.computeIfAbsent(
+        end,
+        _ ->
+            Times.histogram("cofferdam.rpc.server", "Duration of served calls")
+                .tag("listener", listener)
+                .tag("method", end.method())
+                .tag("code", end.code().name())
+                .tag("reason", end.reason())
+                .register(meters));
+  }
+
   /** One call; of its ends the first counts. */
   private final class Measured {
     private final Timer.Sample sample = Timer.start(meters);
@@ -94,13 +111,7 @@ final class CallMetrics implements ServerInterceptor {
               : Refusals.reason(status.asRuntimeException(trailers))
                   .map(Refusals::name)
                   .orElse(NONE);
-      sample.stop(
-          Times.histogram("cofferdam.rpc.server", "Duration of served calls")
-              .tag("listener", listener)
-              .tag("method", method)
-              .tag("code", status.getCode().name())
-              .tag("reason", reason)
-              .register(meters));
+      sample.stop(timer(new End(method, status.getCode(), reason)));
     }
   }
 }

@@ -171,11 +171,12 @@ public final class RpcServer implements AutoCloseable {
               .keepAliveTimeout(10, TimeUnit.SECONDS)
               .permitKeepAliveTime(5, TimeUnit.SECONDS)
               .permitKeepAliveWithoutCalls(true)
+              .addTransportFilter(CallerInterceptor.peers(trustDomain))
               .addService(health.getHealthService())
               .addService(ProtoReflectionServiceV1.newInstance());
       allocator.ifPresent(own -> builder.withChildOption(ChannelOption.ALLOCATOR, own));
       OpenCalls calls = new OpenCalls();
-      CallerInterceptor callers = new CallerInterceptor(rules, tokens, trustDomain);
+      CallerInterceptor callers = new CallerInterceptor(rules, tokens);
       for (ServerServiceDefinition service : services) {
         // The last one listed runs first: metrics see refused calls too.
         builder.addService(
