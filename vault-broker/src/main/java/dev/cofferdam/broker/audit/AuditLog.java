@@ -2,7 +2,6 @@ package dev.cofferdam.broker.audit;
 
 import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
-import com.google.protobuf.Timestamp;
 import dev.cofferdam.broker.sql.Database;
 import dev.cofferdam.broker.sql.Signal;
 import dev.cofferdam.broker.sql.Tx;
@@ -11,13 +10,12 @@ import dev.cofferdam.v1.AuditEventType;
 import dev.cofferdam.v1.Verdict;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
+import java.util.SequencedMap;
 
 /**
  * The append-only record in PostgreSQL. Positions rise, per tenant, in the order of commits over
@@ -26,6 +24,7 @@ import java.util.TreeMap;
  */
 public final class AuditLog {
   private static final int PAGE = 500;
+  private static final String APPEND = "select audit_append(?, ?, ?, ?, ?::timestamptz[], ?, ?, ?)";
 
   private final Database database;
   private final String broker;
@@ -51,95 +50,52 @@ public final class AuditLog {
    * the same tenants waits for until the commit.
    */
   public void append(Tx tx, List<AuditRow> rows) throws SQLException {
-    if (rows.isEmpty()) {
-      return;
+    if (!rows.isEmpty()) {
+      tx.list(APPEND, row -> "", arguments(rows));
+      tx.afterCommit(appended::raise);
     }
+  }
+
+  /**
+   * Writes events and commits, in one round trip: nobody waits for the locks while it is on its
+   * way.
+   */
+  public void appendAndCommit(Tx tx, List<AuditRow> rows) throws SQLException {
+    if (!rows.isEmpty()) {
+      tx.runAndCommit(APPEND, arguments(rows));
+      tx.afterCommit(appended::raise);
+    }
+  }
+
+  private Object[] arguments(List<AuditRow> rows) {
+    int size = rows.size();
     // Sorted, so that two writers never wait for each other.
-    Map<String, List<AuditRow>> byTenant = new TreeMap<>();
-    rows.forEach(row -> byTenant.computeIfAbsent(row.tenant(), t -> new ArrayList<>()).add(row));
-    insert(tx, byTenant, end(tx, byTenant));
-    tx.afterCommit(appended::raise);
-  }
-
-  /** The newest link, and where each tenant's new rows go. */
-  private record End(Link link, Map<String, Long> firstPositions) {}
-
-  /** Takes the locks: those of the tenants first, in their order, then the chain's. */
-  private End end(Tx tx, Map<String, List<AuditRow>> byTenant) throws SQLException {
-    Map<String, Long> firstPositions = new HashMap<>();
-    // All positions are taken before the join has its first row, whose chain is then locked.
-    Link link =
-        tx.only(
-            "with taken as (insert into audit_head as head (tenant, position)"
-                + " select * from unnest(?, ?) on conflict (tenant)"
-                + " do update set position = head.position + excluded.position"
-                + " returning tenant, position),"
-                + " heads as (select array_agg(tenant) as tenants,"
-                + " array_agg(position) as positions from taken)"
-                + " select tenants, positions, number, hash from heads, audit_chain"
-                + " where broker = ? for update of audit_chain",
-            row -> {
-              List<String> tenants = Tx.texts(row, "tenants");
-              Long[] positions = (Long[]) row.getArray("positions").getArray();
-              for (int i = 0; i < positions.length; i++) {
-                String tenant = tenants.get(i);
-                int added = byTenant.getOrDefault(tenant, List.of()).size();
-                firstPositions.put(tenant, positions[i] - added + 1);
-              }
-              return new Link(row.getLong("number"), ByteString.copyFrom(row.getBytes("hash")));
-            },
-            List.copyOf(byTenant.keySet()),
-            byTenant.values().stream().mapToLong(List::size).toArray(),
-            broker);
-    return new End(link, firstPositions);
-  }
-
-  private void insert(Tx tx, Map<String, List<AuditRow>> byTenant, End end) throws SQLException {
-    int size = byTenant.values().stream().mapToInt(List::size).sum();
+    List<AuditRow> sorted = rows.stream().sorted(Comparator.comparing(AuditRow::tenant)).toList();
+    SequencedMap<String, Long> added = new LinkedHashMap<>();
     List<String> tenants = new ArrayList<>(size);
     List<String> times = new ArrayList<>(size);
     List<String> sandboxes = new ArrayList<>(size);
-    long[] positions = new long[size];
-    long[] numbers = new long[size];
     long[] types = new long[size];
     byte[][] events = new byte[size][];
-    byte[][] hashes = new byte[size][];
-    Link link = end.link();
-    int i = 0;
-    for (Map.Entry<String, List<AuditRow>> entry : byTenant.entrySet()) {
-      long position = end.firstPositions().getOrDefault(entry.getKey(), 0L);
-      for (AuditRow row : entry.getValue()) {
-        events[i] = row.event().toByteArray();
-        link = link.next(entry.getKey(), position, events[i]);
-        tenants.add(entry.getKey());
-        times.add(instant(row.event().getTime()).toString());
-        sandboxes.add(row.event().getSandbox());
-        positions[i] = position++;
-        numbers[i] = link.number();
-        types[i] = row.event().getTypeValue();
-        hashes[i] = link.hash().toByteArray();
-        i++;
-      }
+    for (int i = 0; i < size; i++) {
+      AuditRow row = sorted.get(i);
+      added.merge(row.tenant(), 1L, Long::sum);
+      tenants.add(row.tenant());
+      times.add(AuditTexts.instant(row.event().getTime()).toString());
+      sandboxes.add(row.event().getSandbox());
+      types[i] = row.event().getTypeValue();
+      events[i] = row.event().toByteArray();
     }
-    tx.update(
-        "with added as (insert into audit_event"
-            + " (tenant, position, broker, number, time, type, sandbox, event, hash)"
-            + " select tenant, position, ?, number, time::timestamptz, type, sandbox, event, hash"
-            + " from unnest(?, ?, ?, ?, ?::bigint[], ?, ?, ?)"
-            + " as row (tenant, position, number, time, type, sandbox, event, hash))"
-            + " update audit_chain set number = ?, hash = ? where broker = ?",
-        broker,
-        tenants,
-        positions,
-        numbers,
-        times,
-        types,
-        sandboxes,
-        events,
-        hashes,
-        link.number(),
-        link.hash().toByteArray(),
-        broker);
+    return new Object[] {
+      broker,
+      List.copyOf(added.keySet()),
+      added.values().stream().mapToLong(Long::longValue).toArray(),
+      tenants,
+      times,
+      types,
+      sandboxes,
+      events
+    };
   }
 
   /**
@@ -148,20 +104,23 @@ public final class AuditLog {
    * @param limit how many are looked at
    */
   public Page read(String tenant, Cursor after, Filter filter, int limit) {
+    StringBuilder sql =
+        new StringBuilder("select position, event from audit_event where tenant = ?");
+    List<Object> arguments = new ArrayList<>(List.of(tenant));
+    // A statement for each, for each has an index of its own.
+    if (filter.sandbox().isPresent()) {
+      sql.append(" and sandbox = ?");
+      arguments.add(filter.sandbox().get());
+    }
+    if (filter.type().isPresent()) {
+      sql.append(" and type = ?");
+      arguments.add(filter.type().get().getNumber());
+    }
+    sql.append(" and position > ? order by position limit ?");
+    arguments.add(after.position());
+    arguments.add(limit + 1);
     List<AuditEvent> looked =
-        database.transact(tx ->
-            tx.list(
-                "select position, event from audit_event where tenant = ? and position > ?"
-                    + " and (? = '' or sandbox = ?) and (? = 0 or type = ?)"
-                    + " order by position limit ?",
-                AuditLog::event,
-                tenant,
-                after.position(),
-                filter.sandbox().orElse(""),
-                filter.sandbox().orElse(""),
-                filter.type().map(AuditEventType::getNumber).orElse(0),
-                filter.type().map(AuditEventType::getNumber).orElse(0),
-                limit + 1));
+        database.transact(tx -> tx.list(sql.toString(), AuditLog::event, arguments.toArray()));
     boolean more = looked.size() > limit;
     List<AuditEvent> page = more ? looked.subList(0, limit) : looked;
     return new Page(
@@ -278,10 +237,6 @@ public final class AuditLog {
     } catch (InvalidProtocolBufferException e) {
       throw new SQLException("audit_event holds no event at " + row.getLong("position"), e);
     }
-  }
-
-  private static Instant instant(Timestamp time) {
-    return Instant.ofEpochSecond(time.getSeconds(), time.getNanos());
   }
 
   private record Stored(String tenant, long position, ByteString event, Link link) {}

@@ -98,7 +98,7 @@ public final class Reports {
                 gateway,
                 entry.getKey());
           }
-          audit.append(tx, rows);
+          audit.appendAndCommit(tx, rows);
           return rows;
         });
     // After the commit: a transaction may run several times.
@@ -126,7 +126,7 @@ public final class Reports {
             }
             owner.ifPresent(tenant -> rows.add(new AuditRow(tenant, event(drop))));
           }
-          audit.append(tx, rows);
+          audit.appendAndCommit(tx, rows);
           return rows;
         });
     written.forEach(row -> meters.written(row.event(), clock.instant()));

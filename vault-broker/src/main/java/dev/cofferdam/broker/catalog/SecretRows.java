@@ -98,14 +98,6 @@ public final class SecretRows {
     return found;
   }
 
-  /** Those that were granted to a sandbox and still are there. */
-  public static Tx.Select<Secret> granted(Collection<String> sandboxes) {
-    return Tx.Select.of(
-        SELECT + " where id in (select secret from secret_grant where sandbox = any (?))",
-        SecretRows::read,
-        List.copyOf(sandboxes));
-  }
-
   /**
    * A statement of its own before the one that reads: what was waited for is then there to be read.
    */

@@ -1,8 +1,8 @@
 package dev.cofferdam.broker.grant;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.broker.catalog.KnownSecrets;
 import dev.cofferdam.broker.catalog.Secret;
-import dev.cofferdam.broker.catalog.SecretRows;
 import dev.cofferdam.broker.grant.MaterialiseRequest.Found;
 import dev.cofferdam.broker.grant.Outcome.Denial;
 import dev.cofferdam.broker.grant.Outcome.Release;
@@ -37,15 +37,14 @@ record Ledger(
     Map<UUID, Secret> secrets,
     Map<String, Used> used,
     Instant now) {
-  static Ledger read(Tx tx, List<String> ids, Instant now) throws SQLException {
+  static Ledger read(Tx tx, KnownSecrets known, List<String> ids, Instant now) throws SQLException {
     Tx.Select<Sandbox.Standing> standing = Sandbox.share(ids);
     Tx.Select<Grant> granted = Grant.share(ids);
     Tx.Select<Held> attached = Places.share(ids);
-    Tx.Select<Secret> named = SecretRows.granted(ids);
+    Tx.Select<KnownSecrets.State> named = KnownSecrets.granted(ids);
     tx.run(standing, granted, attached, named);
     List<Grant> grants = granted.rows();
-    Map<UUID, Secret> secrets =
-        named.rows().stream().collect(Collectors.toMap(Secret::id, secret -> secret));
+    Map<UUID, Secret> secrets = known.read(tx, named.rows());
     List<String> counted =
         grants.stream()
             .filter(grant -> !grant.revoked() && secrets.containsKey(grant.secret()))

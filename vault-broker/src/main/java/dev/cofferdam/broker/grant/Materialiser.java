@@ -3,6 +3,7 @@ package dev.cofferdam.broker.grant;
 import dev.cofferdam.broker.audit.AuditLog;
 import dev.cofferdam.broker.audit.AuditRow;
 import dev.cofferdam.broker.audit.AuditTexts;
+import dev.cofferdam.broker.catalog.KnownSecrets;
 import dev.cofferdam.broker.grant.MaterialiseRequest.Found;
 import dev.cofferdam.broker.grant.Outcome.Denial;
 import dev.cofferdam.broker.grant.Outcome.Release;
@@ -51,6 +52,10 @@ public final class Materialiser implements AutoCloseable {
   private final ValueCache values;
   private final AccessTokens tokens;
   private final InstantSource clock;
+
+  /** The committing thread's alone. */
+  private final KnownSecrets secrets = new KnownSecrets();
+
   private final GroupCommit<MaterialiseRequest, Outcome> commits;
 
   public Materialiser(
@@ -89,6 +94,7 @@ public final class Materialiser implements AutoCloseable {
     Ledger ledger =
         Ledger.read(
             tx,
+            secrets,
             requests.stream().map(MaterialiseRequest::sandbox).distinct().sorted().toList(),
             clock.instant());
     List<Outcome> outcomes = requests.stream().map(ledger::decide).toList();
@@ -97,7 +103,7 @@ public final class Materialiser implements AutoCloseable {
     for (int i = 0; i < outcomes.size(); i++) {
       rows.addAll(rows(requests.get(i), outcomes.get(i), "", clock.instant()));
     }
-    audit.append(tx, rows);
+    audit.appendAndCommit(tx, rows);
     return outcomes;
   }
 
@@ -170,7 +176,7 @@ public final class Materialiser implements AutoCloseable {
             .setMessage("the client's secret, for an access token")
             .build();
     database.transact(tx -> {
-      audit.append(tx, List.of(new AuditRow(tenant, event)));
+      audit.appendAndCommit(tx, List.of(new AuditRow(tenant, event)));
       return event;
     });
   }
@@ -193,7 +199,7 @@ public final class Materialiser implements AutoCloseable {
     List<AuditRow> rows = rows(request, became, why, clock.instant());
     try {
       database.transact(tx -> {
-        audit.append(tx, rows);
+        audit.appendAndCommit(tx, rows);
         return became;
       });
     } catch (Refusal e) {

@@ -38,13 +38,22 @@ final class Used {
       return held;
     }
     List<String> ordered = grants.stream().sorted().distinct().toList();
-    var _ =
-        tx.update(
-            "insert into secret_use (secret_grant, uses, tokens, time)"
-                + " select g, 0, -1, ? from unnest(?) as g order by g collate \"C\""
-                + " on conflict do nothing",
-            now,
-            ordered);
+    hold(tx, ordered, held);
+    if (held.size() < ordered.size()) {
+      // Of the first use of a grant.
+      var _ =
+          tx.update(
+              "insert into secret_use (secret_grant, uses, tokens, time)"
+                  + " select g, 0, -1, ? from unnest(?) as g order by g collate \"C\""
+                  + " on conflict do nothing",
+              now,
+              ordered);
+      hold(tx, ordered, held);
+    }
+    return held;
+  }
+
+  private static void hold(Tx tx, List<String> grants, Map<String, Used> held) throws SQLException {
     tx.list(
             "select secret_grant, uses, tokens, time from secret_use"
                 + " where secret_grant = any (?) order by secret_grant collate \"C\" for update",
@@ -54,9 +63,8 @@ final class Used {
                     row.getLong("uses"),
                     row.getDouble("tokens"),
                     Tx.instant(row, "time")),
-            ordered)
+            grants)
         .forEach(used -> held.put(used.grant, used));
-    return held;
   }
 
   /** Whether one more use is within the limits. */

@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 public final class Tx {
   private final Connection connection;
   private final List<Runnable> afterCommit = new ArrayList<>();
+  private boolean ended;
 
   Tx(Connection connection) {
     this.connection = connection;
@@ -84,6 +85,17 @@ public final class Tx {
     }
   }
 
+  /**
+   * Runs a statement and commits, in one round trip; what it returns is dropped. Where it fails,
+   * nothing is committed. The last act of a transaction: any later one is refused.
+   */
+  public void runAndCommit(String sql, Object... arguments) throws SQLException {
+    try (PreparedStatement statement = prepare(sql + "; commit", arguments)) {
+      var _ = statement.execute();
+      ended = true;
+    }
+  }
+
   /** The first row, where there is one. */
   public <T> Optional<T> first(String sql, Row<T> row, Object... arguments) throws SQLException {
     return list(sql, row, arguments).stream().findFirst();
@@ -121,6 +133,9 @@ public final class Tx {
   }
 
   private PreparedStatement prepare(String sql, Object... arguments) throws SQLException {
+    if (ended) {
+      throw new IllegalStateException("the transaction was committed, expected no more of it");
+    }
     PreparedStatement statement = connection.prepareStatement(sql);
     try {
       set(statement, arguments);
@@ -131,17 +146,20 @@ public final class Tx {
     }
   }
 
+  /** Arrays of their own types: those the driver sends as they are, others as text. */
   private void set(PreparedStatement statement, Object... arguments) throws SQLException {
     for (int i = 0; i < arguments.length; i++) {
       switch (arguments[i]) {
         case Instant instant -> statement.setObject(i + 1, instant.atOffset(ZoneOffset.UTC));
         case List<?> texts ->
-            statement.setArray(i + 1, connection.createArrayOf("text", texts.toArray()));
+            statement.setArray(
+                i + 1, connection.createArrayOf("text", texts.toArray(String[]::new)));
         case byte[][] bytes -> statement.setArray(i + 1, connection.createArrayOf("bytea", bytes));
         case long[] numbers ->
             statement.setArray(
                 i + 1,
-                connection.createArrayOf("bigint", LongStream.of(numbers).boxed().toArray()));
+                connection.createArrayOf(
+                    "bigint", LongStream.of(numbers).boxed().toArray(Long[]::new)));
         case Object other -> statement.setObject(i + 1, other);
       }
     }

@@ -57,7 +57,11 @@ class AuditLogTest {
     List<AuditLog> logs = List.of(new AuditLog(database, "b1"), new AuditLog(database, "b2"));
     // In either order: whoever takes locks as they come waits for the other one for ever.
     List<List<String>> orders =
-        List.of(List.of("a", "b", "a", ""), List.of("", "b", "c", "a"), List.of("b"), List.of("a"));
+        List.of(
+            List.of("a", "b", "a", "", "ä\u4e2d"),
+            List.of("", "b", "c", "a"),
+            List.of("b"),
+            List.of("a"));
     try (var writers = Executors.newFixedThreadPool(WRITERS)) {
       List<Future<?>> pending = new ArrayList<>();
       for (int w = 0; w < WRITERS; w++) {
@@ -68,8 +72,14 @@ class AuditLogTest {
             writers.submit(() -> {
               for (int i = 0; i < EACH; i++) {
                 String message = writer + "-" + i;
+                List<AuditRow> rows = tenants.stream().map(t -> row(t, message)).toList();
+                boolean last = i % 2 == 0;
                 database.transact(tx -> {
-                  log.append(tx, tenants.stream().map(t -> row(t, message)).toList());
+                  if (last) {
+                    log.appendAndCommit(tx, rows);
+                  } else {
+                    log.append(tx, rows);
+                  }
                   return message;
                 });
               }
@@ -81,7 +91,7 @@ class AuditLogTest {
     }
     assertThat(logs.getFirst().firstBroken("b1")).isEmpty();
     assertThat(logs.getFirst().firstBroken("b2")).isEmpty();
-    for (String tenant : List.of("a", "b", "c", "")) {
+    for (String tenant : List.of("a", "b", "c", "", "ä\u4e2d")) {
       List<AuditEvent> events =
           logs.getFirst()
               .read(tenant, new Cursor(0), AuditLog.Filter.ALL, 10 * EACH * WRITERS)
