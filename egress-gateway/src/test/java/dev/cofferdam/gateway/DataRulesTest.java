@@ -164,6 +164,12 @@ final class DataRulesTest extends AttackSuite {
     assertThat(event.getPath()).isEqualTo(target.startsWith("/?") ? "/" : "[data]");
   }
 
+  /** As forms are written. */
+  @Test
+  void aPlusInTheQueryIsABlank() throws Exception {
+    refused(ask(get("/?card=4111+1111" + "+1111+1111", "")), "1:card_numbers");
+  }
+
   @AttackRow(56)
   @Test
   void headersAreLookedAtWhereTheRuleSaysSo() throws Exception {

@@ -10,6 +10,7 @@ import dev.cofferdam.internal.v1.Attachment;
 import dev.cofferdam.internal.v1.GrantedBinding;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressRule;
+import dev.cofferdam.v1.RuleAction;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -109,6 +110,24 @@ final class PolicyChangeTest {
       assertThat(guest.answer().reason()).isEqualTo("host_not_allowed");
       assertThat(plain.requests()).containsExactly("GET / HTTP/1.1", "GET /held HTTP/1.1");
       assertThat(plain.connections()).isEqualTo(1);
+    }
+  }
+
+  /** It began without the word that such a request now needs. */
+  @AttackRow(48)
+  @Test
+  void aRequestUnderWayEndsWhenItsRuleComesToAskForAnApproval() throws Exception {
+    try (PlainUpstream plain = new PlainUpstream();
+        RawGuest guest = cleartext(plain)) {
+      guest.send(GET.replace("GET /", "GET /held"));
+      plain.await("GET /held HTTP/1.1");
+
+      harness.policy(
+          Harness.rule("api.example.test", plain.port()).toBuilder()
+              .setAction(RuleAction.RULE_ACTION_APPROVE)
+              .build());
+
+      assertThat(guest.answer().reason()).isEqualTo("request_not_allowed");
     }
   }
 
