@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 /** Writers of several tenants at once, at several brokers. */
 @SuppressWarnings("NullAway.Init") // JUnit fills the fields
 class AuditLogTest {
-  private static final int WRITERS = 4;
+  private static final int WRITERS = 5;
   private static final int EACH = 50;
 
   private TestPostgres postgres;
@@ -61,7 +61,9 @@ class AuditLogTest {
             List.of("a", "b", "a", "", "ä\u4e2d"),
             List.of("", "b", "c", "a"),
             List.of("b"),
-            List.of("a"));
+            List.of("a"),
+            // Who shares no tenant with others of its broker shares the chain.
+            List.of("d"));
     try (var writers = Executors.newFixedThreadPool(WRITERS)) {
       List<Future<?>> pending = new ArrayList<>();
       for (int w = 0; w < WRITERS; w++) {
@@ -91,7 +93,7 @@ class AuditLogTest {
     }
     assertThat(logs.getFirst().firstBroken("b1")).isEmpty();
     assertThat(logs.getFirst().firstBroken("b2")).isEmpty();
-    for (String tenant : List.of("a", "b", "c", "", "ä\u4e2d")) {
+    for (String tenant : List.of("a", "b", "c", "d", "", "ä\u4e2d")) {
       List<AuditEvent> events =
           logs.getFirst()
               .read(tenant, new Cursor(0), AuditLog.Filter.ALL, 10 * EACH * WRITERS)
