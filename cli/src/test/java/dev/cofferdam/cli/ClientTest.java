@@ -674,7 +674,7 @@ final class ClientTest {
     assertThat(type("secret", "ls")).isZero();
     assertThat(out.toString(StandardCharsets.UTF_8))
         .containsPattern("client .* h.example.com .* https://login.example.com/token\n")
-        .containsPattern("b .* h.example.com *\n");
+        .containsPattern("b .* h.example.com +-\n");
   }
 
   @Test

@@ -95,7 +95,7 @@ final class EgressRunTest {
     int code =
         run(
             """
-            store=${JAVA_TOOL_OPTIONS#*trustStore=}; cp "${store%%\"*}" $1/store
+            store=${JAVA_TOOL_OPTIONS#*trustStore=}; cp "$(echo "${store%% -D*}" | tr -d '\"')" $1/store
             cp $SSL_CERT_FILE $1/pem
             [ "$(stat -c %a "$(dirname "$SSL_CERT_FILE")")" = 700 ]
             """);
