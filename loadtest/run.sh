@@ -34,9 +34,9 @@ if [ "$1" = create ]; then
     none) COFFERDAM_SET="${COFFERDAM_SET:-} node.pool.restored=0 node.pool.waiting=0 node.slots.spare=0" ;;
     *) die "--pool $pool: expected restored, vmm or none" ;;
   esac
-  # A burst is to be held back by the machine, not by what guests may be promised together.
-  export COFFERDAM_SET="${COFFERDAM_SET:-} node.memory.limit-mib=16384"
 fi
+# A burst, or many sandboxes at a time, are to be held back by the machine, not by what guests may be promised together.
+case $1 in create | idle) export COFFERDAM_SET="${COFFERDAM_SET:-} node.memory.limit-mib=16384" ;; esac
 
 build() {
   cd "$ROOT"

@@ -42,10 +42,11 @@ final class Metrics implements AutoCloseable {
           client.send(HttpRequest.newBuilder(address).build(), HttpResponse.BodyHandlers.ofLines());
       answer
           .body()
-          .filter(line -> !line.startsWith("#"))
+          .filter(line -> !line.startsWith("#") && line.indexOf(' ') > 0)
           .forEach(line -> {
             int end = line.lastIndexOf(' ');
-            series.put(line.substring(0, end), Double.parseDouble(line.substring(end + 1)));
+            String value = line.substring(end + 1).replace("Inf", "Infinity");
+            series.put(line.substring(0, end), Double.parseDouble(value));
           });
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
