@@ -14,7 +14,7 @@ DENIED = audit_pb2.VERDICT_DENIED
 
 
 class Events:
-    """Everything recorded of one sandbox, or of the whole tenant, since this object was made."""
+    """Everything recorded of one sandbox, or of the whole tenant."""
 
     def __init__(self, tenant: Tenant, sandbox: str = ""):
         self._tenant = tenant
@@ -34,6 +34,12 @@ class Events:
                 self.seen.extend(page.events)
             if not page.next_cursor:
                 return self.seen
+
+    def from_now(self) -> "Events":
+        """Without what is recorded by now: what an earlier test brought about is no answer to this one."""
+        self.read()
+        self.seen.clear()
+        return self
 
     def expect(self, what: str, **fields) -> audit_pb2.AuditEvent:
         """Waits for an event whose fields have these values: gateways and nodes report in their own time."""

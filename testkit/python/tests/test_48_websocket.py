@@ -249,8 +249,7 @@ def over_http2(sandbox: Sandbox, *messages: tuple[int, str]) -> list[str]:
 def test_over_http2_a_text_message_holds_the_value_and_its_echo_the_placeholder(granted, http2_server, tenant):
     """RFC 8441 on both sides."""
     sandbox, value, placeholder = granted
-    events = Events(tenant, sandbox.id)
-    events.read()
+    events = Events(tenant, sandbox.id).from_now()
     said = over_http2(sandbox, (1, "hello"), (1, '{"auth": "KEY"}'), (1, "x" * 300 + " KEY"))
     assert said == ["status 200", "hello", f'{{"auth": "{placeholder}"}}', "x" * 300 + f" {placeholder}"]
     assert http2_server.said() == {"protocol": "websocket", "path": "/feed", "extensions": None}
@@ -281,8 +280,7 @@ def test_over_http2_elsewhere_it_ends_the_stream_and_nothing_of_it_leaves(grante
 )
 def test_elsewhere_it_ends_the_connection_and_nothing_of_it_leaves(granted, server, tenant, code, reason):
     sandbox, _, _ = granted
-    events = Events(tenant, sandbox.id)
-    events.read()
+    events = Events(tenant, sandbox.id).from_now()
     assert client(sandbox, f"socket.send('before'); print(socket.recv())\n{code}\nsocket.recv()").splitlines() == [
         "before",
         f"closed 1008 {reason}",
