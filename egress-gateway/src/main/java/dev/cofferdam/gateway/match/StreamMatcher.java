@@ -3,6 +3,7 @@ package dev.cofferdam.gateway.match;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 
 /**
@@ -41,35 +42,51 @@ public final class StreamMatcher {
   private final List<Needle> needles;
   private final int[][] byFirst = new int[256][];
 
+  /** Of which bytes it is known what they begin. */
+  private final BitSet known = new BitSet(256);
+
   /** A bit for each pair of bytes with which a match may begin. */
   private final long[] pairs;
 
-  /** For a search or a few. */
+  /**
+   * For a search or a few, by one thread at a time: what can begin with a byte is found out when
+   * one is met.
+   */
   public StreamMatcher(List<Needle> needles) {
     this(needles, EVERY_PAIR);
   }
 
   /**
-   * For many searches: it takes a while to make, and looks at two bytes before it tries a needle,
-   * which is seldom then.
+   * For many searches, by any threads: it takes a while to make, and looks at two bytes before it
+   * tries a needle, which is seldom then.
    */
   public static StreamMatcher lasting(List<Needle> needles) {
-    return new StreamMatcher(needles, pairs(needles));
+    StreamMatcher matcher = new StreamMatcher(needles, pairs(needles));
+    for (int value = 0; value < 256; value++) {
+      var _ = matcher.startingWith(value);
+    }
+    return matcher;
   }
 
   private StreamMatcher(List<Needle> needles, long[] pairs) {
     this.needles = List.copyOf(needles);
     this.pairs = pairs;
-    int[] starting = new int[needles.size()];
-    for (int value = 0; value < 256; value++) {
-      int count = 0;
-      for (int n = 0; n < starting.length; n++) {
-        if (needles.get(n).mayStart(value)) {
-          starting[count++] = n;
-        }
-      }
-      byFirst[value] = count == 0 ? NONE : Arrays.copyOf(starting, count);
+  }
+
+  private int[] startingWith(int value) {
+    if (known.get(value)) {
+      return byFirst[value];
     }
+    int[] starting = new int[needles.size()];
+    int count = 0;
+    for (int n = 0; n < starting.length; n++) {
+      if (needles.get(n).mayStart(value)) {
+        starting[count++] = n;
+      }
+    }
+    known.set(value);
+    byFirst[value] = count == 0 ? NONE : Arrays.copyOf(starting, count);
+    return byFirst[value];
   }
 
   private static long[] pairs(List<Needle> needles) {
@@ -93,7 +110,7 @@ public final class StreamMatcher {
   /** The needles to be tried at a place, of which the next byte may be another scan's. */
   private int[] starting(ByteBuf in, int at, int end) {
     int first = in.getUnsignedByte(at);
-    int[] starting = byFirst[first];
+    int[] starting = startingWith(first);
     if (starting.length == 0 || at + 1 == end) {
       return starting;
     }
