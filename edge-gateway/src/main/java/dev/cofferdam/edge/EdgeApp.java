@@ -10,35 +10,33 @@ import dev.cofferdam.edge.process.ProcessMethods;
 import dev.cofferdam.edge.sandbox.Sandboxes;
 import dev.cofferdam.edge.volume.Volumes;
 import dev.cofferdam.kit.admin.AdminServer;
+import dev.cofferdam.kit.app.Parts;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
 import java.security.SecureRandom;
 import java.time.Clock;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import org.slf4j.LoggerFactory;
 
 /** The wiring; closed in reverse order. */
 public final class EdgeApp implements AutoCloseable {
-  private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+  private final Parts parts = new Parts();
   private final EdgeServer server;
   private final AdminServer admin;
 
   private EdgeApp(EdgeConfig config, MeshClient mesh) throws IOException {
     boolean whole = false;
     try {
-      own(mesh, MeshClient::close);
+      parts.add(mesh, MeshClient::close);
       PrometheusMeterRegistry meters =
-          own(
+          parts.add(
               new PrometheusMeterRegistry(PrometheusConfig.DEFAULT),
               PrometheusMeterRegistry::close);
       ExecutorService threads =
-          own(Executors.newVirtualThreadPerTaskExecutor(), ExecutorService::shutdownNow);
+          parts.add(Executors.newVirtualThreadPerTaskExecutor(), ExecutorService::shutdownNow);
       SecureRandom random = new SecureRandom();
       Sandboxes sandboxes =
           new Sandboxes(
@@ -48,7 +46,7 @@ public final class EdgeApp implements AutoCloseable {
               config.lease(),
               config.unnamedMemoryMib() == 0 ? -1 : config.unnamedMemoryMib());
       server =
-          own(
+          parts.add(
               EdgeServer.start(
                   config.listen(),
                   config.limits(),
@@ -65,7 +63,8 @@ public final class EdgeApp implements AutoCloseable {
                   random,
                   meters),
               EdgeServer::close);
-      admin = own(AdminServer.start(config.adminListen(), meters, Map.of()), AdminServer::close);
+      admin =
+          parts.add(AdminServer.start(config.adminListen(), meters, Map.of()), AdminServer::close);
       whole = true;
     } finally {
       if (!whole) {
@@ -95,27 +94,8 @@ public final class EdgeApp implements AutoCloseable {
     return server;
   }
 
-  private interface Closer<T> {
-    void close(T part) throws Exception;
-  }
-
-  private <T> T own(T part, Closer<T> closer) {
-    parts.push(() -> closer.close(part));
-    return part;
-  }
-
   @Override
   public void close() {
-    while (!parts.isEmpty()) {
-      try {
-        parts.pop().close();
-      } catch (Exception e) {
-        LoggerFactory.getLogger(EdgeApp.class)
-            .atWarn()
-            .setMessage("close_failed")
-            .setCause(e)
-            .log();
-      }
-    }
+    parts.close();
   }
 }

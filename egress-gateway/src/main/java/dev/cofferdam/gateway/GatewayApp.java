@@ -23,6 +23,7 @@ import dev.cofferdam.gateway.tls.SandboxCertificates;
 import dev.cofferdam.gateway.tls.UpstreamTls;
 import dev.cofferdam.internal.v1.SyncStart;
 import dev.cofferdam.kit.admin.AdminServer;
+import dev.cofferdam.kit.app.Parts;
 import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import dev.cofferdam.kit.client.MeshChannels;
 import dev.cofferdam.kit.identity.MeshTls;
@@ -40,8 +41,6 @@ import java.net.InetSocketAddress;
 import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -65,7 +64,7 @@ public final class GatewayApp implements AutoCloseable {
    */
   private static final Duration AFTER_ATTACH = Duration.ofMillis(250);
 
-  private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+  private final Parts parts = new Parts();
 
   private GatewayApp() {}
 
@@ -98,13 +97,14 @@ public final class GatewayApp implements AutoCloseable {
             .map(ExplicitProxySettings.Identity::context);
     Clock clock = Clock.systemUTC();
     PrometheusMeterRegistry meters =
-        own(new PrometheusMeterRegistry(PrometheusConfig.DEFAULT), PrometheusMeterRegistry::close);
+        parts.add(
+            new PrometheusMeterRegistry(PrometheusConfig.DEFAULT), PrometheusMeterRegistry::close);
     ExecutorService blocking =
-        own(Executors.newVirtualThreadPerTaskExecutor(), ExecutorService::shutdownNow);
-    MeshTls tls = own(MeshTls.open(config.tls()), MeshTls::close);
+        parts.add(Executors.newVirtualThreadPerTaskExecutor(), ExecutorService::shutdownNow);
+    MeshTls tls = parts.add(MeshTls.open(config.tls()), MeshTls::close);
     tls.bindTo(meters);
     ManagedChannel channel =
-        own(
+        parts.add(
             // Values come back through these buffers, in clear once TLS was taken off.
             new MeshChannels(tls, new ZeroingAllocator())
                 .to(config.brokerAddress(), "vault-broker"),
@@ -112,22 +112,22 @@ public final class GatewayApp implements AutoCloseable {
     BrokerClient broker = new BrokerClient(channel, meters);
 
     EventSpool spool =
-        own(
+        parts.add(
             new EventSpool(
                 config.stateDirectory().resolve("spool"),
                 config.spoolEvents(),
                 UUID.randomUUID().toString()),
             EventSpool::close);
     Decisions decisions = new Decisions(spool, clock, meters);
-    own(new Reporter(spool, decisions, new DecisionLine(broker)), Reporter::close);
+    parts.add(new Reporter(spool, decisions, new DecisionLine(broker)), Reporter::close);
 
     SlotTable slots = new SlotTable(new SecureRandom(), clock);
     Gauge.builder("cofferdam.gateway.sandboxes", slots, SlotTable::size)
         .description("Sandboxes that are attached")
         .register(meters);
     PolicyLease lease = new PolicyLease(System::nanoTime);
-    own(LeaseWatch.start(lease, slots), LeaseWatch::close);
-    KeyReservoir keys = own(new KeyReservoir(), KeyReservoir::close);
+    parts.add(LeaseWatch.start(lease, slots), LeaseWatch::close);
+    KeyReservoir keys = parts.add(new KeyReservoir(), KeyReservoir::close);
     SandboxCertificates certificates =
         new SandboxCertificates(broker::issue, keys, clock, blocking);
     Limits limits = limits(config);
@@ -163,11 +163,11 @@ public final class GatewayApp implements AutoCloseable {
             new ExchangeMeters(meters),
             faults);
     AtomicBoolean open = new AtomicBoolean();
-    Listeners listeners = own(new Listeners(limits), Listeners::close);
+    Listeners listeners = parts.add(new Listeners(limits), Listeners::close);
     Executor soon =
         CompletableFuture.delayedExecutor(AFTER_ATTACH.toMillis(), TimeUnit.MILLISECONDS, blocking);
     AttachmentSync sync =
-        own(
+        parts.add(
             new AttachmentSync(
                 broker,
                 slots,
@@ -180,7 +180,7 @@ public final class GatewayApp implements AutoCloseable {
                     .setProxyTls(proxyTls.isPresent())
                     .build()),
             AttachmentSync::close);
-    own(
+    parts.add(
         AdminServer.start(
             config.adminListen(),
             meters,
@@ -195,7 +195,7 @@ public final class GatewayApp implements AutoCloseable {
                 "lease",
                 () -> lease.expired() ? Optional.of("expired") : Optional.empty())),
         AdminServer::close);
-    own(
+    parts.add(
         RpcServer.builder("control", config.controlListen())
             .tls(tls.server(ClientAuth.REQUIRE), tls.trustDomain())
             .rules(GatewayEndpoint.rules())
@@ -252,27 +252,8 @@ public final class GatewayApp implements AutoCloseable {
         .toList();
   }
 
-  private interface Closer<T> {
-    void close(T part) throws Exception;
-  }
-
-  private <T> T own(T part, Closer<T> closer) {
-    parts.push(() -> closer.close(part));
-    return part;
-  }
-
   @Override
   public void close() {
-    while (!parts.isEmpty()) {
-      try {
-        parts.pop().close();
-      } catch (Exception e) {
-        org.slf4j.LoggerFactory.getLogger(GatewayApp.class)
-            .atWarn()
-            .setMessage("close_failed")
-            .setCause(e)
-            .log();
-      }
-    }
+    parts.close();
   }
 }

@@ -2,6 +2,7 @@ package dev.cofferdam.node;
 
 import dev.cofferdam.internal.v1.SandboxChanged;
 import dev.cofferdam.kit.admin.AdminServer;
+import dev.cofferdam.kit.app.Parts;
 import dev.cofferdam.kit.client.Guard;
 import dev.cofferdam.kit.client.MeshChannels;
 import dev.cofferdam.kit.identity.MeshTls;
@@ -78,8 +79,6 @@ import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.InstantSource;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -101,7 +100,7 @@ public final class NodeApp implements AutoCloseable {
   /** Of one layer, and others wait for it: whoever is slower than that is not waited for. */
   private static final Duration PULL = Duration.ofMinutes(15);
 
-  private final Deque<AutoCloseable> open = new ArrayDeque<>();
+  private final Parts parts = new Parts();
 
   private final Runnable exit;
 
@@ -127,44 +126,42 @@ public final class NodeApp implements AutoCloseable {
 
   @Override
   public void close() {
-    while (!open.isEmpty()) {
-      try {
-        open.pop().close();
-      } catch (Exception e) {
-        log.atWarn().setMessage("close_failed").setCause(e).log();
-      }
-    }
+    parts.close();
   }
 
   private void run(NodeConfig config) throws Exception {
     SecureRandom random = new SecureRandom();
     PrometheusMeterRegistry meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     ExecutorService executor =
-        keep(Executors.newVirtualThreadPerTaskExecutor(), e -> e.shutdownNow());
+        parts.add(Executors.newVirtualThreadPerTaskExecutor(), ExecutorService::shutdownNow);
     ScheduledExecutorService scheduler =
-        keep(
+        parts.add(
             Executors.newSingleThreadScheduledExecutor(
                 Thread.ofPlatform().daemon().name("node-time").factory()),
             ScheduledExecutorService::shutdownNow);
-    MeshTls tls = keep(MeshTls.open(config.tls()));
+    MeshTls tls = parts.add(MeshTls.open(config.tls()));
     tls.bindTo(meters);
     MeshChannels channels = new MeshChannels(tls);
-    ManagedChannel toScheduler = channel(channels.to(config.scheduler(), "scheduler-svc"));
-    ManagedChannel toBroker = channel(channels.to(config.broker(), "vault-broker"));
-    ManagedChannel toGateway = channel(channels.to(config.gateway(), "egress-gateway"));
+    ManagedChannel toScheduler =
+        parts.add(channels.to(config.scheduler(), "scheduler-svc"), ManagedChannel::shutdownNow);
+    ManagedChannel toBroker =
+        parts.add(channels.to(config.broker(), "vault-broker"), ManagedChannel::shutdownNow);
+    ManagedChannel toGateway =
+        parts.add(channels.to(config.gateway(), "egress-gateway"), ManagedChannel::shutdownNow);
 
     Files.createDirectories(config.stateDirectory());
     Files.setPosixFilePermissions(
         config.stateDirectory(), PosixFilePermissions.fromString("rwx------"));
     FileJournal journal =
-        keep(FileJournal.open(config.stateDirectory().resolve("journal"), this::endWithoutJournal));
-    HelperClient helper = keep(new HelperClient(config.helperSocket(), meters));
+        parts.add(
+            FileJournal.open(config.stateDirectory().resolve("journal"), this::endWithoutJournal));
+    HelperClient helper = parts.add(new HelperClient(config.helperSocket(), meters));
     SandboxFiles files =
         new SandboxFiles(config.sandboxRoot(), config.stateDirectory().resolve("tokens"), helper);
     LinuxProcessTable processes = new LinuxProcessTable();
-    UnixGuestConnector guests = keep(new UnixGuestConnector(executor));
+    UnixGuestConnector guests = parts.add(new UnixGuestConnector(executor));
     helper.ensureGate();
-    Driver driver = keep(Driver.choose(config, helper, processes, files, guests, journal));
+    Driver driver = parts.add(Driver.choose(config, helper, processes, files, guests, journal));
     Hypervisor hypervisor = driver.hypervisor();
     SlotPool slots = new SlotPool(helper, config.slotsMax(), config.slotsSpare(), executor);
     Gateway gateway =
@@ -223,7 +220,7 @@ public final class NodeApp implements AutoCloseable {
             new ImageSources(
                 config.oci().files(),
                 config.oci().kernels(),
-                keep(
+                parts.add(
                     new RegistryClient(
                         config.oci().registries(),
                         config.oci()::registryCredentials,
@@ -244,7 +241,7 @@ public final class NodeApp implements AutoCloseable {
             InstantSource.system(),
             executor);
     MachinePool pool =
-        keep(
+        parts.add(
             new MachinePool(
                 config.pool(),
                 new PoolMaker(
@@ -273,7 +270,7 @@ public final class NodeApp implements AutoCloseable {
     Teardown teardown =
         new Teardown(helper, slots, config.slotPrefix(), files, gateway, journal, executor);
     Sandboxes sandboxes =
-        keep(
+        parts.add(
             new Sandboxes(
                 new SandboxMaker(
                     helper,
@@ -321,7 +318,7 @@ public final class NodeApp implements AutoCloseable {
     sandboxes.recover(processes);
 
     RegistryConnection registry =
-        keep(
+        parts.add(
             new RegistryConnection(
                 toScheduler,
                 new Guard("scheduler-svc", ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, meters),
@@ -349,7 +346,7 @@ public final class NodeApp implements AutoCloseable {
             ::look,
         scheduler,
         executor);
-    keep(
+    parts.add(
         RpcServer.builder("mesh", config.listen())
             .tls(tls.server(ClientAuth.REQUIRE), tls.trustDomain())
             .meters(meters)
@@ -365,7 +362,7 @@ public final class NodeApp implements AutoCloseable {
                 OpaqueRelay.service(
                     PortServiceGrpc.getServiceDescriptor(), new GuestRouter(sandboxes)))
             .start());
-    keep(
+    parts.add(
         new DropReporter(
                 helper,
                 toBroker,
@@ -374,7 +371,7 @@ public final class NodeApp implements AutoCloseable {
                 sandboxes::inSlot,
                 meters)
             .start());
-    keep(
+    parts.add(
         AdminServer.start(
             config.adminListen(),
             meters,
@@ -508,20 +505,5 @@ public final class NodeApp implements AutoCloseable {
     } catch (GeneralSecurityException e) {
       throw new IOException(config.tls().certificate() + " is no certificate", e);
     }
-  }
-
-  private <T extends AutoCloseable> T keep(T part) {
-    open.push(part);
-    return part;
-  }
-
-  private <T> T keep(T part, java.util.function.Consumer<T> closer) {
-    open.push(() -> closer.accept(part));
-    return part;
-  }
-
-  private ManagedChannel channel(ManagedChannel channel) {
-    open.push(channel::shutdownNow);
-    return channel;
   }
 }

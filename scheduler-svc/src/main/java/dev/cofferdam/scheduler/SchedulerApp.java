@@ -1,6 +1,7 @@
 package dev.cofferdam.scheduler;
 
 import dev.cofferdam.kit.admin.AdminServer;
+import dev.cofferdam.kit.app.Parts;
 import dev.cofferdam.kit.client.MeshChannels;
 import dev.cofferdam.kit.identity.MeshTls;
 import dev.cofferdam.kit.relay.OpaqueRelay;
@@ -41,12 +42,8 @@ import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import io.netty.handler.ssl.ClientAuth;
 import java.security.SecureRandom;
 import java.time.InstantSource;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.Map;
 import java.util.UUID;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The scheduler, wired. One process at a time works on one database: every change is a
@@ -54,21 +51,21 @@ import org.slf4j.LoggerFactory;
  * abandoned.
  */
 public final class SchedulerApp implements AutoCloseable {
-  private static final Logger log = LoggerFactory.getLogger(SchedulerApp.class);
-
-  private final Deque<AutoCloseable> open = new ArrayDeque<>();
+  private final Parts parts = new Parts();
   private final RpcServer server;
   private final AdminServer admin;
 
   private SchedulerApp(SchedulerConfig config, InstantSource clock) throws Exception {
     try {
-      PrometheusMeterRegistry meters = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
-      open.push(meters::close);
-      MeshTls tls = opened(MeshTls.open(config.tls()));
+      PrometheusMeterRegistry meters =
+          parts.add(
+              new PrometheusMeterRegistry(PrometheusConfig.DEFAULT),
+              PrometheusMeterRegistry::close);
+      MeshTls tls = parts.add(MeshTls.open(config.tls()));
       tls.bindTo(meters);
       MeshChannels channels = new MeshChannels(tls);
       Database database =
-          opened(
+          parts.add(
               Database.open(
                   new DatabaseConfig(
                       config.databaseUrl(),
@@ -83,11 +80,11 @@ public final class SchedulerApp implements AutoCloseable {
       VolumeStore volumes = new VolumeStore(database);
       TokenStore tokens = new TokenStore(database);
 
-      ManagedChannel brokerChannel = channels.to(config.broker(), "vault-broker");
-      open.push(brokerChannel::shutdownNow);
+      ManagedChannel brokerChannel =
+          parts.add(channels.to(config.broker(), "vault-broker"), ManagedChannel::shutdownNow);
       BrokerClient broker = new BrokerClient(brokerChannel, meters);
       Cluster cluster =
-          opened(
+          parts.add(
               new Cluster(
                   nodes,
                   address -> channels.to(address, "node-agent"),
@@ -96,7 +93,7 @@ public final class SchedulerApp implements AutoCloseable {
                   meters));
       cluster.load(sandboxes.live());
       Lifecycle lifecycle =
-          opened(
+          parts.add(
               new Lifecycle(
                   sandboxes,
                   snapshots,
@@ -120,7 +117,7 @@ public final class SchedulerApp implements AutoCloseable {
       // Before anyone is let in: what an earlier process left behind.
       lifecycle.housekeeper().pass();
       Templates templates =
-          opened(
+          parts.add(
               new Templates(
                   new TemplateStore(database),
                   lifecycle.builders(config.defaultTemplate(), config.defaultSize()),
@@ -128,10 +125,10 @@ public final class SchedulerApp implements AutoCloseable {
                   config.quotaTemplates(),
                   clock,
                   new SecureRandom()));
-      EventWatches watches = opened(new EventWatches(events));
+      EventWatches watches = parts.add(new EventWatches(events));
       SandboxRouter router = new SandboxRouter(sandboxes, cluster);
       server =
-          opened(
+          parts.add(
               RpcServer.builder("api", config.listen())
                   .tls(tls.server(ClientAuth.OPTIONAL), tls.trustDomain())
                   .meters(meters)
@@ -159,7 +156,7 @@ public final class SchedulerApp implements AutoCloseable {
       lifecycle.housekeeper().start();
       templates.start();
       admin =
-          opened(
+          parts.add(
               AdminServer.start(
                   config.adminListen(), meters, Map.of("database", database::problem)));
     } catch (Exception e) {
@@ -188,18 +185,6 @@ public final class SchedulerApp implements AutoCloseable {
   /** In reverse order of the start. */
   @Override
   public void close() {
-    while (!open.isEmpty()) {
-      AutoCloseable next = open.pop();
-      try {
-        next.close();
-      } catch (Exception e) {
-        log.atWarn().setMessage("close_failed").setCause(e).log();
-      }
-    }
-  }
-
-  private <T extends AutoCloseable> T opened(T resource) {
-    open.push(resource);
-    return resource;
+    parts.close();
   }
 }

@@ -1,6 +1,5 @@
 package dev.cofferdam.broker;
 
-import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import dev.cofferdam.broker.BrokerConfig.StoreConfig;
 import dev.cofferdam.broker.api.MeshApi;
 import dev.cofferdam.broker.api.TenantApi;
@@ -34,6 +33,7 @@ import dev.cofferdam.broker.sql.Signal;
 import dev.cofferdam.broker.tenant.Tokens;
 import dev.cofferdam.broker.vault.VaultStore;
 import dev.cofferdam.kit.admin.AdminServer;
+import dev.cofferdam.kit.app.Parts;
 import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import dev.cofferdam.kit.identity.MeshTls;
 import dev.cofferdam.kit.identity.PeerIdentity;
@@ -53,8 +53,6 @@ import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.time.InstantSource;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -227,30 +225,6 @@ public final class BrokerApp implements AutoCloseable {
   @Override
   public void close() {
     parts.close();
-  }
-
-  /** What has to be closed, the latest first. */
-  private static final class Parts implements AutoCloseable {
-    private final Deque<AutoCloseable> parts = new ArrayDeque<>();
-
-    @CanIgnoreReturnValue
-    <T extends AutoCloseable> T add(T part) {
-      parts.push(part);
-      return part;
-    }
-
-    @Override
-    public void close() {
-      while (!parts.isEmpty()) {
-        AutoCloseable part = parts.pop();
-        try {
-          part.close();
-        } catch (Exception e) {
-          // The others shall be closed all the same.
-          log.atWarn().setMessage("close_failed").addKeyValue("part", part).setCause(e).log();
-        }
-      }
-    }
   }
 
   /** Of the database's connections most are for uses. */
