@@ -2,28 +2,23 @@ package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.policy.AddressRules;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.kit.upstream.UpstreamNames;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.channel.EventLoop;
 import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
-import io.netty.resolver.HostsFileEntriesResolver;
-import io.netty.resolver.ResolvedAddressTypes;
 import io.netty.resolver.dns.DnsNameResolver;
-import io.netty.resolver.dns.DnsNameResolverBuilder;
-import io.netty.resolver.dns.SequentialDnsServerAddressStreamProvider;
 import io.netty.util.concurrent.Future;
 import io.netty.util.concurrent.Promise;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
 /** From a name to the addresses that the gateway may connect to. Bound to one event loop. */
 final class Resolution {
-  /** A record is believed as long as it says, but not longer. A TTL of 0 is not kept at all. */
-  private static final int MAX_TTL_SECONDS = 300;
-
   private final EventLoop loop;
   private final AddressRules rules;
   private final DnsNameResolver resolver;
@@ -38,27 +33,13 @@ final class Resolution {
     this.loop = loop;
     this.rules = rules;
     this.proxy = proxy;
-    DnsNameResolverBuilder builder =
-        new DnsNameResolverBuilder(loop)
-            .datagramChannelType(EpollDatagramChannel.class)
-            .socketChannelType(EpollSocketChannel.class)
-            // What this host calls localhost is no business of a guest's.
-            .hostsFileEntriesResolver(noHostsFile())
-            .searchDomains(List.of())
-            .ndots(0)
-            .ttl(0, MAX_TTL_SECONDS)
-            .negativeTtl(5)
-            .queryTimeoutMillis(Math.max(100, limits.connectTimeout().toMillis() / 2))
-            .resolvedAddressTypes(ResolvedAddressTypes.IPV4_PREFERRED);
-    if (!servers.isEmpty()) {
-      builder.nameServerProvider(new SequentialDnsServerAddressStreamProvider(servers));
-    }
-    this.resolver = builder.build();
-  }
-
-  @SuppressWarnings("NullAway") // null is how the interface says that it knows no such name
-  private static HostsFileEntriesResolver noHostsFile() {
-    return (name, types) -> null;
+    this.resolver =
+        UpstreamNames.resolver(
+            loop,
+            EpollDatagramChannel.class,
+            EpollSocketChannel.class,
+            servers,
+            Duration.ofMillis(Math.max(100, limits.connectTimeout().toMillis() / 2)));
   }
 
   Optional<UpstreamProxy> proxy() {

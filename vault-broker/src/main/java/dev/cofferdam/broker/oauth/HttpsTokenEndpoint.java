@@ -6,6 +6,7 @@ import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import dev.cofferdam.kit.upstream.AddressGate;
 import dev.cofferdam.kit.upstream.OwnAddresses;
 import dev.cofferdam.kit.upstream.TrustedRoots;
+import dev.cofferdam.kit.upstream.UpstreamNames;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
@@ -24,11 +25,7 @@ import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.handler.ssl.SslProvider;
-import io.netty.resolver.HostsFileEntriesResolver;
-import io.netty.resolver.ResolvedAddressTypes;
 import io.netty.resolver.dns.DnsNameResolver;
-import io.netty.resolver.dns.DnsNameResolverBuilder;
-import io.netty.resolver.dns.SequentialDnsServerAddressStreamProvider;
 import io.netty.util.concurrent.Future;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -51,6 +48,9 @@ public final class HttpsTokenEndpoint implements TokenEndpoint, AutoCloseable {
   private static final int MAX_LINE = 4096;
   private static final int MAX_HEAD = 16_384;
   private static final int MAX_PIECE = 8192;
+
+  /** For a DNS server's answer. */
+  private static final Duration RESOLVE = Duration.ofSeconds(2);
 
   /** To one address; a name may have more. */
   private static final long CONNECT_SECONDS = 2;
@@ -83,31 +83,13 @@ public final class HttpsTokenEndpoint implements TokenEndpoint, AutoCloseable {
     }
     ThreadFactory threads = Thread.ofPlatform().daemon().name("tokens-", 0).factory();
     this.loops = new MultiThreadIoEventLoopGroup(1, threads, NioIoHandler.newFactory());
-    this.resolver = resolver(settings.resolvers());
-  }
-
-  private DnsNameResolver resolver(List<InetSocketAddress> servers) {
-    DnsNameResolverBuilder builder =
-        new DnsNameResolverBuilder(loops.next())
-            .datagramChannelType(NioDatagramChannel.class)
-            .socketChannelType(NioSocketChannel.class)
-            // What this host calls localhost is no business of a tenant's.
-            .hostsFileEntriesResolver(noHostsFile())
-            .searchDomains(List.of())
-            .ndots(0)
-            .ttl(0, 300)
-            .negativeTtl(5)
-            .queryTimeoutMillis(2000)
-            .resolvedAddressTypes(ResolvedAddressTypes.IPV4_PREFERRED);
-    if (!servers.isEmpty()) {
-      builder.nameServerProvider(new SequentialDnsServerAddressStreamProvider(servers));
-    }
-    return builder.build();
-  }
-
-  @SuppressWarnings("NullAway") // null is how the interface says that it knows no such name
-  private static HostsFileEntriesResolver noHostsFile() {
-    return (name, types) -> null;
+    this.resolver =
+        UpstreamNames.resolver(
+            loops.next(),
+            NioDatagramChannel.class,
+            NioSocketChannel.class,
+            settings.resolvers(),
+            RESOLVE);
   }
 
   @Override
