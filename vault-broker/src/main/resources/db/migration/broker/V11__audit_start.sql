@@ -6,6 +6,8 @@ create table audit_start (
   hash   bytea  not null
 );
 
+insert into audit_start select broker, 0, decode(repeat('00', 32), 'hex') from audit_chain;
+
 create or replace function audit_event_is_append_only() returns trigger language plpgsql as $$
 begin
   -- What is older than the record is kept for was taken out of its chain in the same transaction.

@@ -39,8 +39,12 @@ public final class AuditLog {
     var _ =
         database.transact(tx ->
             tx.update(
-                "insert into audit_chain (broker, number, hash) values (?, 0, ?)"
+                "with begun as (insert into audit_start (broker, number, hash) values (?, 0, ?)"
+                    + " on conflict do nothing)"
+                    + " insert into audit_chain (broker, number, hash) values (?, 0, ?)"
                     + " on conflict do nothing",
+                broker,
+                AuditChain.start(),
                 broker,
                 AuditChain.start()));
   }
@@ -157,7 +161,7 @@ public final class AuditLog {
    * @return the number of the first row that does not belong, empty when all do
    */
   public Optional<Long> firstBroken(String ofBroker) {
-    Link link = new Link(0, ByteString.copyFrom(AuditChain.start()));
+    Link link = Link.FIRST;
     while (true) {
       Part part = part(ofBroker, link.number());
       if (part.start().number() > link.number()) {
@@ -186,7 +190,7 @@ public final class AuditLog {
           return tx.list(
               "select chain.number as head, start.number as start, start.hash as start_hash,"
                   + " row.tenant, row.position, row.number, row.event, row.hash"
-                  + " from audit_chain chain left join audit_start start using (broker)"
+                  + " from audit_chain chain join audit_start start using (broker)"
                   + " left join lateral (select tenant, position, number, event, hash"
                   + " from audit_event where broker = chain.broker"
                   + " and number > greatest(?, start.number) order by number limit ?) row on true"
@@ -201,20 +205,16 @@ public final class AuditLog {
                           new Link(
                               row.getLong("number"), ByteString.copyFrom(row.getBytes("hash")))));
                 }
-                byte[] hash = row.getBytes("start_hash");
-                Link start =
-                    new Link(
-                        row.getLong("start"),
-                        ByteString.copyFrom(hash == null ? AuditChain.start() : hash));
-                return new Part(row.getLong("head"), start, rows);
+                return new Part(
+                    row.getLong("head"),
+                    new Link(row.getLong("start"), ByteString.copyFrom(row.getBytes("start_hash"))),
+                    rows);
               },
               after,
               PAGE,
               ofBroker);
         });
-    return parts.isEmpty()
-        ? new Part(0, new Link(0, ByteString.copyFrom(AuditChain.start())), List.of())
-        : parts.getFirst();
+    return parts.isEmpty() ? new Part(0, Link.FIRST, List.of()) : parts.getFirst();
   }
 
   /** The newest link, to be kept elsewhere: it vouches for all rows before it. */
@@ -247,6 +247,9 @@ public final class AuditLog {
   private record Part(long head, Link start, List<Stored> rows) {}
 
   private record Link(long number, ByteString hash) {
+    /** Before the first row. */
+    static final Link FIRST = new Link(0, ByteString.copyFrom(AuditChain.start()));
+
     Link next(String tenant, long position, byte[] event) {
       return new Link(
           number + 1,

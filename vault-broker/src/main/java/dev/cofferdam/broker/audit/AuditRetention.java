@@ -9,6 +9,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -58,13 +59,9 @@ public final class AuditRetention {
 
   /** Returns how many rows there were to forget. */
   private static int forget(Tx tx, String broker, Instant before) throws SQLException {
-    tx.update(
-        "insert into audit_start (broker, number, hash) values (?, 0, ?) on conflict do nothing",
-        broker,
-        AuditChain.start());
     // Another broker that is at it goes on with it.
-    List<Long> start =
-        tx.list(
+    Optional<Long> start =
+        tx.first(
             "select number from audit_start where broker = ? for update skip locked",
             row -> row.getLong(1),
             broker);
@@ -83,7 +80,7 @@ public final class AuditRetention {
                         row.getBoolean("over")),
                 before,
                 broker,
-                start.getFirst(),
+                start.get(),
                 BATCH)
             .stream()
             .takeWhile(Old::over)
