@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.google.protobuf.ByteString;
-import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.PutSecretRequest;
 import java.net.http.HttpResponse;
@@ -45,23 +44,14 @@ final class EdgeAppTest {
 
   EdgeAppTest() throws Exception {
     mesh = new FakeMesh();
-    app = start(Map.of());
+    app = TestEdge.start(mesh, Map.of());
     sdk = new Sdk(app.port());
-  }
-
-  private EdgeApp start(Map<String, String> more) throws Exception {
-    Map<String, String> settings = new java.util.HashMap<>(more);
-    settings.put("listen", "127.0.0.1:0");
-    settings.put("admin.listen", "127.0.0.1:0");
-    settings.put("tls.authority", "/none");
-    return EdgeApp.start(
-        EdgeConfig.read(Settings.of("edge-gateway", "test", settings, Map.of())), mesh.client());
   }
 
   private void restart(Map<String, String> settings) throws Exception {
     sdk.close();
     app.close();
-    app = start(settings);
+    app = TestEdge.start(mesh, settings);
     sdk = new Sdk(app.port());
   }
 

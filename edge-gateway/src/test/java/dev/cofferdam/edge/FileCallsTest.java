@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.google.protobuf.Message;
 import com.google.protobuf.Timestamp;
-import dev.cofferdam.kit.config.Settings;
 import dev.cofferdam.v1.CopyFileRequest;
 import dev.cofferdam.v1.FileType;
 import dev.cofferdam.v1.MakeLinkRequest;
@@ -42,18 +41,7 @@ final class FileCallsTest {
 
   FileCallsTest() throws Exception {
     mesh = new FakeMesh();
-    app =
-        EdgeApp.start(
-            EdgeConfig.read(
-                Settings.of(
-                    "edge-gateway",
-                    "test",
-                    Map.of(
-                        "listen", "127.0.0.1:0",
-                        "admin.listen", "127.0.0.1:0",
-                        "tls.authority", "/none"),
-                    Map.of())),
-            mesh.client());
+    app = TestEdge.start(mesh, Map.of());
     sdk = new Sdk(app.port());
     socket = sdk.create(Sdk.BOTH, "{}");
   }

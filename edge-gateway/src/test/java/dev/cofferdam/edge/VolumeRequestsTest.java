@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.cofferdam.kit.config.Settings;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,20 +26,7 @@ final class VolumeRequestsTest {
 
   VolumeRequestsTest() throws Exception {
     mesh = new FakeMesh();
-    app =
-        EdgeApp.start(
-            EdgeConfig.read(
-                Settings.of(
-                    "edge-gateway",
-                    "test",
-                    Map.of(
-                        "listen", "127.0.0.1:0",
-                        "admin.listen", "127.0.0.1:0",
-                        "tls.authority", "/none",
-                        "region", "ams",
-                        "limits.page-size", "2"),
-                    Map.of())),
-            mesh.client());
+    app = TestEdge.start(mesh, Map.of("region", "ams", "limits.page-size", "2"));
     sdk = new Sdk(app.port());
   }
 
