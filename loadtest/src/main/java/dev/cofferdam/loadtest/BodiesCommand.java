@@ -1,25 +1,18 @@
 package dev.cofferdam.loadtest;
 
-import dev.cofferdam.v1.EgressPolicy;
-import dev.cofferdam.v1.EgressRule;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.InstantSource;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
-import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /**
  * Long bodies both ways. Uploads are searched for placeholders in either row of the gateway's,
@@ -29,7 +22,7 @@ import picocli.CommandLine.Spec;
     name = "bodies",
     mixinStandardHelpOptions = true,
     description = "Long bodies through the gateway, against direct. Needs root.")
-final class BodiesCommand implements Callable<Integer> {
+final class BodiesCommand extends GatewayCommand {
   /** Which way they go. */
   enum Direction {
     /** From a file that the upstream serves. */
@@ -64,19 +57,10 @@ final class BodiesCommand implements Callable<Integer> {
       description = "Of what is downloaded: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
   private Content content = Content.RANDOM;
 
-  @Option(names = "--rounds", description = "Turns of each (default: ${DEFAULT-VALUE}).")
-  private int rounds = 3;
-
-  @Option(names = "--seconds", description = "Of one turn (default: ${DEFAULT-VALUE}).")
-  private int seconds = 2;
+  @Mixin private Turns turns = new Turns(3, 2, 2);
 
   @Option(names = "--connections", description = "Kept alive (default: ${DEFAULT-VALUE}).")
   private int connections = 2;
-
-  @Option(
-      names = "--warm-up",
-      description = "Turns of each before any counts (default: ${DEFAULT-VALUE}).")
-  private int warmUp = 2;
 
   @Option(
       names = "--only",
@@ -86,23 +70,15 @@ final class BodiesCommand implements Callable<Integer> {
           "Of gateway, substituted, mitmproxy, squid, beside direct. Default: all there is.")
   private Set<String> only = Ways.NAMES;
 
-  @Option(names = "--json", paramLabel = "FILE", description = "Write the results there too.")
-  private @Nullable Path json;
-
-  @Spec private CommandSpec spec = CommandSpec.create();
-
   @Override
-  public Integer call() throws IOException {
-    Map<String, String> environment = System.getenv();
-    Path state = Path.of(Api.required(environment, "COFFERDAM_STATE"));
-    Origin origin = Origin.of(environment);
-    Report report =
-        new Report(spec.commandLine().getOut(), "bodies", InstantSource.system().instant());
+  void measure(Bench bench) throws IOException {
+    Origin origin = bench.origin();
+    Report report = bench.report();
     Path file = origin.file("load.bin");
-    try (Api api = Api.open(environment);
-        MeshView mesh = MeshView.open(state);
+    try (Api api = bench.api();
+        MeshView mesh = bench.mesh();
         SpeakingSandbox sandbox =
-            SpeakingSandbox.withSecret(api, state, origin.host(), policy(origin))) {
+            SpeakingSandbox.withSecret(api, bench.state(), origin.host(), origin.policy())) {
       Files.createDirectories(file.getParent());
       Files.write(file, content());
       for (Direction direction : directions) {
@@ -111,14 +87,6 @@ final class BodiesCommand implements Callable<Integer> {
     } finally {
       Files.deleteIfExists(file);
     }
-    report.write(Optional.ofNullable(json));
-    return 0;
-  }
-
-  private static EgressPolicy policy(Origin origin) {
-    return EgressPolicy.newBuilder()
-        .addRules(EgressRule.newBuilder().setHost(origin.host()))
-        .build();
   }
 
   private byte[] content() {
@@ -157,13 +125,13 @@ final class BodiesCommand implements Callable<Integer> {
                       ? " (" + content.name().toLowerCase(Locale.ROOT) + ")"
                       : "",
                   connections,
-                  rounds,
-                  seconds));
+                  turns.rounds(),
+                  turns.seconds()));
       Comparison comparison =
-          new Comparison(report, contenders, Ways.DIRECT, rounds, seconds * 1000L)
+          new Comparison(report, contenders, Ways.DIRECT, turns.rounds(), turns.millis())
               .named(name)
               .costing(mesh, Set.of(Ways.INTERCEPTED, Ways.SUBSTITUTED));
-      comparison.warmUp(warmUp);
+      comparison.warmUp(turns.warmUp());
       Map<String, Double> full = comparison.full("MB/s", bytes / 1e6);
       comparison.ratio(full, Ways.SUBSTITUTED, Ways.DIRECT, Goal.atLeast(0.5));
       comparison.ratio(full, Ways.SUBSTITUTED, Ways.MITMPROXY_SUBSTITUTED, Goal.atLeast(5));

@@ -4,8 +4,6 @@ import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.HttpMatch;
 import java.io.IOException;
-import java.nio.file.Path;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
@@ -14,17 +12,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /**
  * What one tenant's requests take at a fixed rate while another tenant sends as many as it can, in
@@ -35,7 +29,7 @@ import picocli.CommandLine.Spec;
     name = "flood",
     mixinStandardHelpOptions = true,
     description = "One tenant's requests while another floods. Needs root.")
-final class FloodCommand implements Callable<Integer> {
+final class FloodCommand extends GatewayCommand {
   /** Of the other tenant's requests. */
   enum Kind {
     /** That pass. */
@@ -77,29 +71,12 @@ final class FloodCommand implements Callable<Integer> {
       description = "Of each of the other's clients (default: ${DEFAULT-VALUE}).")
   private int floodConnections = 32;
 
-  @Option(names = "--rounds", description = "Turns of each (default: ${DEFAULT-VALUE}).")
-  private int rounds = 3;
-
-  @Option(names = "--seconds", description = "Of one turn (default: ${DEFAULT-VALUE}).")
-  private int seconds = 4;
-
-  @Option(
-      names = "--warm-up",
-      description = "Turns of each before any counts (default: ${DEFAULT-VALUE}).")
-  private int warmUp = 2;
-
-  @Option(names = "--json", paramLabel = "FILE", description = "Write the results there too.")
-  private @Nullable Path json;
-
-  @Spec private CommandSpec spec = CommandSpec.create();
+  @Mixin private Turns turns = new Turns(3, 4, 2);
 
   @Override
-  public Integer call() throws IOException {
-    Map<String, String> environment = System.getenv();
-    Path state = Path.of(Api.required(environment, "COFFERDAM_STATE"));
-    Origin origin = Origin.of(environment);
-    Report report =
-        new Report(spec.commandLine().getOut(), "flood", InstantSource.system().instant());
+  void measure(Bench bench) throws IOException {
+    Origin origin = bench.origin();
+    Report report = bench.report();
     EgressPolicy policy =
         EgressPolicy.newBuilder()
             .addRules(
@@ -107,11 +84,13 @@ final class FloodCommand implements Callable<Integer> {
                     .setHost(origin.host())
                     .setHttp(HttpMatch.newBuilder().addPaths(SERVED)))
             .build();
-    try (Api first = Api.open(environment);
-        Api second = Api.open(OtherTenant.registered(environment));
-        MeshView mesh = MeshView.open(state);
-        SpeakingSandbox victim = SpeakingSandbox.withSecret(first, state, origin.host(), policy);
-        SpeakingSandbox flooder = SpeakingSandbox.withSecret(second, state, origin.host(), policy);
+    try (Api first = bench.api();
+        Api second = Api.open(OtherTenant.registered(bench.environment()));
+        MeshView mesh = bench.mesh();
+        SpeakingSandbox victim =
+            SpeakingSandbox.withSecret(first, bench.state(), origin.host(), policy);
+        SpeakingSandbox flooder =
+            SpeakingSandbox.withSecret(second, bench.state(), origin.host(), policy);
         Contenders victims = new Contenders();
         ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
         Flood flood = new Flood(threads);
@@ -130,19 +109,17 @@ final class FloodCommand implements Callable<Integer> {
           origin.direct(List.of("--path=" + SERVED, "--connections=" + floodConnections)));
       report.line(
           "flood: %d requests per second of one tenant, %s requests of another over %d connections each as fast as they go, its client at the lowest priority; %d turns of %d s each"
-              .formatted(rate, kinds, floodConnections, rounds, seconds));
-      for (int turn = 0; turn < warmUp; turn++) {
+              .formatted(rate, kinds, floodConnections, turns.rounds(), turns.seconds()));
+      for (int turn = 0; turn < turns.warmUp(); turn++) {
         for (Map.Entry<String, ClientProcess> each : victims.all()) {
-          var _ = each.getValue().full(seconds * 1000L);
+          var _ = each.getValue().full(turns.millis());
         }
-        var _ = Flood.await(flood.begin(client -> client.full(seconds * 1000L)));
+        var _ = Flood.await(flood.begin(client -> client.full(turns.millis())));
       }
       for (Map.Entry<String, ClientProcess> each : victims.all()) {
         measure(report, mesh, each.getKey(), each.getValue(), flood, beside);
       }
     }
-    report.write(Optional.ofNullable(json));
-    return 0;
   }
 
   private List<String> of(Kind kind, SpeakingSandbox flooder) {
@@ -160,8 +137,8 @@ final class FloodCommand implements Callable<Integer> {
     Map<Turn, List<Percentiles>> times = new EnumMap<>(Turn.class);
     List<List<Double>> rates = new ArrayList<>();
     Map<String, Double> processors = new LinkedHashMap<>();
-    for (int round = 0; round < rounds; round++) {
-      long millis = seconds * 1000L;
+    for (int round = 0; round < turns.rounds(); round++) {
+      long millis = turns.millis();
       add(times, Turn.ALONE, victim.at(rate, millis));
       MeshView.Moment before = mesh.now();
       ProcessorTime clients = ProcessorTime.of(flood.pids());
@@ -214,7 +191,7 @@ final class FloodCommand implements Callable<Integer> {
         report.number(
             key + "_processors_" + Comparison.key(part),
             "processors meanwhile: " + part,
-            used / (rounds * seconds * 1000.0),
+            used / (turns.rounds() * turns.seconds() * 1000.0),
             ""));
   }
 

@@ -1,22 +1,12 @@
 package dev.cofferdam.loadtest;
 
-import dev.cofferdam.v1.EgressPolicy;
-import dev.cofferdam.v1.EgressRule;
 import java.io.IOException;
-import java.nio.file.Path;
-import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /**
  * What the gateway's process keeps in memory for connections that are open and idle. They are those
@@ -26,7 +16,7 @@ import picocli.CommandLine.Spec;
     name = "idle",
     mixinStandardHelpOptions = true,
     description = "Memory of open, idle connections through the gateway. Needs root.")
-final class IdleCommand implements Callable<Integer> {
+final class IdleCommand extends GatewayCommand {
   private static final double MEGABYTE = 1e6;
 
   @Option(names = "--connections", description = "In all (default: ${DEFAULT-VALUE}).")
@@ -35,26 +25,16 @@ final class IdleCommand implements Callable<Integer> {
   @Option(names = "--sandboxes", description = "That share them (default: ${DEFAULT-VALUE}).")
   private int sandboxes = 10;
 
-  @Option(names = "--json", paramLabel = "FILE", description = "Write the results there too.")
-  private @Nullable Path json;
-
-  @Spec private CommandSpec spec = CommandSpec.create();
-
   @Override
-  public Integer call() throws IOException {
-    Map<String, String> environment = System.getenv();
-    Path state = Path.of(Api.required(environment, "COFFERDAM_STATE"));
-    Origin origin = Origin.of(environment);
-    Report report =
-        new Report(spec.commandLine().getOut(), "idle", InstantSource.system().instant());
-    EgressPolicy policy =
-        EgressPolicy.newBuilder().addRules(EgressRule.newBuilder().setHost(origin.host())).build();
+  void measure(Bench bench) throws IOException {
+    Origin origin = bench.origin();
+    Report report = bench.report();
     Deque<SpeakingSandbox> open = new ArrayDeque<>();
-    try (Api api = Api.open(environment);
-        MeshView mesh = MeshView.open(state)) {
+    try (Api api = bench.api();
+        MeshView mesh = bench.mesh()) {
       try {
         for (int i = 0; i < sandboxes; i++) {
-          open.push(SpeakingSandbox.plain(api, state, origin.host(), policy));
+          open.push(SpeakingSandbox.plain(api, bench.state(), origin.host(), origin.policy()));
         }
         measure(report, mesh, origin, List.copyOf(open));
       } finally {
@@ -63,8 +43,6 @@ final class IdleCommand implements Callable<Integer> {
         }
       }
     }
-    report.write(Optional.ofNullable(json));
-    return 0;
   }
 
   private void measure(Report report, MeshView mesh, Origin origin, List<SpeakingSandbox> speaking)

@@ -1,5 +1,7 @@
 package dev.cofferdam.loadtest;
 
+import dev.cofferdam.v1.EgressPolicy;
+import dev.cofferdam.v1.EgressRule;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.List;
@@ -19,6 +21,11 @@ record Origin(String host, String address, Path directory) {
         "api.echo.test",
         "203.0.113.10",
         Path.of(Api.required(environment, "COFFERDAM_UPSTREAM_DIR")));
+  }
+
+  /** That lets everything go there, and nowhere else. */
+  EgressPolicy policy() {
+    return EgressPolicy.newBuilder().addRules(EgressRule.newBuilder().setHost(host)).build();
   }
 
   Path authority() {
