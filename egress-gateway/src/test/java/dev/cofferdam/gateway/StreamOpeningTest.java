@@ -9,11 +9,12 @@ import dev.cofferdam.gateway.broker.DecisionLine;
 import dev.cofferdam.gateway.slot.PolicyLease;
 import dev.cofferdam.gateway.slot.SlotTable;
 import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.testkit.ClosedPort;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.ManagedChannel;
 import io.grpc.netty.NettyChannelBuilder;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import java.net.ServerSocket;
+import java.io.IOException;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Optional;
@@ -25,22 +26,21 @@ import org.junit.jupiter.api.Test;
 /** The streams to the broker open under the same circuit as the calls. */
 final class StreamOpeningTest {
   private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
+  private ClosedPort closed;
   private ManagedChannel nobody;
   private BrokerClient broker;
 
   @BeforeEach
   void start() throws Exception {
-    int port;
-    try (ServerSocket free = new ServerSocket(0)) {
-      port = free.getLocalPort();
-    }
-    nobody = NettyChannelBuilder.forAddress("127.0.0.1", port).usePlaintext().build();
+    closed = ClosedPort.at("127.0.0.1");
+    nobody = NettyChannelBuilder.forAddress("127.0.0.1", closed.port()).usePlaintext().build();
     broker = new BrokerClient(nobody, meters);
   }
 
   @AfterEach
-  void stop() {
+  void stop() throws IOException {
     nobody.shutdownNow();
+    closed.close();
   }
 
   @Test

@@ -6,6 +6,7 @@ import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.policy.HostPattern;
 import dev.cofferdam.gateway.proxy.UpstreamProxy;
 import dev.cofferdam.kit.upstream.Cidr;
+import dev.cofferdam.testkit.ClosedPort;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import java.io.IOException;
@@ -76,10 +77,14 @@ final class UpstreamProxyTest {
   }
 
   private static UpstreamProxy settings(ConnectProxy proxy, boolean byName, String... direct) {
+    return settings(proxy.port(), byName, direct);
+  }
+
+  private static UpstreamProxy settings(int port, boolean byName, String... direct) {
     return new UpstreamProxy(
         false,
         Host.parse("proxy.example.test").orElseThrow(),
-        proxy.port(),
+        port,
         CREDENTIALS,
         byName,
         List.of(direct).stream().map(HostPattern::parse).toList(),
@@ -252,9 +257,8 @@ final class UpstreamProxyTest {
 
   @Test
   void aProxyThatIsAwayFailsTheRequestAndNothingGoesAroundIt() throws Exception {
-    ConnectProxy proxy = new ConnectProxy(ServerSocketFactory.getDefault());
-    Harness harness = behind(settings(proxy, false));
-    proxy.close();
+    ClosedPort away = own(ClosedPort.at("127.0.0.2"));
+    Harness harness = behind(settings(away.port(), false));
 
     assertThat(get(harness, "api.example.test").reason()).isEqualTo("upstream_proxy");
     assertThat(harness.upstream.connections).hasValue(0);

@@ -8,6 +8,7 @@ import dev.cofferdam.broker.oauth.TokenServer.Request;
 import dev.cofferdam.broker.policy.OAuth;
 import dev.cofferdam.broker.secret.SecretValue;
 import dev.cofferdam.kit.upstream.HostsFile;
+import dev.cofferdam.testkit.ClosedPort;
 import dev.cofferdam.testkit.TestCertificates;
 import dev.cofferdam.v1.ClientAuthentication;
 import dev.cofferdam.v1.ClientCredentials;
@@ -273,8 +274,13 @@ class HttpsTokenEndpointTest {
 
   @Test
   void nobodyListens() throws IOException {
-    server.close();
-    assertUnavailable().hasMessageContaining("does not take a connection");
+    try (ClosedPort nobody = ClosedPort.at("127.0.0.1")) {
+      ClientCredentials.Builder client =
+          client().setTokenUrl("https://localhost:%d/".formatted(nobody.port()));
+      assertThatThrownBy(() -> ask(client, PATIENCE))
+          .isInstanceOfSatisfying(TokenException.class, e -> assertThat(e.refused()).isFalse())
+          .hasMessageContaining("does not take a connection");
+    }
   }
 
   @Test

@@ -1,5 +1,6 @@
 package dev.cofferdam.broker.oauth;
 
+import dev.cofferdam.testkit.FreePorts;
 import dev.cofferdam.testkit.TestCertificates;
 import io.netty.handler.ssl.JdkSslContext;
 import io.netty.handler.ssl.SslContextBuilder;
@@ -61,7 +62,8 @@ public final class TokenServer implements AutoCloseable {
             context
                 .context()
                 .getServerSocketFactory()
-                .createServerSocket(0, 64, InetAddress.getByName("127.0.0.1"));
+                // It may be closed, and nobody else is to answer in its place.
+                .createServerSocket(FreePorts.next(), 64, InetAddress.getByName("127.0.0.1"));
     threads.execute(this::serve);
   }
 

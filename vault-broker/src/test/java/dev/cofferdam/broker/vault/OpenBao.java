@@ -1,9 +1,9 @@
 package dev.cofferdam.broker.vault;
 
+import dev.cofferdam.testkit.FreePorts;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -44,10 +44,7 @@ public final class OpenBao implements AutoCloseable {
     String token = UUID.randomUUID().toString();
     Path tokenFile = directory.resolve("bao-token");
     Files.writeString(tokenFile, token + "\n");
-    int port;
-    try (ServerSocket free = new ServerSocket(0)) {
-      port = free.getLocalPort();
-    }
+    int port = FreePorts.next();
     ProcessBuilder builder =
         new ProcessBuilder(
                 binary.orElseThrow().toString(),

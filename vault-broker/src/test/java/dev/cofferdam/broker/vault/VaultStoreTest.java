@@ -8,6 +8,7 @@ import dev.cofferdam.broker.secret.SecretStore;
 import dev.cofferdam.broker.secret.SecretStoreContract;
 import dev.cofferdam.broker.secret.SecretValue;
 import dev.cofferdam.broker.secret.StoreUnavailableException;
+import dev.cofferdam.testkit.ClosedPort;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.net.ServerSocket;
@@ -87,17 +88,16 @@ class VaultStoreTest extends SecretStoreContract {
   void whileItIsAwayTheCircuitOpensAndNothingIsAsked(@TempDir Path directory) throws IOException {
     Path token = directory.resolve("token");
     Files.writeString(token, "x");
-    int port;
-    try (ServerSocket closed = new ServerSocket(0)) {
-      port = closed.getLocalPort();
+    try (ClosedPort nobody = ClosedPort.at("127.0.0.1")) {
+      VaultStore away =
+          new VaultStore(
+              settings("http://127.0.0.1:" + nobody.port(), token), new SimpleMeterRegistry());
+      SecretKey key = key("acme", "api-key", 1);
+      for (int i = 0; i < 5; i++) {
+        assertThatThrownBy(() -> away.get(key)).hasMessageContaining("did not give a value");
+      }
+      assertThatThrownBy(() -> away.get(key)).hasMessageContaining("not asked again yet");
     }
-    VaultStore away =
-        new VaultStore(settings("http://127.0.0.1:" + port, token), new SimpleMeterRegistry());
-    SecretKey key = key("acme", "api-key", 1);
-    for (int i = 0; i < 5; i++) {
-      assertThatThrownBy(() -> away.get(key)).hasMessageContaining("did not give a value");
-    }
-    assertThatThrownBy(() -> away.get(key)).hasMessageContaining("not asked again yet");
   }
 
   @Test
