@@ -70,10 +70,20 @@ final class RequestRulesTest {
       Answer refused = guest.send(request("DELETE /b")).answer();
       assertThat(refused.status()).isEqualTo(403);
       assertThat(refused.reason()).isEqualTo("request_not_allowed");
+      // Nothing of it is left unread: it does not cost the connection, not even those behind it.
+      guest.send(request("DELETE /c") + request("GET /d") + request("DELETE /e"));
+      assertThat(guest.answer().status()).isEqualTo(403);
+      assertThat(guest.answer().status()).isEqualTo(200);
+      assertThat(guest.answer().status()).isEqualTo(403);
+      // Of this one a body is left, of any length.
+      Answer last =
+          guest
+              .send("DELETE /f HTTP/1.1\r\nHost: api.example.test\r\nContent-Length: 9\r\n\r\n")
+              .answer();
+      assertThat(last.header("connection")).contains("close");
     }
-    assertThat(ask(request("GET /c")).status()).isEqualTo(200);
-    assertThat(harness.upstream.received).extracting(r -> r.uri()).containsExactly("/a", "/c");
-    AuditEvent event = harness.broker.event(e -> e.getMethod().equals("DELETE"));
+    assertThat(harness.upstream.received).extracting(r -> r.uri()).containsExactly("/a", "/d");
+    AuditEvent event = harness.broker.event(e -> e.getPath().equals("/b"));
     assertThat(event.getVerdict()).isEqualTo(Verdict.VERDICT_DENIED);
     assertThat(event.getReason()).isEqualTo(EgressReason.EGRESS_REASON_REQUEST_NOT_ALLOWED);
     assertThat(event.getStatus()).isEqualTo(403);

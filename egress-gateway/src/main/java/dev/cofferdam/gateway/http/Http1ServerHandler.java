@@ -73,13 +73,11 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
           return;
         }
         if (part instanceof RequestHead head) {
-          method = head.method();
-          keepAlive = head.keepAlive();
-          answering = true;
-        } else if (part instanceof End) {
-          requestEnded = true;
+          begin(ctx, head);
+        } else {
+          requestEnded = part instanceof End;
+          ctx.fireChannelRead(part);
         }
-        ctx.fireChannelRead(part);
       }
     } catch (MalformedException e) {
       broken = true;
@@ -87,6 +85,19 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
       ctx.fireChannelRead(e);
     } finally {
       parsing = false;
+    }
+  }
+
+  private void begin(ChannelHandlerContext ctx, RequestHead head) throws MalformedException {
+    method = head.method();
+    keepAlive = head.keepAlive();
+    answering = true;
+    // It has ended before it is answered, which may be at once: a refusal is to cost it nothing.
+    @Nullable Object end = head.bodyLength() == 0 ? parser.next(received) : null;
+    requestEnded = end != null;
+    ctx.fireChannelRead(head);
+    if (end != null) {
+      ctx.fireChannelRead(end);
     }
   }
 
