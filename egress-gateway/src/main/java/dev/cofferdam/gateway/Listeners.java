@@ -12,7 +12,6 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.WriteBufferWaterMark;
 import io.netty.channel.epoll.EpollDatagramChannel;
 import io.netty.channel.epoll.EpollIoHandler;
@@ -35,7 +34,7 @@ public final class Listeners implements AutoCloseable {
   private final List<Channel> channels = new ArrayList<>();
 
   public Listeners(Limits limits) {
-    this(new MultiThreadIoEventLoopGroup(EpollIoHandler.newFactory()), limits);
+    this(new SlotLoops(0, EpollIoHandler.newFactory()), limits);
   }
 
   private Listeners(EventLoopGroup group, Limits limits) {

@@ -169,6 +169,15 @@ final class CapsTest {
   }
 
   @Test
+  void whatIsSentAloneUsesThemUp() throws Exception {
+    policy(caps().setBytes(1 << 20), api());
+    String most = "Content-Length: 600000\r\n\r\n" + "x".repeat(600_000);
+
+    assertThat(ask("POST /", most).status()).isNotEqualTo(429);
+    assertCapped(ask("POST /", most));
+  }
+
+  @Test
   void whatIsPassedThroughIsCountedByConnectionsAndBytes() throws Exception {
     policy(caps().setRequests(2).setBytes(1 << 20), api().setPassthrough(true));
     try (RawGuest first = passed()) {

@@ -71,7 +71,7 @@ final class FloodCommand extends GatewayCommand {
       description = "Of each of the other's clients (default: ${DEFAULT-VALUE}).")
   private int floodConnections = 32;
 
-  @Mixin private Turns turns = new Turns(3, 4, 2);
+  @Mixin private Turns turns = new Turns(3, 4, 10);
 
   @Override
   void measure(Bench bench) throws IOException {
