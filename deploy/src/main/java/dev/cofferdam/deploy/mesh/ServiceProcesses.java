@@ -79,6 +79,8 @@ public record ServiceProcesses(MeshOptions options) {
   private List<String> java(MeshService service) {
     return List.of(
         options.java().resolve("bin/java").toString(),
+        // By default a machine's memory decides where it begins, and all of it is in use soon.
+        "-Xms" + service.heapMib() / 8 + "m",
         "-Xmx" + service.heapMib() + "m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=" + compilers(service),
