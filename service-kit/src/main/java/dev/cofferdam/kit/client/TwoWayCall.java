@@ -30,6 +30,9 @@ public final class TwoWayCall<Q, R> {
   private final Queue<R> received = new ArrayDeque<>();
   private Optional<StatusException> end = Optional.empty();
 
+  /** From this side. The end that it makes is heard of later. */
+  private boolean cancelled;
+
   private TwoWayCall(ClientCall<Q, R> call) {
     this.call = call;
   }
@@ -51,21 +54,27 @@ public final class TwoWayCall<Q, R> {
    */
   public boolean write(Q message) throws InterruptedException, StatusException {
     synchronized (this) {
-      while (end.isEmpty() && !call.isReady()) {
+      while (end.isEmpty() && !cancelled && !call.isReady()) {
         wait();
       }
       if (end.isPresent()) {
         throwUnlessWell(end.get());
         return false;
       }
+      if (cancelled) {
+        throw new StatusException(Status.CANCELLED);
+      }
+      // Within the lock: a call that was cancelled takes no message.
+      call.sendMessage(message);
+      return true;
     }
-    call.sendMessage(message);
-    return true;
   }
 
   /** Nothing more will be written. */
-  public void halfClose() {
-    call.halfClose();
+  public synchronized void halfClose() {
+    if (!cancelled) {
+      call.halfClose();
+    }
   }
 
   /**
@@ -92,6 +101,10 @@ public final class TwoWayCall<Q, R> {
 
   /** Ends it from this side; what waits in it is woken. Nothing once it has ended. */
   public void cancel(String why) {
+    synchronized (this) {
+      cancelled = true;
+      notifyAll();
+    }
     call.cancel(why, null);
   }
 

@@ -116,6 +116,17 @@ final class TwoWayCallTest {
   }
 
   @Test
+  void whatComesAfterItsOwnCancelMeetsTheEnd() throws Exception {
+    for (int i = 0; i < 100; i++) {
+      var call = call();
+      assertThat(call.write(saying("word"))).isTrue();
+      call.cancel("enough");
+      assertThatThrownBy(() -> call.write(saying("late"))).isInstanceOf(StatusException.class);
+      call.halfClose();
+    }
+  }
+
+  @Test
   void aWriteAfterAFailureTellsOfIt() throws Exception {
     var call = call();
     assertThat(call.write(saying("fail"))).isTrue();
