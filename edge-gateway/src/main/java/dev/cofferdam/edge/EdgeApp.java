@@ -6,6 +6,7 @@ import dev.cofferdam.edge.file.FileMethods;
 import dev.cofferdam.edge.file.HandleMethods;
 import dev.cofferdam.edge.file.WalkMethods;
 import dev.cofferdam.edge.mesh.MeshClient;
+import dev.cofferdam.edge.port.PortServer;
 import dev.cofferdam.edge.process.ProcessMethods;
 import dev.cofferdam.edge.sandbox.Sandboxes;
 import dev.cofferdam.edge.volume.Volumes;
@@ -25,6 +26,7 @@ import java.util.concurrent.Executors;
 public final class EdgeApp implements AutoCloseable {
   private final Parts parts = new Parts();
   private final EdgeServer server;
+  private final PortServer ports;
   private final AdminServer admin;
 
   private EdgeApp(EdgeConfig config, MeshClient mesh) throws IOException {
@@ -63,6 +65,9 @@ public final class EdgeApp implements AutoCloseable {
                   random,
                   meters),
               EdgeServer::close);
+      ports =
+          parts.add(
+              PortServer.start(config.ports(), mesh, threads, random, meters), PortServer::close);
       admin =
           parts.add(AdminServer.start(config.adminListen(), meters, Map.of()), AdminServer::close);
       whole = true;
@@ -84,6 +89,11 @@ public final class EdgeApp implements AutoCloseable {
 
   public int port() {
     return server.port();
+  }
+
+  /** Of ports' URLs. */
+  public int portsPort() {
+    return ports.port();
   }
 
   public int adminPort() {

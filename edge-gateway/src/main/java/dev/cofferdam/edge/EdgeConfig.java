@@ -1,11 +1,13 @@
 package dev.cofferdam.edge;
 
 import dev.cofferdam.edge.api.EdgeServer;
+import dev.cofferdam.edge.port.PortSettings;
 import dev.cofferdam.edge.session.SessionLimits;
 import dev.cofferdam.kit.config.Settings;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * Everything an operator can set.
@@ -37,6 +39,20 @@ import java.time.Duration;
  *     to one client, 65536 to 1073741824, default 1048576; {@code limits.stall}: how long a client
  *     may read nothing, or a stream of its may hold up the others, 1s to 10m, default 15s: the
  *     Python SDK gives a socket up that answers nothing for 20.
+ * @param ports of ports' URLs. {@code ports.listen}: host:port. Default 127.0.0.1:7482; {@code
+ *     ports.tls.certificate}, {@code ports.tls.key}: absolute paths of PEM files, read again when
+ *     they change; both or none, and none is plain HTTP; {@code ports.domain}: what stands behind
+ *     {@code <port>-<sandbox>.}, default localhost; {@code ports.head-bytes}: of a request's and of
+ *     an answer's head, 4096 to 65536, default 32768; {@code ports.connections}: of clients at a
+ *     time, 1 to 65536, default 4096; {@code ports.per-sandbox}: requests of a sandbox at a time, 1
+ *     to 65536, default 256; {@code ports.per-token}: requests with one token at a time, 1 to
+ *     65536, default 1024; {@code ports.head-timeout}: from a connection's begin, or a head's first
+ *     byte, to the head's end, 1s to 10m, default 15s; {@code ports.keep-alive}: how long a
+ *     connection may be without a request, 1s to 1h, default 60s; {@code ports.connect}: for a
+ *     sandbox to wake, and its port to take the connection, 1s to 10m, default 2m; {@code
+ *     ports.stall}: how long a client may send nothing of a body that is not whole, or read nothing
+ *     of an answer, 1s to 1h, default 60s; {@code ports.idle}: how long a request may be without a
+ *     byte either way, 1s to 24h, default 1h.
  */
 public record EdgeConfig(
     InetSocketAddress listen,
@@ -47,7 +63,8 @@ public record EdgeConfig(
     String region,
     int unnamedMemoryMib,
     Duration lease,
-    EdgeServer.Limits limits) {
+    EdgeServer.Limits limits,
+    PortSettings ports) {
   private static final int MAX = 1 << 30;
 
   /**
@@ -68,8 +85,38 @@ public record EdgeConfig(
         settings.duration(
             "session.lease", Duration.ofMinutes(5), Duration.ofSeconds(10), Duration.ofHours(1));
     EdgeServer.Limits limits = limits(settings);
+    PortSettings ports = ports(settings);
     settings.finish();
-    return new EdgeConfig(listen, admin, api, broker, authority, region, memory, lease, limits);
+    return new EdgeConfig(
+        listen, admin, api, broker, authority, region, memory, lease, limits, ports);
+  }
+
+  private static PortSettings ports(Settings settings) {
+    Duration second = Duration.ofSeconds(1);
+    Duration hour = Duration.ofHours(1);
+    String domain = settings.text("ports.domain", "localhost");
+    if (!domain.matches("[a-z0-9-]{1,63}(\\.[a-z0-9-]{1,63}){0,6}")) {
+      settings.problem("ports.domain", "is '" + domain + "', expected a domain in lower case");
+    }
+    Optional<Path> certificate = settings.optionalPath("ports.tls.certificate");
+    Optional<Path> key = settings.optionalPath("ports.tls.key");
+    if (certificate.isPresent() != key.isPresent()) {
+      settings.problem("ports.tls.key", "goes with ports.tls.certificate, expected both or none");
+    }
+    return new PortSettings(
+        settings.address("ports.listen", "127.0.0.1:7482"),
+        certificate.flatMap(file -> key.map(own -> new PortSettings.TlsFiles(file, own))),
+        domain,
+        settings.integer("ports.head-bytes", 32 << 10, 4 << 10, 64 << 10),
+        settings.integer("ports.connections", 4096, 1, 65536),
+        settings.integer("ports.per-sandbox", 256, 1, 65536),
+        settings.integer("ports.per-token", 1024, 1, 65536),
+        settings.duration(
+            "ports.head-timeout", Duration.ofSeconds(15), second, Duration.ofMinutes(10)),
+        settings.duration("ports.keep-alive", Duration.ofMinutes(1), second, hour),
+        settings.duration("ports.connect", Duration.ofMinutes(2), second, Duration.ofMinutes(10)),
+        settings.duration("ports.stall", Duration.ofMinutes(1), second, hour),
+        settings.duration("ports.idle", hour, second, Duration.ofHours(24)));
   }
 
   private static EdgeServer.Limits limits(Settings settings) {

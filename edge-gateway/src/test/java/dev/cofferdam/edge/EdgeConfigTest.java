@@ -36,14 +36,40 @@ final class EdgeConfigTest {
     assertThat(config.limits().session().inputBytes()).isEqualTo(16 << 20);
     assertThat(config.limits().session().outputBytes()).isEqualTo(1 << 20);
     assertThat(config.limits().session().stall()).isEqualTo(Duration.ofSeconds(15));
+    assertThat(config.ports().listen().getPort()).isEqualTo(7482);
+    assertThat(config.ports().tls()).isEmpty();
+    assertThat(config.ports().domain()).isEqualTo("localhost");
+    assertThat(config.ports().headBytes()).isEqualTo(32 << 10);
+    assertThat(config.ports().connections()).isEqualTo(4096);
+    assertThat(config.ports().perSandbox()).isEqualTo(256);
+    assertThat(config.ports().perToken()).isEqualTo(1024);
+    assertThat(config.ports().headTime()).isEqualTo(Duration.ofSeconds(15));
+    assertThat(config.ports().keepAlive()).isEqualTo(Duration.ofSeconds(60));
+    assertThat(config.ports().connect()).isEqualTo(Duration.ofMinutes(2));
+    assertThat(config.ports().stall()).isEqualTo(Duration.ofSeconds(60));
+    assertThat(config.ports().idle()).isEqualTo(Duration.ofHours(1));
   }
 
   @Test
   void everyProblemIsTold() {
-    assertThatThrownBy(() -> read(Map.of("region", "x1", "session.lease", "1s", "no", "1")))
+    assertThatThrownBy(() ->
+            read(
+                Map.of(
+                    "region",
+                    "x1",
+                    "session.lease",
+                    "1s",
+                    "no",
+                    "1",
+                    "ports.domain",
+                    "A",
+                    "ports.tls.key",
+                    "/k")))
         .isInstanceOf(ConfigException.class)
         .hasMessageContaining("tls.authority")
         .hasMessageContaining("region")
+        .hasMessageContaining("ports.domain")
+        .hasMessageContaining("ports.tls.key")
         .hasMessageContaining("session.lease")
         .hasMessageContaining("no is not a known key");
   }

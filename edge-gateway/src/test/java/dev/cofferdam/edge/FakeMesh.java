@@ -82,6 +82,7 @@ final class FakeMesh implements AutoCloseable {
   final List<SignalProcessRequest> signals = new CopyOnWriteArrayList<>();
   final Map<String, Volume> volumes = new ConcurrentSkipListMap<>();
   final FakeFiles files = new FakeFiles();
+  final FakePorts ports = new FakePorts();
   final AtomicInteger cancelledProcesses = new AtomicInteger();
   volatile boolean full;
 
@@ -98,6 +99,7 @@ final class FakeMesh implements AutoCloseable {
             .addService(new Sandboxes())
             .addService(new Processes())
             .addService(files)
+            .addService(ports)
             .addService(new Volumes())
             .addService(new Secrets())
             .intercept(new Tokens())

@@ -18,6 +18,7 @@ final class TestEdge {
         Map.of(
             "listen", "127.0.0.1:0",
             "admin.listen", "127.0.0.1:0",
+            "ports.listen", "127.0.0.1:0",
             "tls.authority", "/none"));
     return EdgeApp.start(
         EdgeConfig.read(Settings.of("edge-gateway", "test", all, Map.of())), mesh.client());

@@ -21,6 +21,8 @@ public final class ClientEnvironment {
     variables.put("COFFERDAM_TOKEN", Files.readString(layout.tokens().resolve("api")).strip());
     variables.put(
         "COFFERDAM_SECRETS_TOKEN", Files.readString(layout.tokens().resolve("secrets")).strip());
+    // What stands behind <port>-<sandbox>. in the URL of a port.
+    variables.put("COFFERDAM_PORTS_DOMAIN", "localhost:" + ports.edgePorts());
     variables.putAll(deno(ports, variables));
     return variables;
   }

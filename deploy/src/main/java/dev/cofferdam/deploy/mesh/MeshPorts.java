@@ -64,9 +64,14 @@ public record MeshPorts(int base) {
     return base + 81;
   }
 
+  /** Of the URLs of sandboxes' ports. */
+  public int edgePorts() {
+    return base + 82;
+  }
+
   /** No port of the mesh is beyond it. */
   public int last() {
-    return base + 81;
+    return base + 82;
   }
 
   /** Where tenants reach the scheduler. */

@@ -143,6 +143,7 @@ public record ServiceSettings(MeshOptions options) {
     return Map.of(
         "listen", MeshPorts.local(options.ports().edge()),
         "admin.listen", MeshPorts.local(options.ports().edgeAdmin()),
+        "ports.listen", MeshPorts.local(options.ports().edgePorts()),
         "api.address", options.ports().schedulerAddress(),
         "broker.address", options.ports().brokerTenantsAddress());
   }

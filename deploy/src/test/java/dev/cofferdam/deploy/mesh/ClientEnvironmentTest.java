@@ -31,6 +31,7 @@ final class ClientEnvironmentTest {
             Map.entry("COFFERDAM_CA", state + "/ca/ca.pem"),
             Map.entry("COFFERDAM_TOKEN", "cfd_tk-api_x"),
             Map.entry("COFFERDAM_SECRETS_TOKEN", "cfd_tk-secrets_y"),
+            Map.entry("COFFERDAM_PORTS_DOMAIN", "localhost:7682"),
             Map.entry("DENO_SANDBOX_ENDPOINT", "http://127.0.0.1:7680"),
             Map.entry("DENO_DEPLOY_ENDPOINT", "http://127.0.0.1:7680"),
             Map.entry("DENO_DEPLOY_TOKEN", "ddo_cfd_tk-api_x.cfd_tk-secrets_y"));

@@ -48,7 +48,7 @@ final class ServiceSettingsTest {
             database.user=x
             mesh.listen=127.0.0.1:7410
             node.local.slot-prefix=100.80.0.0/16
-            oauth.mesh-ports=7400-7481
+            oauth.mesh-ports=7400-7482
             sealed.keyset-file=/s/broker/data/keyset
             tenant.listen=127.0.0.2:7411
             tls.authority=/s/ca/ca.pem
@@ -92,7 +92,7 @@ final class ServiceSettingsTest {
             admin.listen=127.0.0.1:7431
             broker.address=127.0.0.1:7410
             control.listen=127.0.0.1:7430
-            mesh.ports=7400-7481
+            mesh.ports=7400-7482
             state.dir=/s/gateway/data
             tls.authority=/s/ca/ca.pem
             tls.certificate=/s/gateway/tls.pem
@@ -110,6 +110,7 @@ final class ServiceSettingsTest {
             api.address=127.0.0.1:7400
             broker.address=127.0.0.2:7411
             listen=127.0.0.1:7480
+            ports.listen=127.0.0.1:7482
             tls.authority=/s/ca/ca.pem
             """);
   }

@@ -2,8 +2,11 @@ package dev.cofferdam.edge.mesh;
 
 import dev.cofferdam.kit.client.TwoWayCall;
 import dev.cofferdam.v1.FileServiceGrpc;
+import dev.cofferdam.v1.ForwardRequest;
+import dev.cofferdam.v1.ForwardResponse;
 import dev.cofferdam.v1.OpenFileRequest;
 import dev.cofferdam.v1.OpenFileResponse;
+import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
@@ -69,6 +72,11 @@ public record Tenant(Channel api, Optional<Channel> secrets) {
   /** A file stays open as long as its client likes; the session's end cancels it. */
   public TwoWayCall<OpenFileRequest, OpenFileResponse> openFile() {
     return TwoWayCall.start(api, FileServiceGrpc.getOpenFileMethod(), CallOptions.DEFAULT);
+  }
+
+  /** A connection to a port lasts as long as both sides like; the exchange's end cancels it. */
+  public TwoWayCall<ForwardRequest, ForwardResponse> forward() {
+    return TwoWayCall.start(api, PortServiceGrpc.getForwardMethod(), CallOptions.DEFAULT);
   }
 
   /** Likewise. */
