@@ -29,7 +29,7 @@ for artifact in jazzer jazzer-api; do
     || mvn -B -ntp -q -N dependency:copy "-Dartifact=com.code-intelligence:$artifact:$VERSION" "-DoutputDirectory=$JARS"
 done
 status=0
-for module in egress-gateway vault-broker; do
+for module in service-kit egress-gateway vault-broker; do
   mvn -B -ntp -q -pl "$module" -am test-compile dependency:build-classpath -Dmdep.outputFile=target/test-classpath -Dmdep.includeScope=test
   while read -r source; do
     class=${source#"$module/src/test/java/"}

@@ -4,8 +4,6 @@ import dev.cofferdam.gateway.broker.MaterialisedFuzz;
 import dev.cofferdam.gateway.data.DataSearchFuzz;
 import dev.cofferdam.gateway.data.LabelledData;
 import dev.cofferdam.gateway.dns.DnsQueryFuzz;
-import dev.cofferdam.gateway.http.Http1AnswersFuzz;
-import dev.cofferdam.gateway.http.Http1RequestsFuzz;
 import dev.cofferdam.gateway.placeholder.BodyFormatsFuzz;
 import dev.cofferdam.gateway.placeholder.BodyScannerFuzz;
 import dev.cofferdam.gateway.placeholder.RequestTargetsFuzz;
@@ -37,8 +35,6 @@ final class FuzzTargetsTest {
           Map.entry("DnsQuery", DnsQueryFuzz::fuzzerTestOneInput),
           Map.entry("GzipReader", GzipReaderFuzz::fuzzerTestOneInput),
           Map.entry("Host", HostFuzz::fuzzerTestOneInput),
-          Map.entry("Http1Answers", Http1AnswersFuzz::fuzzerTestOneInput),
-          Map.entry("Http1Requests", Http1RequestsFuzz::fuzzerTestOneInput),
           Map.entry("Materialised", MaterialisedFuzz::fuzzerTestOneInput),
           Map.entry("ProxyCalls", ProxyCallsFuzz::fuzzerTestOneInput),
           Map.entry("RequestTargets", RequestTargetsFuzz::fuzzerTestOneInput));

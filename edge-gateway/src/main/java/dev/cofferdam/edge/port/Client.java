@@ -1,10 +1,10 @@
 package dev.cofferdam.edge.port;
 
-import dev.cofferdam.edge.http.End;
-import dev.cofferdam.edge.http.Http1ServerHandler;
-import dev.cofferdam.edge.http.Http2ServerStreamHandler;
-import dev.cofferdam.edge.http.ResponseHead;
 import dev.cofferdam.edge.protocol.HttpError;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Http1ServerHandler;
+import dev.cofferdam.kit.http.Http2ServerStreamHandler;
+import dev.cofferdam.kit.http.ResponseHead;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;

@@ -1,8 +1,8 @@
 package dev.cofferdam.edge.port;
 
-import dev.cofferdam.edge.http.Header;
-import dev.cofferdam.edge.http.Headers;
 import dev.cofferdam.edge.mesh.DenoToken;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.Headers;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;

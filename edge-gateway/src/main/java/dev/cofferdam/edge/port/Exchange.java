@@ -1,16 +1,17 @@
 package dev.cofferdam.edge.port;
 
 import com.google.protobuf.ByteString;
-import dev.cofferdam.edge.http.End;
-import dev.cofferdam.edge.http.Headers;
-import dev.cofferdam.edge.http.Http1Parser;
-import dev.cofferdam.edge.http.Http1Writer;
-import dev.cofferdam.edge.http.MalformedException;
-import dev.cofferdam.edge.http.RequestHead;
-import dev.cofferdam.edge.http.ResponseHead;
-import dev.cofferdam.edge.http.WebSocketHandshake;
 import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.kit.client.TwoWayCall;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.HeadValues;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.Http1Parser;
+import dev.cofferdam.kit.http.Http1Writer;
+import dev.cofferdam.kit.http.MalformedException;
+import dev.cofferdam.kit.http.RequestHead;
+import dev.cofferdam.kit.http.ResponseHead;
+import dev.cofferdam.kit.http.WebSocketHandshake;
 import dev.cofferdam.v1.ForwardRequest;
 import dev.cofferdam.v1.ForwardResponse;
 import io.grpc.StatusException;
@@ -102,7 +103,7 @@ final class Exchange {
       if (head.expectsContinue()) {
         client.write(new ResponseHead(100, Headers.none(), 0));
       }
-      send(ByteString.copyFrom(Http1Writer.request(head)));
+      send(bytes(Http1Writer.request(head, HeadValues.NONE, UnpooledByteBufAllocator.DEFAULT)));
       if (head.bodyLength() != 0) {
         threads.execute(this::sendBody);
       } else {

@@ -1,11 +1,11 @@
 package dev.cofferdam.edge.port;
 
-import dev.cofferdam.edge.http.End;
-import dev.cofferdam.edge.http.Http2ServerStreamHandler;
-import dev.cofferdam.edge.http.MalformedException;
-import dev.cofferdam.edge.http.RequestHead;
-import dev.cofferdam.edge.http.ResponseHead;
 import dev.cofferdam.edge.protocol.HttpError;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Http2ServerStreamHandler;
+import dev.cofferdam.kit.http.MalformedException;
+import dev.cofferdam.kit.http.RequestHead;
+import dev.cofferdam.kit.http.ResponseHead;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelFuture;
@@ -48,12 +48,13 @@ final class ExchangeHandler extends ChannelDuplexHandler {
       }
       case ByteBuf data when current != null -> current.received(data);
       case End _ when current != null -> current.ended();
-      case MalformedException e -> refuse(ctx, e);
+      case MalformedException e -> refuse(ctx, Refusal.of(e));
+      case HttpError e -> refuse(ctx, e);
       default -> ReferenceCountUtil.release(message);
     }
   }
 
-  private void refuse(ChannelHandlerContext ctx, MalformedException error) {
+  private void refuse(ChannelHandlerContext ctx, HttpError error) {
     refused = true;
     Client current = client;
     if (current != null) {
@@ -63,7 +64,7 @@ final class ExchangeHandler extends ChannelDuplexHandler {
       ctx.close();
       return;
     }
-    for (Object part : Refusal.parts(new HttpError(error.status(), error.code(), error.text()))) {
+    for (Object part : Refusal.parts(error)) {
       ChannelFuture written = ctx.writeAndFlush(part);
       if (part instanceof End && ctx.pipeline().get(Http2ServerStreamHandler.class) != null) {
         written.addListener(ChannelFutureListener.CLOSE);

@@ -1,9 +1,9 @@
 package dev.cofferdam.edge.port;
 
-import dev.cofferdam.edge.http.Header;
-import dev.cofferdam.edge.http.Headers;
-import dev.cofferdam.edge.http.RequestHead;
-import dev.cofferdam.edge.http.WebSocketHandshake;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.RequestHead;
+import dev.cofferdam.kit.http.WebSocketHandshake;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

@@ -1,10 +1,10 @@
 package dev.cofferdam.edge.port;
 
-import dev.cofferdam.edge.http.RequestHead;
 import dev.cofferdam.edge.mesh.DenoToken;
 import dev.cofferdam.edge.mesh.MeshClient;
 import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.kit.client.TwoWayCall;
+import dev.cofferdam.kit.http.RequestHead;
 import dev.cofferdam.v1.ForwardRequest;
 import dev.cofferdam.v1.ForwardResponse;
 import io.grpc.StatusException;

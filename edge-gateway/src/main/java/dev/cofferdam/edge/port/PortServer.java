@@ -1,8 +1,9 @@
 package dev.cofferdam.edge.port;
 
-import dev.cofferdam.edge.http.Http1ServerHandler;
-import dev.cofferdam.edge.http.Http2ServerStreamHandler;
 import dev.cofferdam.edge.mesh.MeshClient;
+import dev.cofferdam.kit.http.Http1Parser;
+import dev.cofferdam.kit.http.Http1ServerHandler;
+import dev.cofferdam.kit.http.Http2ServerStreamHandler;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.Channel;
@@ -114,8 +115,8 @@ public final class PortServer implements AutoCloseable {
   private void http1(ChannelHandlerContext context, String from) {
     context
         .pipeline()
-        .addLast(
-            new Http1ServerHandler(settings.headBytes(), settings.headTime(), settings.keepAlive()))
+        .addLast(new Http1ServerHandler(settings.headBytes(), Http1Parser.OtherUpgrades.IGNORED))
+        .addLast(new HeadClock(settings.headTime(), settings.keepAlive()))
         .addLast(exchanges(from));
   }
 

@@ -1,10 +1,11 @@
 package dev.cofferdam.edge.port;
 
-import dev.cofferdam.edge.http.End;
-import dev.cofferdam.edge.http.Headers;
-import dev.cofferdam.edge.http.ResponseHead;
 import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.MalformedException;
+import dev.cofferdam.kit.http.ResponseHead;
 import dev.cofferdam.v1.ErrorReason;
 import io.grpc.Status;
 import io.grpc.StatusException;
@@ -44,6 +45,15 @@ final class Refusal {
         UNAUTHENTICATED,
         "TOKEN_INVALID",
         "expected a token with the scope ports, in Authorization or Proxy-Authorization: Bearer");
+  }
+
+  static HttpError of(MalformedException malformed) {
+    return switch (malformed.reason()) {
+      case SYNTAX, UPGRADE -> HttpError.invalid("MALFORMED_REQUEST", malformed.text());
+      case HEAD_TOO_LARGE -> new HttpError(431, "HEADERS_TOO_LARGE", malformed.text());
+      case CONNECT -> new HttpError(405, "METHOD_NOT_ALLOWED", malformed.text());
+      case EXTENDED_CONNECT -> HttpError.notServed(malformed.text());
+    };
   }
 
   /** Why there is no connection to the port, or no whole answer from it. */

@@ -1,9 +1,9 @@
 package dev.cofferdam.gateway.data;
 
-import dev.cofferdam.gateway.http.Header;
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.policy.DataRules;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.RequestHead;
 import io.netty.buffer.Unpooled;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashSet;

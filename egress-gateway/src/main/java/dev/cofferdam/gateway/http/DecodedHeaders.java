@@ -1,6 +1,8 @@
 package dev.cofferdam.gateway.http;
 
 import dev.cofferdam.gateway.scrub.Scrubber;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.Headers;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;

@@ -2,6 +2,11 @@ package dev.cofferdam.gateway.http;
 
 import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.scrub.Scrubber;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Http1Parser;
+import dev.cofferdam.kit.http.Http1Writer;
+import dev.cofferdam.kit.http.MalformedException;
+import dev.cofferdam.kit.http.ResponseHead;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelDuplexHandler;
@@ -43,7 +48,7 @@ public final class Http1ClientHandler extends ChannelDuplexHandler {
   public void write(ChannelHandlerContext ctx, Object message, ChannelPromise promise) {
     switch (message) {
       case OutgoingRequest request -> {
-        ByteBuf bytes = Http1Writer.request(request, ctx.alloc());
+        ByteBuf bytes = Http1Writer.request(request.head(), request, ctx.alloc());
         request.wipe();
         chunked = request.head().bodyLength() < 0;
         awaiting = true;

@@ -1,7 +1,15 @@
 package dev.cofferdam.gateway.http;
 
 import dev.cofferdam.gateway.scrub.Scrubber;
-import dev.cofferdam.v1.EgressReason;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.Http2Parts;
+import dev.cofferdam.kit.http.MalformedException;
+import dev.cofferdam.kit.http.RequestHead;
+import dev.cofferdam.kit.http.RequestRules;
+import dev.cofferdam.kit.http.ResponseHead;
+import dev.cofferdam.kit.http.WebSocketHandshake;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelHandlerContext;
@@ -176,8 +184,7 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
 
   private void malformed(ChannelHandlerContext ctx, String why) {
     broken = true;
-    ctx.fireChannelRead(
-        new MalformedException(502, EgressReason.EGRESS_REASON_UPSTREAM_UNREACHABLE, why));
+    ctx.fireChannelRead(MalformedException.bad(why));
   }
 
   private static boolean valid(CharSequence status) {
@@ -188,8 +195,7 @@ public final class Http2ClientStreamHandler extends ChannelDuplexHandler {
 
   /** What HTTP/2 carries and HTTP/1.1 must not. */
   private static boolean writable(Header header) {
-    return RequestRules.isToken(header.name())
-        && header.value().chars().allMatch(c -> c == '\t' || (c >= 0x20 && c != 0x7f && c < 0x100));
+    return RequestRules.isToken(header.name()) && RequestRules.isValue(header.value());
   }
 
   private void end(ChannelHandlerContext ctx, End end) {

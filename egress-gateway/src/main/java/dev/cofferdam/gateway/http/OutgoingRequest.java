@@ -2,8 +2,12 @@ package dev.cofferdam.gateway.http;
 
 import dev.cofferdam.gateway.scrub.Scrubber;
 import dev.cofferdam.gateway.scrub.SecretValue;
+import dev.cofferdam.kit.http.HeadValues;
+import dev.cofferdam.kit.http.RequestHead;
+import io.netty.buffer.ByteBuf;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A request as it goes to the upstream.
@@ -20,9 +24,29 @@ public record OutgoingRequest(
     boolean tls,
     Optional<SecretValue> target,
     Map<Integer, SecretValue> sealed,
-    Optional<Scrubber> scrubber) {
+    Optional<Scrubber> scrubber)
+    implements HeadValues {
   public OutgoingRequest {
     sealed = Map.copyOf(sealed);
+  }
+
+  @Override
+  public boolean writeTarget(ByteBuf out) {
+    if (target.isEmpty()) {
+      return false;
+    }
+    target.get().writeTo(out);
+    return true;
+  }
+
+  @Override
+  public boolean writeValue(int place, ByteBuf out) {
+    @Nullable SecretValue value = sealed.get(place);
+    if (value == null) {
+      return false;
+    }
+    value.writeTo(out);
+    return true;
   }
 
   /** Once it was written. */

@@ -1,6 +1,7 @@
 /**
- * HTTP/1.1 and HTTP/2 as the gateway understands them: parsed strictly into one neutral form and
- * written anew from it. Start at {@link dev.cofferdam.gateway.http.Http1Parser}.
+ * What the gateway's HTTP has beside the kit's: the upstream's end of it, where values are written
+ * that never become text, and what comes back is searched before it does. Start at {@link
+ * dev.cofferdam.gateway.http.OutgoingRequest}.
  */
 @NullMarked
 package dev.cofferdam.gateway.http;

@@ -1,6 +1,6 @@
 package dev.cofferdam.gateway.placeholder;
 
-import dev.cofferdam.gateway.http.Header;
+import dev.cofferdam.kit.http.Header;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;

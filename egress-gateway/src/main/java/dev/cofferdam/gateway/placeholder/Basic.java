@@ -1,6 +1,6 @@
 package dev.cofferdam.gateway.placeholder;
 
-import dev.cofferdam.gateway.http.Header;
+import dev.cofferdam.kit.http.Header;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.Optional;

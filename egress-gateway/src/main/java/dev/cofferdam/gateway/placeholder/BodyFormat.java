@@ -1,6 +1,6 @@
 package dev.cofferdam.gateway.placeholder;
 
-import dev.cofferdam.gateway.http.Headers;
+import dev.cofferdam.kit.http.Headers;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;

@@ -1,7 +1,7 @@
 package dev.cofferdam.gateway.placeholder;
 
-import dev.cofferdam.gateway.http.Header;
-import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.RequestHead;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;

@@ -8,8 +8,8 @@ import static dev.cofferdam.v1.EgressReason.EGRESS_REASON_PLACEHOLDER_HOST_NOT_B
 import static dev.cofferdam.v1.EgressReason.EGRESS_REASON_PLACEHOLDER_OUTSIDE_TARGET;
 import static dev.cofferdam.v1.EgressReason.EGRESS_REASON_PLACEHOLDER_TOO_OFTEN;
 
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.kit.http.RequestHead;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;

@@ -1,8 +1,8 @@
 package dev.cofferdam.gateway.placeholder;
 
-import dev.cofferdam.gateway.http.Header;
-import dev.cofferdam.gateway.http.Headers;
-import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.RequestHead;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

@@ -1,10 +1,10 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.End;
-import dev.cofferdam.gateway.http.Headers;
-import dev.cofferdam.gateway.http.ResponseHead;
 import dev.cofferdam.gateway.scrub.GzipReader;
 import dev.cofferdam.gateway.scrub.Scrubber;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.ResponseHead;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.Channel;

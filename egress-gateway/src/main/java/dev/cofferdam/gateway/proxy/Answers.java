@@ -1,9 +1,9 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.event.Reasons;
-import dev.cofferdam.gateway.http.End;
-import dev.cofferdam.gateway.http.Headers;
-import dev.cofferdam.gateway.http.ResponseHead;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.ResponseHead;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;

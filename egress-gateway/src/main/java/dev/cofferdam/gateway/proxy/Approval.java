@@ -1,12 +1,12 @@
 package dev.cofferdam.gateway.proxy;
 
 import com.google.common.util.concurrent.ListenableFuture;
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.internal.v1.AwaitApprovalRequest;
 import dev.cofferdam.internal.v1.AwaitApprovalResponse;
+import dev.cofferdam.kit.http.RequestHead;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.channel.EventLoop;
 import java.util.List;

@@ -1,10 +1,10 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.Header;
-import dev.cofferdam.gateway.http.Headers;
-import dev.cofferdam.gateway.http.RequestHead;
-import dev.cofferdam.gateway.http.ResponseHead;
 import dev.cofferdam.gateway.placeholder.Candidates;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.RequestHead;
+import dev.cofferdam.kit.http.ResponseHead;
 import java.util.List;
 import java.util.Locale;
 

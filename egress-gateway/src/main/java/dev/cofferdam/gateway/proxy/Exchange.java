@@ -3,13 +3,7 @@ package dev.cofferdam.gateway.proxy;
 import dev.cofferdam.gateway.broker.Question;
 import dev.cofferdam.gateway.data.DataGuard;
 import dev.cofferdam.gateway.data.Refusal;
-import dev.cofferdam.gateway.http.End;
-import dev.cofferdam.gateway.http.Headers;
-import dev.cofferdam.gateway.http.MalformedException;
 import dev.cofferdam.gateway.http.OutgoingRequest;
-import dev.cofferdam.gateway.http.RequestHead;
-import dev.cofferdam.gateway.http.ResponseHead;
-import dev.cofferdam.gateway.http.WebSocketHandshake;
 import dev.cofferdam.gateway.placeholder.Candidates;
 import dev.cofferdam.gateway.placeholder.Judge;
 import dev.cofferdam.gateway.placeholder.Judgement;
@@ -19,6 +13,12 @@ import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.MalformedException;
+import dev.cofferdam.kit.http.RequestHead;
+import dev.cofferdam.kit.http.ResponseHead;
+import dev.cofferdam.kit.http.WebSocketHandshake;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
 import io.netty.buffer.ByteBuf;
@@ -646,7 +646,7 @@ final class Exchange
     Admission admitted = admission;
     Optional<String> wrong =
         WebSocketHandshake.asked(head)
-            ? WebSocketHandshake.wrong(head, answer)
+            ? WebSocketExchange.wrong(head, answer)
             : Optional.of("it left HTTP unasked");
     if (stream == null || admitted == null || wrong.isPresent()) {
       refuse(

@@ -1,9 +1,9 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.data.DataGuard;
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Candidates;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.kit.http.RequestHead;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;

@@ -1,7 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.broker.Question;
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Candidates;
 import dev.cofferdam.gateway.placeholder.Judgement;
 import dev.cofferdam.gateway.placeholder.RequestTarget;
@@ -12,6 +11,7 @@ import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.scrub.Scrubber;
 import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.kit.http.RequestHead;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;

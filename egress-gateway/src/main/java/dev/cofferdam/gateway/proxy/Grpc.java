@@ -1,6 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.Headers;
+import dev.cofferdam.kit.http.Headers;
 import java.util.Locale;
 
 /**

@@ -1,10 +1,11 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.event.Faults;
-import dev.cofferdam.gateway.http.End;
-import dev.cofferdam.gateway.http.MalformedException;
-import dev.cofferdam.gateway.http.RequestHead;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.MalformedException;
+import dev.cofferdam.kit.http.RequestHead;
 import dev.cofferdam.v1.AuditEvent;
+import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.ChannelHandlerContext;
@@ -93,23 +94,32 @@ final class GuestHandler extends ChannelInboundHandlerAdapter {
 
   private void malformed(ChannelHandlerContext ctx, MalformedException malformed) {
     busy();
+    EgressReason reason = reason(malformed.reason());
     if (exchange != null) {
-      exchange.refuse(malformed.reason(), malformed.text());
+      exchange.refuse(reason, malformed.text());
       return;
     }
     AuditEvent.Builder event =
         connection
-            .event(connection.tls() ? "https" : "http", Verdict.VERDICT_DENIED, malformed.reason())
+            .event(connection.tls() ? "https" : "http", Verdict.VERDICT_DENIED, reason)
             .setHost(
                 connection
                     .serverName()
                     .or(connection::syntheticName)
                     .map(Object::toString)
                     .orElse(""))
-            .setStatus(malformed.status())
+            .setStatus(Answers.status(reason))
             .setMessage(malformed.text());
     surroundings.decisions().record(connection.slot().attachment().tenant(), event);
-    Answers.refusal(malformed.reason(), malformed.text(), "").writeTo(ctx);
+    Answers.refusal(reason, malformed.text(), "").writeTo(ctx);
+  }
+
+  private static EgressReason reason(MalformedException.Reason reason) {
+    return switch (reason) {
+      case SYNTAX -> EgressReason.EGRESS_REASON_MALFORMED_REQUEST;
+      case HEAD_TOO_LARGE -> EgressReason.EGRESS_REASON_HEADERS_TOO_LARGE;
+      case CONNECT, UPGRADE, EXTENDED_CONNECT -> EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED;
+    };
   }
 
   @Override

@@ -1,8 +1,8 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.Header;
-import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.scrub.SecretValue;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.Headers;
 import java.util.List;
 import java.util.Optional;
 

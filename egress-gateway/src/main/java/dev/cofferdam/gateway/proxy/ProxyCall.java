@@ -1,9 +1,8 @@
 package dev.cofferdam.gateway.proxy;
 
 import com.google.protobuf.ByteString;
-import dev.cofferdam.gateway.http.Header;
-import dev.cofferdam.gateway.http.MalformedException;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.kit.http.Header;
 import dev.cofferdam.v1.EgressReason;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -34,10 +33,29 @@ record ProxyCall(
       Pattern.compile("http://([^/?#]+)([/?][^#]*)?", Pattern.CASE_INSENSITIVE);
   private static final Pattern TOKEN = Pattern.compile("cfp_[0-9A-Za-z]{43}");
 
+  /** No proxy could tell what is asked. */
+  static final class RefusedException extends Exception {
+    private static final long serialVersionUID = 1L;
+    private final EgressReason reason;
+
+    private RefusedException(EgressReason reason, String message) {
+      super(message, null, false, false);
+      this.reason = reason;
+    }
+
+    EgressReason reason() {
+      return reason;
+    }
+
+    String text() {
+      return String.valueOf(getMessage());
+    }
+  }
+
   /**
    * @param head up to and with the empty line
    */
-  static ProxyCall parse(String head) throws MalformedException {
+  static ProxyCall parse(String head) throws RefusedException {
     List<String> lines = List.of(head.substring(0, head.length() - 4).split("\r\n", -1));
     for (String line : lines) {
       if (!LINE.matcher(line).matches()) {
@@ -55,7 +73,7 @@ record ProxyCall(
         : absolute(first, lines, headers, token);
   }
 
-  private static List<Header> headers(List<String> lines) throws MalformedException {
+  private static List<Header> headers(List<String> lines) throws RefusedException {
     List<Header> headers = new ArrayList<>();
     for (String line : lines.subList(1, lines.size())) {
       int colon = line.indexOf(':');
@@ -69,7 +87,7 @@ record ProxyCall(
   }
 
   private static ProxyCall connect(String target, List<Header> headers, Optional<ByteString> token)
-      throws MalformedException {
+      throws RefusedException {
     Authority to = authority(target, 0);
     if (to.port() == 0) {
       throw bad("CONNECT to no port");
@@ -79,8 +97,8 @@ record ProxyCall(
         throw bad("CONNECT with a body");
       }
       if (header.is("host") && !authority(header.value(), to.port()).equals(to)) {
-        throw new MalformedException(
-            421, EgressReason.EGRESS_REASON_HOST_MISMATCH, "CONNECT and Host name two places");
+        throw new RefusedException(
+            EgressReason.EGRESS_REASON_HOST_MISMATCH, "CONNECT and Host name two places");
       }
     }
     if (headers.stream().filter(header -> header.is("host")).count() > 1) {
@@ -91,7 +109,7 @@ record ProxyCall(
 
   private static ProxyCall absolute(
       Matcher first, List<String> lines, List<Header> headers, Optional<ByteString> token)
-      throws MalformedException {
+      throws RefusedException {
     Matcher target = ABSOLUTE.matcher(first.group(2));
     if (!target.matches()) {
       throw bad("a request target that is no http:// URL; all else goes by CONNECT");
@@ -117,7 +135,7 @@ record ProxyCall(
 
   private record Authority(Host host, int port) {}
 
-  private static Authority authority(String text, int standard) throws MalformedException {
+  private static Authority authority(String text, int standard) throws RefusedException {
     Matcher parts = AUTHORITY.matcher(text);
     if (!parts.matches()) {
       throw bad("no host and port");
@@ -170,7 +188,7 @@ record ProxyCall(
     }
   }
 
-  private static MalformedException bad(String why) {
-    return new MalformedException(400, EgressReason.EGRESS_REASON_MALFORMED_REQUEST, why);
+  private static RefusedException bad(String why) {
+    return new RefusedException(EgressReason.EGRESS_REASON_MALFORMED_REQUEST, why);
   }
 }

@@ -2,11 +2,11 @@ package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.event.Faults;
 import dev.cofferdam.gateway.event.Reasons;
-import dev.cofferdam.gateway.http.Http1ServerHandler;
-import dev.cofferdam.gateway.http.MalformedException;
 import dev.cofferdam.gateway.policy.Decision;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.slot.Slot;
+import dev.cofferdam.kit.http.Http1Parser;
+import dev.cofferdam.kit.http.Http1ServerHandler;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
@@ -96,7 +96,7 @@ final class ProxyReception extends ChannelInboundHandlerAdapter {
     ProxyCall call;
     try {
       call = ProxyCall.parse(head);
-    } catch (MalformedException e) {
+    } catch (ProxyCall.RefusedException e) {
       stranger(ctx, e.reason(), e.text());
       return;
     }
@@ -176,7 +176,9 @@ final class ProxyReception extends ChannelInboundHandlerAdapter {
 
   private void request(ChannelHandlerContext ctx, GuestConnection connection, String head) {
     ctx.pipeline()
-        .addLast(new Http1ServerHandler(surroundings.limits().headerBytes()))
+        .addLast(
+            new Http1ServerHandler(
+                surroundings.limits().headerBytes(), Http1Parser.OtherUpgrades.REFUSED))
         .addLast(new GuestHandler(surroundings, connection, true));
     leave(ctx, Unpooled.copiedBuffer(head.getBytes(StandardCharsets.ISO_8859_1)));
   }

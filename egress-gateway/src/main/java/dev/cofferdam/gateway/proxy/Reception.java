@@ -2,11 +2,12 @@ package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.event.Decisions;
 import dev.cofferdam.gateway.event.Faults;
-import dev.cofferdam.gateway.http.Http1ServerHandler;
-import dev.cofferdam.gateway.http.Http2ServerStreamHandler;
 import dev.cofferdam.gateway.policy.Decision;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.tls.ClientHello;
+import dev.cofferdam.kit.http.Http1Parser;
+import dev.cofferdam.kit.http.Http1ServerHandler;
+import dev.cofferdam.kit.http.Http2ServerStreamHandler;
 import dev.cofferdam.v1.AuditEvent;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
@@ -257,7 +258,9 @@ final class Reception extends ChannelInboundHandlerAdapter {
   private void http1(Channel channel) {
     channel
         .pipeline()
-        .addLast(new Http1ServerHandler(surroundings.limits().headerBytes()))
+        .addLast(
+            new Http1ServerHandler(
+                surroundings.limits().headerBytes(), Http1Parser.OtherUpgrades.REFUSED))
         .addLast(new GuestHandler(surroundings, connection, true));
   }
 

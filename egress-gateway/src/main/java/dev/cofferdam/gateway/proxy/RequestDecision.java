@@ -1,6 +1,5 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Judgement;
 import dev.cofferdam.gateway.placeholder.Presigned;
 import dev.cofferdam.gateway.placeholder.Use;
@@ -9,6 +8,7 @@ import dev.cofferdam.gateway.policy.RequestVerdict;
 import dev.cofferdam.gateway.policy.Rule;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.kit.egress.RequestFacts;
+import dev.cofferdam.kit.http.RequestHead;
 import dev.cofferdam.v1.EgressReason;
 import java.util.List;
 import java.util.Optional;

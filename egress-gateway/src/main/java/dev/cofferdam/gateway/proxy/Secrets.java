@@ -1,13 +1,13 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.Header;
-import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.placeholder.RequestTarget;
 import dev.cofferdam.gateway.placeholder.Target;
 import dev.cofferdam.gateway.placeholder.Template;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.scrub.Scrubber;
 import dev.cofferdam.gateway.scrub.SecretValue;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.Headers;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import java.util.ArrayList;

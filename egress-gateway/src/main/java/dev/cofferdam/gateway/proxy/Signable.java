@@ -1,10 +1,10 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.internal.v1.RequestToSign;
+import dev.cofferdam.kit.http.RequestHead;
 import java.util.List;
 import java.util.Optional;
 

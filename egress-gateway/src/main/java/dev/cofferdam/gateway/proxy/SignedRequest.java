@@ -1,8 +1,5 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.Header;
-import dev.cofferdam.gateway.http.Headers;
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Aws4;
 import dev.cofferdam.gateway.placeholder.Target;
 import dev.cofferdam.gateway.placeholder.Use;
@@ -10,6 +7,9 @@ import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.internal.v1.HeaderToSign;
 import dev.cofferdam.internal.v1.RequestToSign;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.RequestHead;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;

@@ -1,8 +1,8 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.Header;
 import dev.cofferdam.gateway.placeholder.Basic;
 import dev.cofferdam.gateway.scrub.SecretValue;
+import dev.cofferdam.kit.http.Header;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -1,6 +1,5 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.BodyFormat;
 import dev.cofferdam.gateway.placeholder.BodyScanner;
 import dev.cofferdam.gateway.placeholder.Candidates;
@@ -8,6 +7,7 @@ import dev.cofferdam.gateway.placeholder.Judge;
 import dev.cofferdam.gateway.placeholder.Template;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.slot.Attachment;
+import dev.cofferdam.kit.http.RequestHead;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;

@@ -1,12 +1,12 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.OutgoingRequest;
-import dev.cofferdam.gateway.http.RequestHead;
-import dev.cofferdam.gateway.http.WebSocketHandshake;
 import dev.cofferdam.gateway.placeholder.Template;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.scrub.SecretValue;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.RequestHead;
+import dev.cofferdam.kit.http.WebSocketHandshake;
 import java.util.Map;
 import java.util.Optional;
 
@@ -32,7 +32,7 @@ final class UpstreamRequest {
       headers = headers.with("te", "trailers");
     }
     if (WebSocketHandshake.asked(head)) {
-      headers = WebSocketHandshake.request(headers);
+      headers = WebSocketExchange.request(headers);
     }
     if (secrets.isPresent()) {
       boolean gzip = headers.lists("accept-encoding", "gzip");

@@ -1,11 +1,12 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.RequestHead;
-import dev.cofferdam.gateway.http.ResponseHead;
-import dev.cofferdam.gateway.http.WebSocketHandshake;
 import dev.cofferdam.gateway.placeholder.Use;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.gateway.slot.Tally;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.RequestHead;
+import dev.cofferdam.kit.http.ResponseHead;
+import dev.cofferdam.kit.http.WebSocketHandshake;
 import dev.cofferdam.v1.EgressReason;
 import dev.cofferdam.v1.Verdict;
 import io.netty.channel.Channel;
@@ -18,6 +19,8 @@ import java.util.Optional;
  * it, and then told as one event. Used on the event loop of the guest's connection.
  */
 final class WebSocketExchange {
+  private static final String EXTENSIONS = "sec-websocket-extensions";
+
   private final Surroundings surroundings;
   private final Channel guest;
   private final ExchangeRecord record;
@@ -54,6 +57,21 @@ final class WebSocketExchange {
     this.unended = unended;
   }
 
+  /**
+   * What of a guest's request goes to the upstream. Of extensions none does: frames that are packed
+   * could not be searched.
+   *
+   * @param endToEnd its headers
+   */
+  static Headers request(Headers endToEnd) {
+    return WebSocketHandshake.request(endToEnd.without(EXTENSIONS));
+  }
+
+  /** What is wrong with an answer of 101 to such a request; empty where it is right. */
+  static Optional<String> wrong(RequestHead asked, ResponseHead answer) {
+    return WebSocketHandshake.wrong(asked.with(asked.headers().without(EXTENSIONS)), answer);
+  }
+
   /** In HTTP/2 each 2xx would tell the guest that frames follow, which nobody would search. */
   static boolean misleads(RequestHead asked, ResponseHead answer, Channel guest) {
     return WebSocketHandshake.asked(asked)
@@ -66,7 +84,9 @@ final class WebSocketExchange {
    * @param answer the upstream's, a right one
    */
   void begin(ResponseHead answer, UpstreamStream upstream) {
-    guest.writeAndFlush(WebSocketHandshake.answer(answer));
+    guest.writeAndFlush(
+        WebSocketHandshake.answer(
+            answer.headers().endToEnd().without("alt-svc", "cofferdam-reason")));
     WebSocketRelay.join(guest, upstream.leave(), secrets, unended, admission::counted, this::ended);
   }
 

@@ -1,14 +1,14 @@
 package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.event.Faults;
-import dev.cofferdam.gateway.http.End;
 import dev.cofferdam.gateway.http.Http1ClientHandler;
-import dev.cofferdam.gateway.http.Http1ServerHandler;
-import dev.cofferdam.gateway.http.Http2ServerStreamHandler;
 import dev.cofferdam.gateway.placeholder.BodyScanner;
 import dev.cofferdam.gateway.placeholder.Candidates;
 import dev.cofferdam.gateway.scrub.Scrubber;
 import dev.cofferdam.gateway.slot.Tally;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Http1ServerHandler;
+import dev.cofferdam.kit.http.Http2ServerStreamHandler;
 import dev.cofferdam.v1.EgressReason;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;

@@ -1,7 +1,7 @@
 package dev.cofferdam.gateway.proxy;
 
 import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
-import dev.cofferdam.gateway.http.Headers;
+import dev.cofferdam.kit.http.Headers;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;

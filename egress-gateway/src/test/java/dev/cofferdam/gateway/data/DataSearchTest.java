@@ -3,10 +3,10 @@ package dev.cofferdam.gateway.data;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.gateway.AttackRow;
-import dev.cofferdam.gateway.http.Headers;
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.policy.DataRules;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.RequestHead;
 import dev.cofferdam.v1.DataAction;
 import dev.cofferdam.v1.DataDetector;
 import dev.cofferdam.v1.EgressPolicy;

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.gateway.scrub.Scrubber;
 import dev.cofferdam.gateway.scrub.SecretValue;
+import dev.cofferdam.kit.http.Header;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.Http2Parts;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.buffer.UnpooledByteBufAllocator;

@@ -2,6 +2,12 @@ package dev.cofferdam.gateway.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.Http1Parser;
+import dev.cofferdam.kit.http.Http1ServerHandler;
+import dev.cofferdam.kit.http.RequestHead;
+import dev.cofferdam.kit.http.ResponseHead;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelHandler;
@@ -70,7 +76,8 @@ final class FlushTest {
 
   @Test
   void anAnswerIsItsHeadAndItsBodyAndOneFlush() {
-    EmbeddedChannel channel = under(new Http1ServerHandler(4096));
+    EmbeddedChannel channel =
+        under(new Http1ServerHandler(4096, Http1Parser.OtherUpgrades.REFUSED));
     ask(channel, "");
     answer(channel);
     assertThat(tls.writes).isEqualTo(2);
@@ -82,7 +89,8 @@ final class FlushTest {
   /** The close waits for all that was written before it. */
   @Test
   void theLastAnswerIsFlushedBeforeTheConnectionIsClosed() {
-    EmbeddedChannel channel = under(new Http1ServerHandler(4096));
+    EmbeddedChannel channel =
+        under(new Http1ServerHandler(4096, Http1Parser.OtherUpgrades.REFUSED));
     ask(channel, "Connection: close\r\n");
     answer(channel);
     assertThat(tls.flushes).isEqualTo(1);

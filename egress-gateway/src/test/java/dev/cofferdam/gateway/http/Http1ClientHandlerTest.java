@@ -2,6 +2,10 @@ package dev.cofferdam.gateway.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.MalformedException;
+import dev.cofferdam.kit.http.RequestHead;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.embedded.EmbeddedChannel;

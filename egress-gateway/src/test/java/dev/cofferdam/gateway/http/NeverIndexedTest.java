@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.gateway.AttackRow;
 import dev.cofferdam.gateway.scrub.SecretValue;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.Http2Parts;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;

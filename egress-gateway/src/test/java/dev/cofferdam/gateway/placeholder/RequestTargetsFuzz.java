@@ -1,9 +1,9 @@
 package dev.cofferdam.gateway.placeholder;
 
-import dev.cofferdam.gateway.http.Headers;
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.kit.egress.AmbiguousException;
 import dev.cofferdam.kit.egress.RequestPath;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.RequestHead;
 import java.util.List;
 import java.util.Locale;
 

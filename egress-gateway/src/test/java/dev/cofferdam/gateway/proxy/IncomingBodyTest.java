@@ -3,9 +3,9 @@ package dev.cofferdam.gateway.proxy;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.gateway.data.Refusal;
-import dev.cofferdam.gateway.http.End;
-import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.placeholder.Candidates;
+import dev.cofferdam.kit.http.End;
+import dev.cofferdam.kit.http.Headers;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;

@@ -1,6 +1,5 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.MalformedException;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 
@@ -20,7 +19,7 @@ public final class ProxyCallsFuzz {
         throw new AssertionError(head + "\nread as " + call);
       }
       call.inOriginForm().ifPresent(origin -> check(head, origin));
-    } catch (MalformedException e) {
+    } catch (ProxyCall.RefusedException e) {
       // As it should be.
     }
   }

@@ -3,7 +3,7 @@ package dev.cofferdam.gateway.proxy;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.cofferdam.gateway.http.Headers;
+import dev.cofferdam.kit.http.Headers;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.UnpooledByteBufAllocator;
 import java.io.ByteArrayOutputStream;

@@ -1,8 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
-import dev.cofferdam.gateway.http.Headers;
 import dev.cofferdam.gateway.http.OutgoingRequest;
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.placeholder.Binding;
 import dev.cofferdam.gateway.placeholder.Grant;
 import dev.cofferdam.gateway.placeholder.Judge;
@@ -16,6 +14,8 @@ import dev.cofferdam.gateway.policy.Policy;
 import dev.cofferdam.gateway.scrub.SecretValue;
 import dev.cofferdam.gateway.slot.Attachment;
 import dev.cofferdam.kit.egress.PlaceholderForm;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.RequestHead;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.EgressRule;
 import dev.cofferdam.v1.HttpMatch;

@@ -2,10 +2,10 @@ package dev.cofferdam.loadtest.bench;
 
 import dev.cofferdam.gateway.data.BodySearch;
 import dev.cofferdam.gateway.data.DataGuard;
-import dev.cofferdam.gateway.http.Headers;
-import dev.cofferdam.gateway.http.RequestHead;
 import dev.cofferdam.gateway.policy.DataRules;
 import dev.cofferdam.gateway.policy.Host;
+import dev.cofferdam.kit.http.Headers;
+import dev.cofferdam.kit.http.RequestHead;
 import dev.cofferdam.v1.DataAction;
 import dev.cofferdam.v1.DataDetector;
 import dev.cofferdam.v1.DataRule;

@@ -1,4 +1,4 @@
-package dev.cofferdam.edge.http;
+package dev.cofferdam.kit.http;
 
 import io.netty.handler.codec.http2.DefaultHttp2DataFrame;
 import io.netty.handler.codec.http2.DefaultHttp2Headers;
@@ -10,10 +10,10 @@ import java.util.Locale;
 import java.util.Map;
 
 /** What HTTP/2 and HTTP/1.1 call the same things by. */
-final class Http2Parts {
+public final class Http2Parts {
   private Http2Parts() {}
 
-  static Headers headers(Http2Headers from) {
+  public static Headers headers(Http2Headers from) {
     List<Header> lines = new ArrayList<>(from.size());
     for (Map.Entry<CharSequence, CharSequence> entry : from) {
       if (entry.getKey().charAt(0) != ':') {
@@ -31,17 +31,24 @@ final class Http2Parts {
         : headers.without("cookie").with("cookie", String.join("; ", crumbs));
   }
 
-  static Http2Headers of(Headers headers) {
+  /**
+   * @param values by the place of a header: what is sent in place of the text there
+   */
+  public static Http2Headers of(Headers headers, Map<Integer, ? extends CharSequence> values) {
     Http2Headers to = new DefaultHttp2Headers(false);
-    for (Header line : headers.lines()) {
-      to.add(line.name().toLowerCase(Locale.ROOT), line.value());
+    List<Header> lines = headers.lines();
+    for (int i = 0; i < lines.size(); i++) {
+      CharSequence value = values.get(i);
+      to.add(
+          lines.get(i).name().toLowerCase(Locale.ROOT),
+          value == null ? lines.get(i).value() : value);
     }
     return to;
   }
 
-  static Object end(End end) {
+  public static Object end(End end) {
     return end.trailers().lines().isEmpty()
         ? new DefaultHttp2DataFrame(true)
-        : new DefaultHttp2HeadersFrame(of(end.trailers()), true);
+        : new DefaultHttp2HeadersFrame(of(end.trailers(), Map.of()), true);
   }
 }

@@ -1,4 +1,4 @@
-package dev.cofferdam.edge.http;
+package dev.cofferdam.kit.http;
 
 /**
  * A request without its body, in whatever version it came.
@@ -18,8 +18,26 @@ public record RequestHead(
     long bodyLength,
     boolean keepAlive,
     boolean expectsContinue) {
+  public String path() {
+    int query = target.indexOf('?');
+    return query < 0 ? target : target.substring(0, query);
+  }
+
   public RequestHead with(Headers other) {
     return new RequestHead(
         method, authority, target, other, bodyLength, keepAlive, expectsContinue);
+  }
+
+  public RequestHead withTarget(String other) {
+    return new RequestHead(
+        method, authority, other, headers, bodyLength, keepAlive, expectsContinue);
+  }
+
+  public RequestHead withAuthority(String other) {
+    return new RequestHead(method, other, target, headers, bodyLength, keepAlive, expectsContinue);
+  }
+
+  public RequestHead withBodyLength(long length) {
+    return new RequestHead(method, authority, target, headers, length, keepAlive, expectsContinue);
   }
 }

@@ -1,4 +1,4 @@
-package dev.cofferdam.gateway.http;
+package dev.cofferdam.kit.http;
 
 /** One header line, its name in the case it came in. */
 public record Header(String name, String value) {

@@ -1,4 +1,4 @@
-package dev.cofferdam.gateway.http;
+package dev.cofferdam.kit.http;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -44,22 +44,18 @@ public final class WebSocketHandshake {
   }
 
   /**
-   * What goes to the upstream. Of extensions none is passed on: frames that are packed could not be
-   * searched.
+   * What goes on to the server.
    *
-   * @param endToEnd headers of the guest's request
+   * @param endToEnd headers of the client's request
    */
   public static Headers request(Headers endToEnd) {
-    return endToEnd
-        .without("sec-websocket-extensions")
-        .with("connection", "Upgrade")
-        .with("upgrade", "websocket");
+    return endToEnd.with("connection", "Upgrade").with("upgrade", "websocket");
   }
 
   /**
    * What is wrong with an answer of 101; empty where it is the one that the request asks for.
    *
-   * @param head of the guest's request
+   * @param head of the request, as the server was given it
    */
   public static Optional<String> wrong(RequestHead head, ResponseHead answer) {
     Headers headers = answer.headers();
@@ -71,7 +67,8 @@ public final class WebSocketHandshake {
     if (only(headers, "sec-websocket-accept").filter(accept::equals).isEmpty()) {
       return Optional.of("its 101 does not answer to the key of the request");
     }
-    if (headers.has("sec-websocket-extensions")) {
+    if (headers.has("sec-websocket-extensions")
+        && !head.headers().has("sec-websocket-extensions")) {
       return Optional.of("its 101 has an extension that was not asked for");
     }
     List<String> chosen = headers.all("sec-websocket-protocol");
@@ -99,7 +96,7 @@ public final class WebSocketHandshake {
   }
 
   /** The headers of what answers an extended CONNECT by 2xx, as those of the 101 it stands for. */
-  static Headers from2xx(Headers headers, String key) {
+  public static Headers from2xx(Headers headers, String key) {
     return headers
         .without("connection", "upgrade", "content-length", "sec-websocket-accept")
         .with("connection", "Upgrade")
@@ -108,17 +105,19 @@ public final class WebSocketHandshake {
   }
 
   /** What only HTTP/1.1 says of either. */
-  static final List<String> OF_HTTP1 =
+  public static final List<String> OF_HTTP1 =
       List.of("connection", "upgrade", "sec-websocket-key", "sec-websocket-accept");
 
-  /** What the guest gets of a right one. */
-  public static ResponseHead answer(ResponseHead answer) {
+  /**
+   * What the client gets of a right one.
+   *
+   * @param endToEnd headers of the server's answer
+   */
+  public static ResponseHead answer(Headers endToEnd) {
     return new ResponseHead(
         101,
-        answer
-            .headers()
-            .endToEnd()
-            .without("content-length", "alt-svc", "cofferdam-reason")
+        endToEnd
+            .without("content-length")
             .with("connection", "Upgrade")
             .with("upgrade", "websocket"),
         0);

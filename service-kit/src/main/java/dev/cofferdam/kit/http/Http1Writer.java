@@ -1,32 +1,39 @@
-package dev.cofferdam.edge.http;
+package dev.cofferdam.kit.http;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 
 /** Writes heads and chunks of HTTP/1.1. */
 public final class Http1Writer {
   private Http1Writer() {}
 
   /** The head of a request, with what tells how long its body is. */
-  public static byte[] request(RequestHead head) {
-    StringBuilder out = new StringBuilder(1024);
-    out.append(head.method()).append(' ').append(head.target()).append(" HTTP/1.1\r\n");
-    line(out, "Host", head.authority());
-    for (Header header : head.headers().lines()) {
-      line(out, header.name(), header.value());
+  public static ByteBuf request(RequestHead head, HeadValues values, ByteBufAllocator allocator) {
+    ByteBuf out = allocator.directBuffer(1024);
+    text(out, head.method() + " ");
+    if (!values.writeTarget(out)) {
+      text(out, head.target());
+    }
+    text(out, " HTTP/1.1\r\nHost: " + head.authority());
+    text(out, "\r\n");
+    List<Header> lines = head.headers().lines();
+    for (int i = 0; i < lines.size(); i++) {
+      text(out, lines.get(i).name() + ": ");
+      if (!values.writeValue(i, out)) {
+        text(out, lines.get(i).value());
+      }
+      text(out, "\r\n");
     }
     if (head.bodyLength() < 0) {
-      line(out, "Transfer-Encoding", "chunked");
+      text(out, "Transfer-Encoding: chunked\r\n");
     } else if (head.bodyLength() > 0 || mayHaveBody(head.method())) {
-      line(out, "Content-Length", Long.toString(head.bodyLength()));
+      text(out, "Content-Length: " + head.bodyLength() + "\r\n");
     }
-    return out.append("\r\n").toString().getBytes(StandardCharsets.ISO_8859_1);
-  }
-
-  private static void line(StringBuilder out, String name, String value) {
-    out.append(name).append(": ").append(value).append("\r\n");
+    text(out, "\r\n");
+    return out;
   }
 
   private static boolean mayHaveBody(String method) {
@@ -36,8 +43,9 @@ public final class Http1Writer {
   /**
    * @param framing the header lines that say how the body ends, each with its CRLF
    */
-  static ByteBuf response(ResponseHead head, String framing, ByteBufAllocator allocator) {
+  public static ByteBuf response(ResponseHead head, String framing, ByteBufAllocator allocator) {
     ByteBuf out = allocator.directBuffer(512);
+    // The phrase is ours, never the peer's.
     String phrase = HttpResponseStatus.valueOf(head.status()).reasonPhrase();
     text(out, "HTTP/1.1 " + head.status() + " " + phrase + "\r\n");
     headers(out, head.headers());
@@ -46,13 +54,13 @@ public final class Http1Writer {
     return out;
   }
 
-  static ByteBuf chunkStart(int size, ByteBufAllocator allocator) {
+  public static ByteBuf chunkStart(int size, ByteBufAllocator allocator) {
     ByteBuf out = allocator.directBuffer(12);
     text(out, Integer.toHexString(size) + "\r\n");
     return out;
   }
 
-  static ByteBuf lastChunk(Headers trailers, ByteBufAllocator allocator) {
+  public static ByteBuf lastChunk(Headers trailers, ByteBufAllocator allocator) {
     ByteBuf out = allocator.directBuffer(64);
     text(out, "0\r\n");
     headers(out, trailers);
@@ -66,7 +74,7 @@ public final class Http1Writer {
     }
   }
 
-  static void text(ByteBuf out, String text) {
+  private static void text(ByteBuf out, String text) {
     out.writeCharSequence(text, StandardCharsets.ISO_8859_1);
   }
 }

@@ -1,4 +1,4 @@
-package dev.cofferdam.gateway.http;
+package dev.cofferdam.kit.http;
 
 import java.util.ArrayList;
 import java.util.HashSet;

@@ -1,4 +1,4 @@
-package dev.cofferdam.gateway.http;
+package dev.cofferdam.kit.http;
 
 /** The end of a message, behind its body. */
 public record End(Headers trailers) {

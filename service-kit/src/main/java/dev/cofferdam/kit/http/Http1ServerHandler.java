@@ -1,4 +1,4 @@
-package dev.cofferdam.edge.http;
+package dev.cofferdam.kit.http;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -10,8 +10,6 @@ import io.netty.channel.socket.DuplexChannel;
 import io.netty.handler.codec.ByteToMessageDecoder;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.util.ReferenceCountUtil;
-import io.netty.util.concurrent.ScheduledFuture;
-import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -20,8 +18,10 @@ import org.jspecify.annotations.Nullable;
  * already, waits for the end of the answer to the one before.
  *
  * <p>Reads: {@link RequestHead}, {@link ByteBuf}, {@link End}, or a {@link MalformedException}
- * after which nothing follows. Writes: {@link ResponseHead}, {@link ByteBuf}, {@link End}.
+ * after which nothing follows. Writes: {@link ResponseHead}, {@link ByteBuf}, {@link End}; who
+ * writes flushes.
  */
+@SuppressWarnings("FutureReturnValueIgnored") // failures are seen where the channel closes
 public final class Http1ServerHandler extends ChannelDuplexHandler {
   /** What a client may send ahead while it is answered, before it is no longer read. */
   private static final int MAX_AHEAD = 64 << 10;
@@ -42,50 +42,9 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
   private boolean switched;
 
   private String method = "";
-  private final Duration headTime;
-  private final Duration idleTime;
 
-  /** Of a head that has begun, or of a connection on which none has. */
-  private @Nullable ScheduledFuture<?> deadline;
-
-  private boolean begun;
-
-  /**
-   * @param headTime from a head's first byte, or the connection's begin, to the head's end
-   * @param idleTime from an answer's end to the next request
-   */
-  public Http1ServerHandler(int maxHeadBytes, Duration headTime, Duration idleTime) {
-    this.parser = Http1Parser.requests(maxHeadBytes);
-    this.headTime = headTime;
-    this.idleTime = idleTime;
-  }
-
-  @Override
-  public void handlerAdded(ChannelHandlerContext ctx) {
-    within(ctx, headTime);
-  }
-
-  private void within(ChannelHandlerContext ctx, Duration time) {
-    stopClock();
-    deadline = ctx.executor().schedule(() -> late(ctx), time.toMillis(), TimeUnit.MILLISECONDS);
-  }
-
-  private void stopClock() {
-    if (deadline != null) {
-      deadline.cancel(false);
-      deadline = null;
-    }
-  }
-
-  private void late(ChannelHandlerContext ctx) {
-    if (begun && !broken) {
-      broken = true;
-      keepAlive = false;
-      ctx.fireChannelRead(
-          new MalformedException(408, "HEAD_TIMEOUT", "the request's head was not whole in time"));
-    } else {
-      ctx.close();
-    }
+  public Http1ServerHandler(int maxHeadBytes, Http1Parser.OtherUpgrades otherUpgrades) {
+    this.parser = Http1Parser.requests(maxHeadBytes, otherUpgrades);
   }
 
   @Override
@@ -94,9 +53,6 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
     if (broken) {
       more.release();
       return;
-    }
-    if (!answering && !begun) {
-      begin(ctx);
     }
     received = ByteToMessageDecoder.MERGE_CUMULATOR.cumulate(ctx.alloc(), received, more);
     parse(ctx);
@@ -118,15 +74,11 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
           return;
         }
         if (part instanceof RequestHead head) {
-          method = head.method();
-          keepAlive = head.keepAlive();
-          answering = true;
-          begun = false;
-          stopClock();
-        } else if (part instanceof End) {
-          requestEnded = true;
+          begin(ctx, head);
+        } else {
+          requestEnded = part instanceof End;
+          ctx.fireChannelRead(part);
         }
-        ctx.fireChannelRead(part);
       }
     } catch (MalformedException e) {
       broken = true;
@@ -137,9 +89,28 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
     }
   }
 
-  private void begin(ChannelHandlerContext ctx) {
-    begun = true;
-    within(ctx, headTime);
+  private void begin(ChannelHandlerContext ctx, RequestHead head) throws MalformedException {
+    method = head.method();
+    keepAlive = head.keepAlive();
+    answering = true;
+    // It has ended before it is answered, which may be at once: a refusal is to cost it nothing.
+    @Nullable Object end = head.bodyLength() == 0 ? parser.next(received) : null;
+    requestEnded = end != null;
+    ctx.fireChannelRead(head);
+    if (end != null) {
+      ctx.fireChannelRead(end);
+    }
+  }
+
+  /** Whether bytes of a head are here, and it is not whole. */
+  public boolean inHead() {
+    return !answering && !broken && received.isReadable();
+  }
+
+  /** Reads no further: the answer that is written next is the last. */
+  public void readNoMore() {
+    broken = true;
+    keepAlive = false;
   }
 
   @Override
@@ -192,8 +163,6 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
 
   private void end(ChannelHandlerContext ctx, End end, ChannelPromise promise) {
     answering = false;
-    ByteBuf last =
-        chunked ? Http1Writer.lastChunk(end.trailers(), ctx.alloc()) : Unpooled.EMPTY_BUFFER;
     if (!keepAlive) {
       broken = true;
       if (requestEnded) {
@@ -201,16 +170,20 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
       } else {
         promise.addListener(_ -> hangUp(ctx));
       }
-      ctx.writeAndFlush(last, promise);
+    }
+    if (chunked) {
+      ctx.write(Http1Writer.lastChunk(end.trailers(), ctx.alloc()), promise);
+    } else if (keepAlive) {
+      // Not an empty buffer: TLS would be entered for it.
+      promise.trySuccess();
+    } else {
+      // Done when all before it is.
+      ctx.write(Unpooled.EMPTY_BUFFER, promise);
+    }
+    if (!keepAlive) {
       return;
     }
-    ctx.writeAndFlush(last, promise);
     requestEnded = false;
-    if (received.isReadable()) {
-      begin(ctx);
-    } else {
-      within(ctx, idleTime);
-    }
     // The next request may be here already; not from within the handler that just ended this one.
     ctx.executor()
         .execute(() -> {
@@ -225,7 +198,7 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
    * Says goodbye but listens on for a while: a close with bytes unread would reset the connection,
    * and the client might never see the answer.
    */
-  private static void hangUp(ChannelHandlerContext ctx) {
+  public static void hangUp(ChannelHandlerContext ctx) {
     SslHandler tls = ctx.pipeline().get(SslHandler.class);
     if (tls != null) {
       tls.closeOutbound();
@@ -239,7 +212,6 @@ public final class Http1ServerHandler extends ChannelDuplexHandler {
 
   @Override
   public void handlerRemoved(ChannelHandlerContext ctx) {
-    stopClock();
     ByteBuf rest = received;
     received = Unpooled.EMPTY_BUFFER;
     if (switched && rest.isReadable()) {

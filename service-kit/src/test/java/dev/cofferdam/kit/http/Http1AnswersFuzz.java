@@ -1,6 +1,4 @@
-package dev.cofferdam.gateway.http;
-
-import java.util.function.UnaryOperator;
+package dev.cofferdam.kit.http;
 
 /** Whatever an upstream says: however it is cut it is the same. */
 public final class Http1AnswersFuzz {
@@ -8,7 +6,7 @@ public final class Http1AnswersFuzz {
 
   private static Http1Parser parser(String method) {
     Http1Parser parser = Http1Parser.responses(16 << 10);
-    parser.expectAnswer(method, UnaryOperator.identity());
+    parser.expectAnswer(method);
     return parser;
   }
 

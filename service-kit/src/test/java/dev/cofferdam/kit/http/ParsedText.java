@@ -1,4 +1,4 @@
-package dev.cofferdam.gateway.http;
+package dev.cofferdam.kit.http;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;

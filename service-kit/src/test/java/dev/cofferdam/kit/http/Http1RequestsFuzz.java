@@ -1,11 +1,9 @@
-package dev.cofferdam.gateway.http;
+package dev.cofferdam.kit.http;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
 import java.nio.charset.StandardCharsets;
-import java.util.Map;
-import java.util.Optional;
 
 /** Whatever comes: however it is cut it is the same, and written anew it is still the same. */
 public final class Http1RequestsFuzz {
@@ -14,31 +12,31 @@ public final class Http1RequestsFuzz {
   private Http1RequestsFuzz() {}
 
   public static void fuzzerTestOneInput(byte[] input) {
-    String whole = ParsedText.of(Http1Parser.requests(MAX_HEAD), input, input.length);
-    String inPieces = ParsedText.of(Http1Parser.requests(MAX_HEAD), input, 1);
-    if (!whole.equals(inPieces)) {
-      throw new AssertionError("whole: " + whole + "\nin pieces: " + inPieces);
-    }
-    ByteBuf in = Unpooled.wrappedBuffer(input);
-    try {
-      if (Http1Parser.requests(MAX_HEAD).next(in) instanceof RequestHead head) {
-        again(head);
+    for (Http1Parser.OtherUpgrades upgrades : Http1Parser.OtherUpgrades.values()) {
+      String whole = ParsedText.of(Http1Parser.requests(MAX_HEAD, upgrades), input, input.length);
+      String inPieces = ParsedText.of(Http1Parser.requests(MAX_HEAD, upgrades), input, 1);
+      if (!whole.equals(inPieces)) {
+        throw new AssertionError("whole: " + whole + "\nin pieces: " + inPieces);
       }
-    } catch (MalformedException e) {
-      // As it should be.
+      ByteBuf in = Unpooled.wrappedBuffer(input);
+      try {
+        if (Http1Parser.requests(MAX_HEAD, upgrades).next(in) instanceof RequestHead head) {
+          again(head);
+        }
+      } catch (MalformedException e) {
+        // As it should be.
+      }
     }
   }
 
   /** What leaves must be what was judged, for any other parser too. */
   private static void again(RequestHead head) {
     RequestHead leaving = head.with(head.headers().endToEnd());
-    ByteBuf bytes =
-        Http1Writer.request(
-            new OutgoingRequest(leaving, true, Optional.empty(), Map.of(), Optional.empty()),
-            ByteBufAllocator.DEFAULT);
+    ByteBuf bytes = Http1Writer.request(leaving, HeadValues.NONE, ByteBufAllocator.DEFAULT);
     String text = bytes.toString(StandardCharsets.ISO_8859_1);
     try {
-      Object read = Http1Parser.requests(2 * MAX_HEAD).next(bytes);
+      Object read =
+          Http1Parser.requests(2 * MAX_HEAD, Http1Parser.OtherUpgrades.REFUSED).next(bytes);
       if (!(read instanceof RequestHead second)
           || bytes.isReadable()
           || !second.method().equals(head.method())

@@ -1,12 +1,11 @@
-package dev.cofferdam.gateway.http;
+package dev.cofferdam.kit.http;
 
-import static dev.cofferdam.gateway.http.MalformedException.bad;
+import static dev.cofferdam.kit.http.MalformedException.bad;
 
-import dev.cofferdam.v1.EgressReason;
 import java.util.function.IntPredicate;
 
 /** What every request has to keep to, in whatever version it came. */
-final class RequestRules {
+public final class RequestRules {
   private static final int MAX_METHOD = 32;
 
   private RequestRules() {}
@@ -17,9 +16,7 @@ final class RequestRules {
     }
     if (method.equals("CONNECT")) {
       throw new MalformedException(
-          403,
-          EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
-          "CONNECT: this is no explicit proxy");
+          MalformedException.Reason.CONNECT, "CONNECT: this is no explicit proxy");
     }
     boolean asterisk = target.equals("*") && method.equals("OPTIONS");
     if (!asterisk && !target.startsWith("/")) {
@@ -30,18 +27,22 @@ final class RequestRules {
     }
     if (headers.has("upgrade") && !WebSocketHandshake.asks(method, headers)) {
       throw new MalformedException(
-          403,
-          EgressReason.EGRESS_REASON_PROTOCOL_NOT_ALLOWED,
+          MalformedException.Reason.UPGRADE,
           "an upgrade to another protocol, or none as a WebSocket begins");
     }
     for (Header header : headers.lines()) {
       if (!isToken(header.name())) {
         throw bad("a header name that is no token");
       }
-      if (!all(header.value(), RequestRules::inValue)) {
+      if (!isValue(header.value())) {
         throw bad("a control character in a header");
       }
     }
+  }
+
+  /** RFC 9110 section 5.5. */
+  public static boolean isValue(String text) {
+    return all(text, RequestRules::inValue);
   }
 
   private static boolean inValue(int c) {
@@ -49,7 +50,7 @@ final class RequestRules {
   }
 
   /** RFC 9110 section 5.6.2. */
-  static boolean isToken(String text) {
+  public static boolean isToken(String text) {
     return !text.isEmpty() && all(text, RequestRules::inToken);
   }
 

@@ -1,6 +1,6 @@
-package dev.cofferdam.edge.http;
+package dev.cofferdam.kit.http;
 
-import static dev.cofferdam.edge.http.MalformedException.bad;
+import static dev.cofferdam.kit.http.MalformedException.bad;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -15,12 +15,14 @@ import io.netty.handler.codec.http2.Http2Headers;
 import io.netty.handler.codec.http2.Http2HeadersFrame;
 import io.netty.util.ReferenceCountUtil;
 import java.util.List;
+import java.util.Map;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One stream of a client's HTTP/2 connection, in the parts that {@link Http1ServerHandler} gives.
  */
+@SuppressWarnings("FutureReturnValueIgnored") // failures are seen where the channel closes
 public final class Http2ServerStreamHandler extends ChannelDuplexHandler {
   /**
    * Tells the stream of a WebSocket that whoever reads its frames is there. What came ahead of the
@@ -190,7 +192,8 @@ public final class Http2ServerStreamHandler extends ChannelDuplexHandler {
     }
     if (!protocol.toString().equals("websocket")) {
       throw new MalformedException(
-          501, "NOT_SERVED", "an extended CONNECT to another protocol than websocket");
+          MalformedException.Reason.EXTENDED_CONNECT,
+          "an extended CONNECT to another protocol than websocket");
     }
   }
 
@@ -203,10 +206,11 @@ public final class Http2ServerStreamHandler extends ChannelDuplexHandler {
           switched = true;
           Headers left = head.headers().without(WebSocketHandshake.OF_HTTP1.toArray(String[]::new));
           ctx.write(
-              new DefaultHttp2HeadersFrame(Http2Parts.of(left).status("200"), false), promise);
+              new DefaultHttp2HeadersFrame(Http2Parts.of(left, Map.of()).status("200"), false),
+              promise);
           return;
         }
-        Http2Headers headers = Http2Parts.of(head.headers());
+        Http2Headers headers = Http2Parts.of(head.headers(), Map.of());
         headers.status(String.valueOf(head.status()));
         if (!bodiless && head.bodyLength() > 0) {
           headers.set("content-length", String.valueOf(head.bodyLength()));
@@ -230,11 +234,11 @@ public final class Http2ServerStreamHandler extends ChannelDuplexHandler {
       }
       case End end -> {
         if (alone != null && end.trailers().lines().isEmpty()) {
-          ctx.writeAndFlush(new DefaultHttp2HeadersFrame(alone, true), promise);
+          ctx.write(new DefaultHttp2HeadersFrame(alone, true), promise);
           alone = null;
         } else {
           writeAlone(ctx);
-          ctx.writeAndFlush(Http2Parts.end(end), promise);
+          ctx.write(Http2Parts.end(end), promise);
         }
       }
       default -> ctx.write(message, promise);

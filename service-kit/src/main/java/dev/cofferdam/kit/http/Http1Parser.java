@@ -1,12 +1,12 @@
-package dev.cofferdam.edge.http;
+package dev.cofferdam.kit.http;
 
-import static dev.cofferdam.edge.http.MalformedException.bad;
+import static dev.cofferdam.kit.http.MalformedException.bad;
 
 import io.netty.buffer.ByteBuf;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Pattern;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,36 +34,52 @@ public final class Http1Parser {
 
   private static final int MAX_SIZE_LINE = 256;
 
-  private static final Pattern STATUS_LINE = Pattern.compile("HTTP/1\\.[01] [1-9][0-9][0-9]( .*)?");
+  /** What becomes of a request to change to another protocol than WebSocket. */
+  public enum OtherUpgrades {
+    REFUSED,
+    /** It is read as one that does not ask (RFC 9110 section 7.8). */
+    IGNORED
+  }
 
   private final boolean requests;
   private final int maxHeadBytes;
+  private final OtherUpgrades otherUpgrades;
   private State state = State.HEAD;
   private long left;
   private int searched;
   private boolean oldVersion;
   private String answeredMethod = "";
+  private UnaryOperator<ByteBuf> filter = UnaryOperator.identity();
 
-  private Http1Parser(boolean requests, int maxHeadBytes) {
+  private Http1Parser(boolean requests, int maxHeadBytes, OtherUpgrades otherUpgrades) {
     this.requests = requests;
     this.maxHeadBytes = maxHeadBytes;
+    this.otherUpgrades = otherUpgrades;
   }
 
-  public static Http1Parser requests(int maxHeadBytes) {
-    return new Http1Parser(true, maxHeadBytes);
+  public static Http1Parser requests(int maxHeadBytes, OtherUpgrades otherUpgrades) {
+    return new Http1Parser(true, maxHeadBytes, otherUpgrades);
   }
 
   public static Http1Parser responses(int maxHeadBytes) {
-    return new Http1Parser(false, maxHeadBytes);
+    return new Http1Parser(false, maxHeadBytes, OtherUpgrades.REFUSED);
   }
 
   /**
    * Before the answer to a request is read.
    *
    * @param method of the request: an answer to HEAD has no body
+   * @param filter of the bytes of head and trailers, before any of them becomes text; it releases
+   *     what it is given, as the parser releases what it returns
    */
-  public void expectAnswer(String method) {
+  public void expectAnswer(String method, UnaryOperator<ByteBuf> filter) {
     this.answeredMethod = method;
+    this.filter = filter;
+  }
+
+  /** As it comes. */
+  public void expectAnswer(String method) {
+    expectAnswer(method, UnaryOperator.identity());
   }
 
   /** Whether the last head was of HTTP/1.0. */
@@ -185,13 +201,17 @@ public final class Http1Parser {
     int length = end < 0 ? in.readableBytes() : end - in.readerIndex();
     if (length > maxHeadBytes) {
       throw new MalformedException(
-          431, "HEADERS_TOO_LARGE", "headers of more than " + maxHeadBytes + " bytes");
+          MalformedException.Reason.HEAD_TOO_LARGE,
+          "headers of more than " + maxHeadBytes + " bytes");
     }
     if (end < 0) {
       return null;
     }
     searched = 0;
-    String text = in.readSlice(length).toString(StandardCharsets.ISO_8859_1);
+    ByteBuf raw = in.readSlice(length);
+    ByteBuf filtered = filter.apply(raw.retain());
+    String text = filtered.toString(StandardCharsets.ISO_8859_1);
+    filtered.release();
     List<String> lines = new ArrayList<>();
     int from = 0;
     for (int crlf = text.indexOf("\r\n"); crlf > from; crlf = text.indexOf("\r\n", from)) {
@@ -204,10 +224,12 @@ public final class Http1Parser {
   private int endOfLines(ByteBuf in, boolean head) throws MalformedException {
     int start = in.readerIndex();
     int lineStart = start + (searched == 0 ? 0 : lastLineStart(in, start + searched));
-    for (int i = start + searched; i < in.writerIndex(); i++) {
+    int from = start + searched;
+    byte before = from > start ? in.getByte(from - 1) : 0;
+    for (int i = from; i < in.writerIndex(); i++) {
       byte c = in.getByte(i);
       if (c == '\n') {
-        if (i == start || in.getByte(i - 1) != '\r') {
+        if (before != '\r') {
           throw bad("a line ends in a bare LF");
         }
         boolean empty = i - 1 == lineStart;
@@ -215,11 +237,12 @@ public final class Http1Parser {
           return i + 1;
         }
         lineStart = i + 1;
-      } else if (i > start && in.getByte(i - 1) == '\r') {
+      } else if (before == '\r') {
         throw bad("a bare CR");
       } else if ((c >= 0 && c < 0x20 && c != '\r' && c != '\t') || c == 0x7f) {
         throw bad("a control character in a head");
       }
+      before = c;
     }
     searched = Math.max(0, in.readableBytes() - 1);
     return -1;
@@ -254,6 +277,9 @@ public final class Http1Parser {
     oldVersion = line[2].endsWith("0");
     if (oldVersion && headers.has("upgrade")) {
       throw bad("an upgrade in HTTP/1.0");
+    }
+    if (otherUpgrades == OtherUpgrades.IGNORED && !headers.lists("upgrade", "websocket")) {
+      headers = headers.without("upgrade");
     }
     RequestRules.check(line[0], line[1], headers);
     long length = requestLength(headers);
@@ -305,7 +331,7 @@ public final class Http1Parser {
 
   private ResponseHead response(List<String> lines) throws MalformedException {
     String first = lines.getFirst();
-    if (!STATUS_LINE.matcher(first).matches()) {
+    if (!isStatusLine(first)) {
       throw bad("not a status line of HTTP/1.1");
     }
     int status = Integer.parseInt(first.substring(9, 12));
@@ -329,6 +355,15 @@ public final class Http1Parser {
     state = chunked ? State.CHUNK_SIZE : length < 0 ? State.UNTIL_CLOSE : State.FIXED;
     left = Math.max(0, length);
     return new ResponseHead(status, headers.without("content-length"), length);
+  }
+
+  /** {@code HTTP/1.1 200}, with or without words behind. */
+  private static boolean isStatusLine(String line) {
+    return line.length() >= 12
+        && (line.startsWith("HTTP/1.1 ") || line.startsWith("HTTP/1.0 "))
+        && line.charAt(9) != '0'
+        && digits(line.substring(9, 12))
+        && (line.length() == 12 || line.charAt(12) == ' ');
   }
 
   private static Headers headers(List<String> lines, int from) throws MalformedException {

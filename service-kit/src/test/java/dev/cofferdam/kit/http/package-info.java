@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.kit.http;
+
+import org.jspecify.annotations.NullMarked;
