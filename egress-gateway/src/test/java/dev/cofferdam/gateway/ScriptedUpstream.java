@@ -10,10 +10,13 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 
 /** An upstream in cleartext that answers each head with the very bytes it is told to. */
 final class ScriptedUpstream implements AutoCloseable {
+  private static final long PATIENCE_S = 60;
+
   private final ServerSocket server;
   private final UnaryOperator<String> script;
   private final List<Socket> accepted = new CopyOnWriteArrayList<>();
@@ -39,6 +42,21 @@ final class ScriptedUpstream implements AutoCloseable {
     }
   }
 
+  /** Likewise, once that ends so: the answer to a head does not wait for the body behind it. */
+  String receivedTo(String end) throws InterruptedException {
+    long last = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_S);
+    synchronized (received) {
+      while (!received().endsWith(end)) {
+        long left = TimeUnit.NANOSECONDS.toMillis(last - System.nanoTime());
+        if (left <= 0) {
+          throw new AssertionError("no '" + end + "' within " + PATIENCE_S + " s: " + received());
+        }
+        received.wait(left);
+      }
+      return received();
+    }
+  }
+
   private void accept() {
     try {
       while (true) {
@@ -58,6 +76,7 @@ final class ScriptedUpstream implements AutoCloseable {
       for (int b = in.read(); b >= 0; b = in.read()) {
         synchronized (received) {
           received.write(b);
+          received.notifyAll();
         }
         head.append((char) b);
         if (head.toString().endsWith("\r\n\r\n")) {
