@@ -1,7 +1,16 @@
 package dev.cofferdam.gateway.match;
 
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
 /** The entities that template engines write for characters that HTML gives a meaning to. */
 final class Entities {
+  private static final Map<String, Character> NAMED =
+      Map.of(
+          "amp", '&', "lt", '<', "gt", '>', "quot", '"', "apos", '\'', "sol", '/', "equals", '=',
+          "plus", '+');
+
   private Entities() {}
 
   /**
@@ -9,17 +18,16 @@ final class Entities {
    * @return the byte it stands for, or -1
    */
   static int value(String name) {
-    return switch (name) {
-      case "amp" -> '&';
-      case "lt" -> '<';
-      case "gt" -> '>';
-      case "quot" -> '"';
-      case "apos" -> '\'';
-      case "sol" -> '/';
-      case "equals" -> '=';
-      case "plus" -> '+';
-      default -> numeric(name);
-    };
+    @Nullable Character named = NAMED.get(name);
+    return named == null ? numeric(name) : named;
+  }
+
+  /** Those that stand for a byte. */
+  static List<String> names(int value) {
+    return NAMED.entrySet().stream()
+        .filter(named -> named.getValue() == value)
+        .map(Map.Entry::getKey)
+        .toList();
   }
 
   private static int numeric(String name) {

@@ -11,7 +11,8 @@ import java.util.stream.IntStream;
  *
  * <p>Understood: percent-encoding up to three times over, {@code +} for a blank, JSON's and
  * JavaScript's escapes, HTML's entities. An escape is preferred to its own characters, so a literal
- * run of a pattern that itself contains escapes needs a second needle without them.
+ * run of a pattern that itself contains escapes needs a second needle without them. What is
+ * understood here has to be told by {@link Writings}, or it is not found.
  */
 public final class Needle {
   /** How the pattern may be written. */
@@ -83,6 +84,42 @@ public final class Needle {
   /** The values of the units of a match, one call each. */
   public void decode(ByteBuf in, int from, int length, IntConsumer units) {
     walk(in, from, from + length, units);
+  }
+
+  /**
+   * Tells which bytes may stand next to each other where a match begins.
+   *
+   * @return false where one may be too short to tell
+   */
+  boolean starts(Starts table) {
+    if (pattern.length() <= Starts.STEP) {
+      return false;
+    }
+    for (int index = 0; index <= Starts.STEP; index++) {
+      for (int value = pattern.accepted(index, 0);
+          value >= 0;
+          value = pattern.accepted(index, value + 1)) {
+        Writings unit = Writings.of(value, form);
+        unit.within(index, table);
+        if (index > 0) {
+          follows(index, unit, table);
+        }
+      }
+    }
+    return true;
+  }
+
+  /** Tells what may stand where one unit ends and that one begins. */
+  private void follows(int index, Writings unit, Starts table) {
+    for (int value = pattern.accepted(index - 1, 0);
+        value >= 0;
+        value = pattern.accepted(index - 1, value + 1)) {
+      Writings before = Writings.of(value, form);
+      before.next(index - 1, unit, table);
+      if (form == Form.FOLDED) {
+        Writings.broken(index, before, unit, table);
+      }
+    }
   }
 
   private int walk(ByteBuf in, int from, int end, IntConsumer units) {

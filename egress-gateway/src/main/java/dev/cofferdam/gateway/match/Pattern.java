@@ -10,4 +10,17 @@ public interface Pattern {
    * @param value 0 to 255
    */
   boolean accepts(int index, int value);
+
+  /**
+   * The least value from there on that may stand for a unit, or -1. A pattern that knows them
+   * better tells them sooner.
+   */
+  default int accepted(int index, int from) {
+    for (int value = from; value < 256; value++) {
+      if (accepts(index, value)) {
+        return value;
+      }
+    }
+    return -1;
+  }
 }

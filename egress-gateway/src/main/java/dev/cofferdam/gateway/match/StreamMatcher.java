@@ -2,9 +2,12 @@ package dev.cofferdam.gateway.match;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Searches a stream for several needles at once. It keeps nothing itself: where a match may have
@@ -31,6 +34,9 @@ public final class StreamMatcher {
    */
   public record Rest(int keep, int hold) {}
 
+  /** Of the memory that {@link #hasten} takes. */
+  public static final int TABLE_BYTES = Starts.BYTES;
+
   private static final int[] NONE = {};
 
   private static final long[] EVERY_PAIR = new long[1 << 10];
@@ -40,13 +46,14 @@ public final class StreamMatcher {
   }
 
   private final List<Needle> needles;
-  private final int[][] byFirst = new int[256][];
 
-  /** Of which bytes it is known what they begin. */
-  private final BitSet known = new BitSet(256);
+  /** Of a byte, the needles that it may begin, once that is known. */
+  private final int[] @Nullable [] byFirst = new int[256][];
 
   /** A bit for each pair of bytes with which a match may begin. */
   private final long[] pairs;
+
+  private Optional<Starts> starts = Optional.empty();
 
   /**
    * For a search or a few, by one thread at a time: what can begin with a byte is found out when
@@ -65,7 +72,29 @@ public final class StreamMatcher {
     for (int value = 0; value < 256; value++) {
       var _ = matcher.startingWith(value);
     }
+    matcher.hasten(Arena.ofAuto().allocate(TABLE_BYTES));
     return matcher;
+  }
+
+  /**
+   * Makes searching faster from now on, at the price of some hundred bytes' search. Does nothing
+   * where a needle is very short.
+   *
+   * @param table zeroed, of {@link #TABLE_BYTES}. It then tells what matches begin with, so it is
+   *     as secret as they are, and has to live as long as the search, or until {@link #slow}
+   */
+  public void hasten(MemorySegment table) {
+    Starts fresh = new Starts(table);
+    boolean all = true;
+    for (Needle needle : needles) {
+      all &= needle.starts(fresh);
+    }
+    starts = all ? Optional.of(fresh) : Optional.empty();
+  }
+
+  /** Uses the table no longer. */
+  public void slow() {
+    starts = Optional.empty();
   }
 
   private StreamMatcher(List<Needle> needles, long[] pairs) {
@@ -74,8 +103,9 @@ public final class StreamMatcher {
   }
 
   private int[] startingWith(int value) {
-    if (known.get(value)) {
-      return byFirst[value];
+    int @Nullable [] known = byFirst[value];
+    if (known != null) {
+      return known;
     }
     int[] starting = new int[needles.size()];
     int count = 0;
@@ -84,9 +114,9 @@ public final class StreamMatcher {
         starting[count++] = n;
       }
     }
-    known.set(value);
-    byFirst[value] = count == 0 ? NONE : Arrays.copyOf(starting, count);
-    return byFirst[value];
+    known = count == 0 ? NONE : Arrays.copyOf(starting, count);
+    byFirst[value] = known;
+    return known;
   }
 
   private static long[] pairs(List<Needle> needles) {
@@ -123,11 +153,13 @@ public final class StreamMatcher {
    * @param seriousUnits how long an unfinished match has to be for its bytes to be held
    */
   public Rest scan(ByteBuf in, int from, int end, boolean last, int seriousUnits, Sink sink) {
+    Starts.@Nullable Walk walk = starts.flatMap(table -> table.walk(in, from, end)).orElse(null);
     int cleanFrom = from;
     int at = from;
     int keep = -1;
     int hold = -1;
     while (at < end) {
+      at = walk == null ? at : walk.next(at);
       int matched = 0;
       int which = -1;
       for (int n : starting(in, at, end)) {

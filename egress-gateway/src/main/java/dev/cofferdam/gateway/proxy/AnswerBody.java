@@ -5,6 +5,8 @@ import dev.cofferdam.gateway.scrub.Scrubber;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.Unpooled;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.Optional;
 
 /**
@@ -15,7 +17,7 @@ final class AnswerBody implements AutoCloseable {
   private final Scrubber scrubber;
   private final Optional<GzipReader> unpacker;
   private final ByteBufAllocator allocator;
-  private ByteBuf next = Unpooled.EMPTY_BUFFER;
+  private final Deque<ByteBuf> clean = new ArrayDeque<>();
   private boolean ended;
   private boolean flushed;
 
@@ -33,12 +35,12 @@ final class AnswerBody implements AutoCloseable {
     if (unpacker.isPresent()) {
       unpacker.get().feed(part);
     } else {
-      ByteBuf clean = scrubber.feed(part, false, allocator);
-      if (clean.isReadable()) {
-        next = next.isReadable() ? Unpooled.wrappedBuffer(next, clean) : clean;
+      ByteBuf piece = scrubber.feed(part, false, allocator);
+      if (piece.isReadable()) {
+        clean.add(piece);
       } else {
-        // All of it was kept back. As what comes next it would be replaced, and never released.
-        clean.release();
+        // All of it was kept back.
+        piece.release();
       }
     }
   }
@@ -52,10 +54,8 @@ final class AnswerBody implements AutoCloseable {
    *     for now, or no more at all
    */
   Optional<ByteBuf> poll() throws GzipReader.CorruptException {
-    if (next.isReadable()) {
-      ByteBuf piece = next;
-      next = Unpooled.EMPTY_BUFFER;
-      return Optional.of(piece);
+    if (!clean.isEmpty()) {
+      return Optional.of(clean.remove());
     }
     if (unpacker.isPresent()) {
       Optional<ByteBuf> piece = unpacker.get().next(allocator);
@@ -80,8 +80,8 @@ final class AnswerBody implements AutoCloseable {
 
   @Override
   public void close() {
-    next.release();
-    next = Unpooled.EMPTY_BUFFER;
+    clean.forEach(ByteBuf::release);
+    clean.clear();
     unpacker.ifPresent(GzipReader::close);
   }
 }

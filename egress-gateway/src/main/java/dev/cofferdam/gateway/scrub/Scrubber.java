@@ -8,6 +8,7 @@ import io.netty.buffer.Unpooled;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Puts the placeholder back wherever an answer holds the value: as it is, escaped, hexadecimal or
@@ -24,11 +25,16 @@ public final class Scrubber implements AutoCloseable {
   /** Fewer base64 digits than this are found in any text. */
   private static final int FEWEST_DIGITS = 4;
 
+  /** So many bytes are searched without a table, which costs as much to make. */
+  private static final int SHORT = 1 << 10;
+
   private final StreamMatcher matcher;
   private final List<Secret> byNeedle = new ArrayList<>();
   private ByteBuf kept = Unpooled.EMPTY_BUFFER;
   private boolean weakSeen;
   private int replaced;
+  private long searched;
+  private Optional<ValueMemory.Block> table = Optional.empty();
 
   public Scrubber(List<Secret> secrets) {
     this(secrets, 0);
@@ -70,16 +76,21 @@ public final class Scrubber implements AutoCloseable {
   public ByteBuf feed(ByteBuf chunk, boolean last, ByteBufAllocator allocator) {
     ByteBuf all = kept.isReadable() ? Unpooled.wrappedBuffer(kept, chunk) : chunk;
     kept = Unpooled.EMPTY_BUFFER;
-    ByteBuf out = allocator.directBuffer(all.readableBytes());
-    try {
-      StreamMatcher.Rest rest =
-          matcher.scan(all, all.readerIndex(), all.writerIndex(), last, 0, new Replacer(out));
-      int keeping = all.writerIndex() - rest.keep();
+    searched += all.readableBytes();
+    if (searched > SHORT && table.isEmpty()) {
+      ValueMemory.Block block = ValueMemory.take(StreamMatcher.TABLE_BYTES);
+      table = Optional.of(block);
+      matcher.hasten(block.bytes());
+    }
+    try (Replacer replacer = new Replacer(allocator)) {
+      int end = all.writerIndex();
+      StreamMatcher.Rest rest = matcher.scan(all, all.readerIndex(), end, last, 0, replacer);
+      int keeping = end - rest.keep();
       if (keeping > 0) {
         kept = allocator.directBuffer(keeping);
         kept.writeBytes(all, rest.keep(), keeping);
       }
-      return out;
+      return replacer.clean();
     } finally {
       all.release();
     }
@@ -92,10 +103,12 @@ public final class Scrubber implements AutoCloseable {
    * @return for the caller to release
    */
   public ByteBuf whole(ByteBuf text, ByteBufAllocator allocator) {
-    ByteBuf out = allocator.directBuffer(text.readableBytes());
-    matcher.scan(text, text.readerIndex(), text.writerIndex(), true, 0, new Replacer(out));
-    text.release();
-    return out;
+    try (Replacer replacer = new Replacer(allocator)) {
+      matcher.scan(text, text.readerIndex(), text.writerIndex(), true, 0, replacer);
+      return replacer.clean();
+    } finally {
+      text.release();
+    }
   }
 
   /** Whether a value that must not even be hinted at was in the answer. */
@@ -112,18 +125,31 @@ public final class Scrubber implements AutoCloseable {
   public void close() {
     kept.release();
     kept = Unpooled.EMPTY_BUFFER;
+    matcher.slow();
+    table.ifPresent(ValueMemory.Block::giveBack);
+    table = Optional.empty();
   }
 
-  private final class Replacer implements StreamMatcher.Sink {
-    private final ByteBuf out;
+  /** Copies nothing of a text in which nothing is found: what leaves then is a part of it. */
+  private final class Replacer implements StreamMatcher.Sink, AutoCloseable {
+    private final ByteBufAllocator allocator;
 
-    Replacer(ByteBuf out) {
-      this.out = out;
+    /** A part of the text with nothing before it. */
+    private ByteBuf first = Unpooled.EMPTY_BUFFER;
+
+    private Optional<ByteBuf> copy = Optional.empty();
+
+    Replacer(ByteBufAllocator allocator) {
+      this.allocator = allocator;
     }
 
     @Override
     public void clean(ByteBuf in, int from, int length) {
-      out.writeBytes(in, from, length);
+      if (copy.isPresent()) {
+        copy.get().writeBytes(in, from, length);
+      } else {
+        first = in.retainedSlice(from, length);
+      }
     }
 
     @Override
@@ -131,7 +157,21 @@ public final class Scrubber implements AutoCloseable {
       Secret secret = byNeedle.get(needle);
       weakSeen |= secret.weak();
       replaced++;
-      out.writeCharSequence(secret.placeholder(), StandardCharsets.US_ASCII);
+      if (copy.isEmpty()) {
+        copy = Optional.of(allocator.directBuffer(in.readableBytes()).writeBytes(first));
+      }
+      copy.get().writeCharSequence(secret.placeholder(), StandardCharsets.US_ASCII);
+    }
+
+    /** For the caller to release. */
+    ByteBuf clean() {
+      return copy.orElse(first).retain();
+    }
+
+    @Override
+    public void close() {
+      first.release();
+      copy.ifPresent(ByteBuf::release);
     }
   }
 }

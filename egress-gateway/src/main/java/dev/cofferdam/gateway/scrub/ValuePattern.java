@@ -15,6 +15,12 @@ sealed interface ValuePattern extends Pattern {
     public boolean accepts(int index, int candidate) {
       return value.at(index) == candidate;
     }
+
+    @Override
+    public int accepted(int index, int from) {
+      int only = value.at(index);
+      return from <= only ? only : -1;
+    }
   }
 
   /** Either case of the digits, even mixed. */
@@ -26,8 +32,19 @@ sealed interface ValuePattern extends Pattern {
 
     @Override
     public boolean accepts(int index, int candidate) {
+      return Character.digit(candidate, 16) == digit(index);
+    }
+
+    @Override
+    public int accepted(int index, int from) {
+      char lower = Character.forDigit(digit(index), 16);
+      char upper = Character.toUpperCase(lower);
+      return from <= upper ? upper : from <= lower ? lower : -1;
+    }
+
+    private int digit(int index) {
       int unit = value.at(index / 2);
-      return Character.digit(candidate, 16) == (index % 2 == 0 ? unit >> 4 : unit & 15);
+      return index % 2 == 0 ? unit >> 4 : unit & 15;
     }
   }
 
@@ -51,6 +68,13 @@ sealed interface ValuePattern extends Pattern {
       return candidate == expected
           || (expected == '+' && candidate == '-')
           || (expected == '/' && candidate == '_');
+    }
+
+    @Override
+    public int accepted(int index, int from) {
+      int standard = ALPHABET.charAt(digit(firstDigit() + index));
+      int other = standard == '+' ? '-' : standard == '/' ? '_' : standard;
+      return from <= standard ? standard : from <= other ? other : -1;
     }
 
     private int firstDigit() {

@@ -3,10 +3,13 @@ package dev.cofferdam.gateway.scrub;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.cofferdam.gateway.AttackRow;
+import dev.cofferdam.gateway.match.StreamMatcher;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.netty.buffer.UnpooledByteBufAllocator;
 import java.io.ByteArrayOutputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -33,7 +36,9 @@ final class ScrubberTest {
           "%41%42%43%44%45%46%47%48",
           "AAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
           "\u00e9\u00fc\u00f1 sixteen bytes and more",
-          "x".repeat(300) + "y");
+          "x".repeat(300) + "y",
+          // In base64 that begins with digits in which its two alphabets differ.
+          "?>?>?>~~~>?>?> and the rest");
 
   private static SecretValue secret(String value) {
     byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
@@ -44,15 +49,31 @@ final class ScrubberTest {
     return secret;
   }
 
-  /** Feeds a text in pieces of random length. */
+  /** Feeds a text in pieces of random length, at times within a longer one in longer pieces. */
   private static String scrub(String value, byte[] text, Random random) {
+    if (random.nextBoolean()) {
+      return scrub(value, text, random, 40);
+    }
+    String around = ".".repeat(2100 + random.nextInt(8));
+    ByteArrayOutputStream all = new ByteArrayOutputStream();
+    all.writeBytes(utf8(around));
+    all.writeBytes(text);
+    all.writeBytes(utf8(around));
+    String scrubbed = scrub(value, all.toByteArray(), random, 5000);
+    assertThat(scrubbed).startsWith(around).endsWith(around);
+    return scrubbed.substring(around.length(), scrubbed.length() - around.length());
+  }
+
+  private static String scrub(String value, byte[] text, Random random, int most) {
     try (SecretValue secret = secret(value);
         Scrubber scrubber =
             new Scrubber(List.of(new Scrubber.Secret(secret, PLACEHOLDER, false)))) {
       ByteArrayOutputStream out = new ByteArrayOutputStream();
       int at = 0;
       while (at < text.length) {
-        int length = Math.min(text.length - at, 1 + random.nextInt(random.nextBoolean() ? 2 : 40));
+        int length =
+            Math.min(
+                text.length - at, 1 + random.nextInt(most > 40 || random.nextBoolean() ? most : 2));
         take(scrubber.feed(Unpooled.copiedBuffer(text, at, length), false, allocator()), out);
         at += length;
       }
@@ -194,6 +215,24 @@ final class ScrubberTest {
       assertThat(whole(scrubber, "the pin4 is")).isEqualTo("the " + PLACEHOLDER + " is");
       assertThat(scrubber.weakSeen()).isTrue();
     }
+  }
+
+  /** A long answer's table is of the value's bytes: each block comes back, and then is zeroed. */
+  @Test
+  void whatItKnowsOfTheValueGoesWithIt() {
+    byte[] answer = utf8(".".repeat(2048));
+    // More than there are blocks of that size and of larger ones.
+    for (int i = 0; i < 1100; i++) {
+      try (SecretValue secret = secret(VALUES.getFirst());
+          Scrubber scrubber =
+              new Scrubber(List.of(new Scrubber.Secret(secret, PLACEHOLDER, false)))) {
+        scrubber.feed(Unpooled.wrappedBuffer(answer), false, allocator()).release();
+      }
+    }
+    ValueMemory.Block block = ValueMemory.take(StreamMatcher.TABLE_BYTES);
+    assertThat(block.bytes().scope()).isEqualTo(Arena.global().scope());
+    assertThat(block.bytes().toArray(ValueLayout.JAVA_BYTE)).containsOnly(0);
+    block.giveBack();
   }
 
   private static String whole(Scrubber scrubber, String text) {

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.gateway.match;
+
+import org.jspecify.annotations.NullMarked;
