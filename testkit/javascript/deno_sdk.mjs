@@ -132,6 +132,9 @@ const checks = {
       await fs.utime("/tmp/up/tree/text.txt", new Date(1000), new Date(2500));
       assert.equal((await fs.lstat("/tmp/up/tree/text.txt")).mtime.getTime(), 2500);
       assert.equal((await rejected(fs.stat("/none"))).constructor.name, "NotFound");
+      assert.deepEqual([await fs.umask(0o027), await fs.umask()], [0o022, 0o027]);
+      await fs.writeTextFile("/tmp/masked", "");
+      assert.equal((await fs.stat("/tmp/masked")).mode & 0o777, 0o640);
     });
   },
 
@@ -214,8 +217,8 @@ const checks = {
     const apps = await rejected(new Client().apps.list());
     assert.deepEqual([apps.name, apps.status, apps.code], ["ClientError", 501, "NOT_SERVED"]);
     await withSandbox({}, async (sandbox) => {
-      const unknown = await rejected(sandbox.fs.umask());
-      assert.deepEqual([unknown.name, unknown.code], ["RpcError", -32601]);
+      const vscode = await rejected(sandbox.exposeVscode("/root"));
+      assert.equal(vscode.code, "NOT_SERVED");
       const expose = await rejected(sandbox.exposeHttp({ port: 80 }));
       assert.match(expose.message, /NOT_SERVED/);
       const deploy = await rejected(sandbox.deno.deploy("app"));

@@ -166,6 +166,16 @@ def test_what_is_said_of_files(shared):
     assert (fs.stat("/dev/null")["is_char_device"], fs.stat("/tmp")["is_directory"]) == (True, True)
 
 
+def test_umask(sdk):
+    with sdk.sandbox.create() as sandbox:
+        assert (sandbox.fs.umask(), sandbox.fs.umask(0o077), sandbox.fs.umask()) == (0o022, 0o022, 0o077)
+        sandbox.fs.write_text_file("/tmp/masked", "")
+        sandbox.fs.mkdir("/tmp/masked-dir", mode=0o751)
+        sandbox.fs.create("/tmp/masked-too")
+        sandbox.fs.write_text_file("/tmp/named", "", mode=0o755)
+        assert sh(sandbox, "cd /tmp; stat -c %a masked masked-dir masked-too named").split() == ["600", "700", "600", "755"]
+
+
 def test_an_open_file(shared):
     with shared.fs.open("/tmp/open", read=True, write=True, create=True) as file:
         assert file.write(b"hello world") == 11
@@ -209,7 +219,7 @@ def test_env(sdk):
 
 def test_errors_are_the_sdks_own(shared, sdk):
     with pytest.raises(UnknownRpcMethod):
-        shared.fs.umask()
+        shared.fs.download("/etc/hostname", "/tmp/never")
     with pytest.raises(RpcValidationError, match="command"):
         shared.spawn(5)
     with pytest.raises(Exception, match="ENOENT"):

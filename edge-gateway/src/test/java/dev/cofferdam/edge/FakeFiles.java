@@ -9,6 +9,7 @@ import dev.cofferdam.v1.FileFailure;
 import dev.cofferdam.v1.FileInfo;
 import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.FileType;
+import dev.cofferdam.v1.MakeDirectoryRequest;
 import dev.cofferdam.v1.MakeLinkRequest;
 import dev.cofferdam.v1.MakeTemporaryRequest;
 import dev.cofferdam.v1.OpenFileRequest;
@@ -23,6 +24,8 @@ import dev.cofferdam.v1.StatFileRequest;
 import dev.cofferdam.v1.WalkDirectoryRequest;
 import dev.cofferdam.v1.WalkDirectoryResponse;
 import dev.cofferdam.v1.WalkedFile;
+import dev.cofferdam.v1.WriteFileRequest;
+import dev.cofferdam.v1.WriteFileResponse;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
@@ -31,8 +34,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Files as the edge sees them. Each that is read holds its own path, one that is opened what was
- * written into it, {@code /missing} is not there, {@code /old} is in a sandbox whose agent knows no
- * more than it did, and a lock is never given.
+ * written into it, {@code /missing} and what begins with {@code /new} are not there, {@code /old}
+ * is in a sandbox whose agent knows no more than it did, and a lock is never given.
  */
 final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
   /** What was asked for, but for operations on open files. */
@@ -85,6 +88,10 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
 
   @Override
   public void statFile(StatFileRequest request, StreamObserver<FileInfo> answer) {
+    if (request.getPath().startsWith("/new")) {
+      answer.onError(FakeMesh.refusal(ErrorReason.ERROR_REASON_FILE_NOT_FOUND, "not there"));
+      return;
+    }
     boolean link = request.getPath().endsWith("link") && !request.getFollow();
     answer(request, request.getPath(), info(request.getPath(), link), answer);
   }
@@ -97,6 +104,33 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
   @Override
   public void copyFile(CopyFileRequest request, StreamObserver<FileInfo> answer) {
     answer(request, request.getSource(), info(request.getDestination(), false), answer);
+  }
+
+  @Override
+  public void makeDirectory(MakeDirectoryRequest request, StreamObserver<FileInfo> answer) {
+    answer(request, request.getPath(), info(request.getPath(), false), answer);
+  }
+
+  /** Its content is thrown away. */
+  @Override
+  public StreamObserver<WriteFileRequest> writeFile(StreamObserver<WriteFileResponse> answer) {
+    return new StreamObserver<>() {
+      @Override
+      public void onNext(WriteFileRequest request) {
+        if (request.hasTarget()) {
+          asked.add(request.getTarget());
+        }
+      }
+
+      @Override
+      public void onError(Throwable failure) {}
+
+      @Override
+      public void onCompleted() {
+        answer.onNext(WriteFileResponse.getDefaultInstance());
+        answer.onCompleted();
+      }
+    };
   }
 
   @Override

@@ -7,12 +7,14 @@ import com.google.protobuf.Message;
 import com.google.protobuf.Timestamp;
 import dev.cofferdam.v1.CopyFileRequest;
 import dev.cofferdam.v1.FileType;
+import dev.cofferdam.v1.MakeDirectoryRequest;
 import dev.cofferdam.v1.MakeLinkRequest;
 import dev.cofferdam.v1.MakeTemporaryRequest;
 import dev.cofferdam.v1.OpenFileRequest;
 import dev.cofferdam.v1.OpenFileTarget;
 import dev.cofferdam.v1.SetFileAttributesRequest;
 import dev.cofferdam.v1.WalkDirectoryRequest;
+import dev.cofferdam.v1.WriteFileTarget;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -141,10 +143,45 @@ final class FileCallsTest {
     assertThat(asked(MakeTemporaryRequest.class).getType()).isEqualTo(FileType.FILE_TYPE_DIRECTORY);
   }
 
+  /** The agent knows no mask: what is made has the modes that umask(2) would leave. */
+  @Test
+  void theMaskIsTakenOffWhatIsMade() throws Exception {
+    assertThat(ok("umask", "{\"mask\":null}").asInt()).isEqualTo(022);
+    assertThat(ok("umask", "{\"mask\":%d}".formatted(0177077)).asInt()).isEqualTo(022);
+    try {
+      assertThat(ok("umask", "{}").asInt()).as("its nine bits").isEqualTo(077);
+      ok("writeTextFile", "{\"path\":\"/new\",\"content\":\"\"}");
+      assertThat(asked(WriteFileTarget.class).getMode()).isEqualTo(0600);
+      ok("writeTextFile", "{\"path\":\"/new\",\"content\":\"\",\"options\":{\"mode\":493}}");
+      assertThat(asked(WriteFileTarget.class).getMode()).as("by a chmod, in Deno").isEqualTo(0755);
+      ok("writeTextFile", "{\"path\":\"/there\",\"content\":\"\"}");
+      assertThat(asked(WriteFileTarget.class).getMode()).as("as it was").isEqualTo(0640);
+      ok("mkdir", "{\"path\":\"/d\"}");
+      assertThat(asked(MakeDirectoryRequest.class).getMode()).isEqualTo(0700);
+      ok("mkdir", "{\"path\":\"/d\",\"options\":{\"mode\":457}}");
+      assertThat(asked(MakeDirectoryRequest.class).getMode()).isEqualTo(0700);
+      ok("create", "{\"path\":\"/f\"}");
+      assertThat(asked(OpenFileTarget.class).getMode()).isEqualTo(0600);
+      ok("open", "{\"path\":\"/f\",\"options\":{\"write\":true,\"createNew\":true,\"mode\":420}}");
+      assertThat(asked(OpenFileTarget.class).getMode()).isEqualTo(0600);
+      mesh.files.asked.clear();
+      JsonNode none = call("mkdir", "{\"path\":\"/d\",\"options\":{\"mode\":63}}");
+      assertThat(none.at("/result/error/constructorName").asText()).isEqualTo("NotSupported");
+      assertThat(mesh.files.asked).as("no mode is a wider one to the API").isEmpty();
+    } finally {
+      assertThat(ok("umask", "{\"mask\":18}").asInt()).isEqualTo(077);
+    }
+    Sdk.Socket other = sdk.create(Sdk.BOTH, "{}");
+    other.call(1, "umask", "{}");
+    assertThat(other.answer(1).at("/result/ok").asInt()).as("another session's").isEqualTo(022);
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       value = {
+        "umask    | {\"mask\":-1}",
+        "umask    | {\"mask\":\"22\"}",
         "chown    | {\"path\":\"/f\",\"uid\":-1}",
         "chown    | {\"path\":\"/f\",\"uid\":4294967295}",
         "chmod    | {\"path\":\"/f\"}",

@@ -1,6 +1,7 @@
 package dev.cofferdam.edge.file;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.IntNode;
 import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import dev.cofferdam.edge.protocol.CallError;
@@ -45,6 +46,7 @@ public final class AttributeMethods implements SessionContext.Part {
         Map.entry("chown", this::chown),
         Map.entry("utime", this::utime),
         Map.entry("truncate", this::truncate),
+        Map.entry("umask", this::umask),
         Map.entry("copyFile", this::copyFile),
         Map.entry("link", this::link),
         Map.entry("symlink", this::symlink),
@@ -125,6 +127,12 @@ public final class AttributeMethods implements SessionContext.Part {
   private JsonNode set(SetFileAttributesRequest.Builder request) throws StatusException {
     var _ = context.tenant().files().setFileAttributes(request.build());
     return NullNode.getInstance();
+  }
+
+  private JsonNode umask(Params params) throws CallError {
+    Optional<Long> mask = params.optionalCount("mask");
+    return IntNode.valueOf(
+        mask.isPresent() ? context.umask().set(mask.get()) : context.umask().get());
   }
 
   private JsonNode copyFile(Params params) throws CallError, SdkError, StatusException {

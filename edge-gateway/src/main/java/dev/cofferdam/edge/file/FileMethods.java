@@ -13,6 +13,7 @@ import dev.cofferdam.edge.session.InputStreams.Input;
 import dev.cofferdam.edge.session.InputStreams.InputFailedException;
 import dev.cofferdam.edge.session.Method;
 import dev.cofferdam.edge.session.SessionContext;
+import dev.cofferdam.edge.session.Umask;
 import dev.cofferdam.kit.client.TwoWayCall;
 import dev.cofferdam.v1.FileInfo;
 import dev.cofferdam.v1.FileType;
@@ -126,10 +127,9 @@ public final class FileMethods implements SessionContext.Part {
       boolean append = options.flag("append", false);
       boolean createNew = options.flag("createNew", false);
       boolean create = options.flag("create", true);
-      Optional<Integer> mode = options.optionalNumber("mode").map(bits -> (int) (bits & 07777));
+      Optional<Long> mode = options.optionalNumber("mode");
       Optional<FileInfo> old = old(path);
-      boolean link = old.isPresent() && old.get().getType() == FileType.FILE_TYPE_SYMLINK;
-      if (append || createNew || link) {
+      if (append || createNew || (old.isPresent() && writtenInto(old.get()))) {
         return writeInto(
             OpenFileTarget.newBuilder()
                 .setPath(path)
@@ -138,7 +138,7 @@ public final class FileMethods implements SessionContext.Part {
                 .setTruncate(!append)
                 .setCreate(create)
                 .setCreateNew(createNew)
-                .setMode(mode.orElse(0))
+                .setMode(create || createNew ? context.umask().file(mode) : 0)
                 .build(),
             content,
             input);
@@ -147,12 +147,24 @@ public final class FileMethods implements SessionContext.Part {
         throw new SdkError("NotFound", "ENOENT", path + " is not there");
       }
       WriteFileTarget.Builder target = WriteFileTarget.newBuilder().setPath(path);
-      // The API makes a new file in the place of the old one, which the SDKs overwrite.
-      mode.or(() -> old.map(FileInfo::getMode)).ifPresent(target::setMode);
+      if (mode.isPresent()) {
+        // Whatever the mask: Deno changes the mode once the file is there.
+        target.setMode(Umask.named(mode.get()));
+      } else if (old.isPresent()) {
+        // The API makes a new file in the place of the old one, which the SDKs overwrite.
+        target.setMode(old.get().getMode());
+      } else {
+        target.setMode(context.umask().file(mode));
+      }
       return write(target.build(), content, input);
     } finally {
       input.ifPresent(Input::close);
     }
+  }
+
+  /** What a new file cannot take the place of: a link, and a mode that the API has no word for. */
+  private static boolean writtenInto(FileInfo old) {
+    return old.getType() == FileType.FILE_TYPE_SYMLINK || old.getMode() == 0;
   }
 
   /** Into the file itself: what came before a failure stays. */
@@ -275,7 +287,7 @@ public final class FileMethods implements SessionContext.Part {
                 MakeDirectoryRequest.newBuilder()
                     .setSandbox(context.sandbox())
                     .setPath(GuestFiles.path(params, "path"))
-                    .setMode((int) (options.optionalNumber("mode").orElse(0L) & 07777))
+                    .setMode(context.umask().directory(options.optionalNumber("mode")))
                     .setMakeParents(options.flag("recursive", false))
                     .build());
     return NullNode.getInstance();

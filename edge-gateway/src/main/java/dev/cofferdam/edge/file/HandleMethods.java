@@ -66,19 +66,22 @@ public final class HandleMethods implements SessionContext.Part {
         Map.entry("fileClose", this::close));
   }
 
-  private static OpenFileTarget target(Params params) throws CallError, SdkError {
+  private OpenFileTarget target(Params params) throws CallError, SdkError {
     Params options = params.object("options");
     boolean write = options.flag("write", false);
     boolean append = options.flag("append", false);
+    boolean create = options.flag("create", false);
+    boolean createNew = options.flag("createNew", false);
+    Optional<Long> mode = options.optionalNumber("mode");
     return OpenFileTarget.newBuilder()
         .setPath(GuestFiles.path(params, "path"))
         .setRead(options.flag("read", !write && !append))
         .setWrite(write)
         .setAppend(append)
         .setTruncate(options.flag("truncate", false))
-        .setCreate(options.flag("create", false))
-        .setCreateNew(options.flag("createNew", false))
-        .setMode((int) (options.optionalNumber("mode").orElse(0L) & 07777))
+        .setCreate(create)
+        .setCreateNew(createNew)
+        .setMode(create || createNew ? context.umask().file(mode) : 0)
         .build();
   }
 
@@ -91,6 +94,7 @@ public final class HandleMethods implements SessionContext.Part {
             .setWrite(true)
             .setCreate(true)
             .setTruncate(true)
+            .setMode(context.umask().file(Optional.empty()))
             .build());
   }
 

@@ -57,6 +57,7 @@ public final class ProcessMethods implements SessionContext.Part {
         "spawn", this::spawn,
         "processWait", this::processWait,
         "processKill", this::processKill,
+        "vscode", _ -> vscode(),
         "envGet", this::envGet,
         "envSet", this::envSet,
         "envDelete", this::envDelete,
@@ -220,6 +221,10 @@ public final class ProcessMethods implements SessionContext.Part {
       }
       throw e;
     }
+  }
+
+  private static JsonNode vscode() throws SdkError {
+    throw SdkError.notServed("VS Code");
   }
 
   /** One that another session started. */

@@ -92,7 +92,8 @@ public final class Session {
     this.frames = new Frames(inputs::close);
     this.executor = task -> threads.execute(calls.wrap(task));
     this.ended = ended;
-    SessionContext context = new SessionContext(tenant, sandbox, peer, inputs, outputs, executor);
+    SessionContext context =
+        new SessionContext(tenant, sandbox, peer, inputs, outputs, new Umask(), executor);
     parts.forEach(part -> methods.putAll(part.of(context).methods()));
   }
 

@@ -15,6 +15,7 @@ public record SessionContext(
     Peer peer,
     InputStreams inputs,
     OutputStreams outputs,
+    Umask umask,
     Executor executor) {
   /** Some of the calls that a session answers. */
   @FunctionalInterface
