@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const { Client, Sandbox } = createRequire(`${process.env.DENO_SDK}/x.js`)("@deno/sandbox");
+const { Client, Sandbox, Snapshot } = createRequire(`${process.env.DENO_SDK}/x.js`)("@deno/sandbox");
 
 async function withSandbox(options, use) {
   const sandbox = await Sandbox.create(options);
@@ -197,7 +197,7 @@ const checks = {
   },
 
   async volumes() {
-    const { volumes } = new Client();
+    const { volumes, snapshots } = new Client();
     const slug = `deno-js-${process.pid}`;
     const made = await volumes.create({ slug, region: "ord", capacity: "64MiB" });
     assert.deepEqual([made.id, made.slug, made.capacity, made.isBootable], [slug, slug, 64 << 20, false]);
@@ -205,6 +205,16 @@ const checks = {
     assert.deepEqual((await volumes.list({ search: slug })).items.map((volume) => volume.slug), [slug]);
     const taken = await rejected(volumes.create({ slug, region: "ord", capacity: "65MiB" }));
     assert.deepEqual([taken.status, taken.code], [409, "VOLUME_EXISTS"]);
+    const snapshot = await Snapshot.create(slug, { slug: `${slug}-s`, token: process.env.DENO_DEPLOY_TOKEN });
+    assert.deepEqual([snapshot.slug, snapshot.isBootable, snapshot.volume], [`${slug}-s`, false, { id: slug, slug }]);
+    assert.equal((await snapshots.get(snapshot.id)).flattenedSize, 64 << 20);
+    assert.deepEqual((await Array.fromAsync(await snapshots.list({ search: slug }))).map((one) => one.slug), [snapshot.slug]);
+    const copy = await volumes.create({ slug: `${slug}-c`, region: "ord", capacity: "64MiB", from: snapshot.slug });
+    assert.equal(copy.baseSnapshot.slug, snapshot.slug);
+    assert.equal((await rejected(volumes.create({ slug: `${slug}-b`, region: "ord", capacity: "64MiB", from: "builtin:debian-13" }))).status, 501);
+    await snapshots.delete(snapshot.id);
+    assert.equal(await snapshots.get(snapshot.id), null);
+    await volumes.delete(copy.id);
     await volumes.delete(slug);
     assert.equal(await volumes.get(slug), null);
   },

@@ -21,7 +21,7 @@ from deno_sandbox.errors import AuthenticationError, HTTPStatusError, ProcessAlr
 from websockets import State
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from cofferdam.v1 import sandbox_pb2, secret_pb2
+from cofferdam.v1 import sandbox_pb2, secret_pb2, snapshot_pb2
 from cofferdam_e2e.mesh import CALL_SECONDS, API_SCOPES
 from cofferdam_e2e.waiting import eventually
 
@@ -226,7 +226,7 @@ def test_errors_are_the_sdks_own(shared, sdk):
         shared.spawn("no-such-program")
     with pytest.raises(ProcessAlreadyExited):
         shared._bridge.run(shared._rpc.call("processKill", {"pid": 999_999}))
-    for call in (sdk.apps.list, sdk.snapshots.list, lambda: shared.expose_http(port=80), lambda: shared.expose_ssh()):
+    for call in (sdk.apps.list, lambda: shared.expose_http(port=80), lambda: shared.expose_ssh()):
         with pytest.raises(HTTPStatusError) as refused:
             call()
         assert (refused.value.status_code, refused.value.code) == (501, "NOT_SERVED") and refused.value.trace_id
@@ -292,6 +292,48 @@ def test_a_volume_outlives_its_sandboxes(sdk, tenant):
     eventually(lambda: ended(tenant, sandbox.id), "its end")
     sdk.volumes.delete(slug)
     assert sdk.volumes.get(slug) is None
+
+
+def test_a_snapshot_of_a_volume_stays_what_it_was(sdk, tenant):
+    slug, snapshot, copy = (f"deno-{kind}-{random.token_hex(4)}" for kind in ("v", "s", "c"))
+    sdk.volumes.create(slug, "ord", "64MiB")
+    with sdk.sandbox.create(volumes={"/data": slug}) as sandbox:
+        sandbox.fs.write_text_file("/data/kept", "before")
+        made = sdk.volumes.snapshot(slug, slug=snapshot)
+        assert (made["slug"], made["is_bootable"], made["flattened_size"]) == (snapshot, False, 64 << 20)
+        sandbox.fs.write_text_file("/data/kept", "after")
+    eventually(lambda: ended(tenant, sandbox.id), "its end")
+    assert sdk.snapshots.get(snapshot) == made and sdk.snapshots.list(search=snapshot).items == [made]
+    assert snapshot not in [volume["slug"] for volume in sdk.volumes.list().items]
+    with pytest.raises(HTTPStatusError) as refused:
+        sdk.volumes.snapshot(slug, slug=snapshot)
+    assert (refused.value.status_code, refused.value.code) == (409, "SNAPSHOT_EXISTS")
+    with pytest.raises(InvalidStatus, match="404"), sdk.sandbox.create(volumes={"/data": f"deno-snapshot-{snapshot}"}):
+        pass
+    assert sdk.volumes.create(copy, "ord", "64MiB", from_snapshot=snapshot)["base_snapshot"]["slug"] == snapshot
+    with sdk.sandbox.create(volumes={"/data": copy}) as sandbox:
+        assert sandbox.fs.read_text_file("/data/kept") == "before"
+    eventually(lambda: ended(tenant, sandbox.id), "its end")
+    sdk.snapshots.delete(snapshot)
+    assert sdk.snapshots.get(snapshot) is None
+    for volume in (slug, copy):
+        sdk.volumes.delete(volume)
+
+
+def test_boot_from_a_snapshot_of_a_sandbox(sdk, tenant):
+    with sdk.sandbox.create() as sandbox:
+        sandbox.fs.write_text_file("/root/kept", "kept")
+        request = snapshot_pb2.CreateSnapshotRequest(sandbox=own_id(sandbox.id), kind=snapshot_pb2.SNAPSHOT_KIND_DISK)
+        taken = tenant.snapshots.CreateSnapshot(request, timeout=2 * CALL_SECONDS).id
+    try:
+        assert sdk.snapshots.get(taken)["is_bootable"] and taken in [one["id"] for one in sdk.snapshots.list(search=taken).items]
+        with sdk.sandbox.create(root=taken) as sandbox:
+            assert sandbox.fs.read_text_file("/root/kept") == "kept"
+    finally:
+        sdk.snapshots.delete(taken)
+    assert sdk.snapshots.get(taken) is None
+    with pytest.raises(InvalidStatus, match="404"), sdk.sandbox.create(root=taken):
+        pass
 
 
 def deno_secrets(tenant) -> list[str]:

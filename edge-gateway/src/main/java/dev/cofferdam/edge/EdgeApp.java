@@ -9,6 +9,7 @@ import dev.cofferdam.edge.mesh.MeshClient;
 import dev.cofferdam.edge.port.PortServer;
 import dev.cofferdam.edge.process.ProcessMethods;
 import dev.cofferdam.edge.sandbox.Sandboxes;
+import dev.cofferdam.edge.volume.Snapshots;
 import dev.cofferdam.edge.volume.Volumes;
 import dev.cofferdam.kit.admin.AdminServer;
 import dev.cofferdam.kit.app.Parts;
@@ -55,6 +56,7 @@ public final class EdgeApp implements AutoCloseable {
                   mesh,
                   sandboxes,
                   new Volumes(config.region()),
+                  new Snapshots(config.region()),
                   List.of(
                       ProcessMethods::new,
                       FileMethods::new,

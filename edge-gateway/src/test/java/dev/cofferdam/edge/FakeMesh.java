@@ -11,16 +11,21 @@ import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxResponse;
 import dev.cofferdam.v1.DeleteSecretRequest;
 import dev.cofferdam.v1.DeleteSecretResponse;
+import dev.cofferdam.v1.DeleteSnapshotRequest;
+import dev.cofferdam.v1.DeleteSnapshotResponse;
 import dev.cofferdam.v1.DeleteVolumeRequest;
 import dev.cofferdam.v1.DeleteVolumeResponse;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.ExtendSandboxRequest;
 import dev.cofferdam.v1.GetSandboxRequest;
+import dev.cofferdam.v1.GetSnapshotRequest;
 import dev.cofferdam.v1.GetVolumeRequest;
 import dev.cofferdam.v1.ListSandboxesRequest;
 import dev.cofferdam.v1.ListSandboxesResponse;
 import dev.cofferdam.v1.ListSecretsRequest;
 import dev.cofferdam.v1.ListSecretsResponse;
+import dev.cofferdam.v1.ListSnapshotsRequest;
+import dev.cofferdam.v1.ListSnapshotsResponse;
 import dev.cofferdam.v1.ListVolumesRequest;
 import dev.cofferdam.v1.ListVolumesResponse;
 import dev.cofferdam.v1.OutputChunk;
@@ -38,6 +43,8 @@ import dev.cofferdam.v1.Secret;
 import dev.cofferdam.v1.SecretServiceGrpc;
 import dev.cofferdam.v1.SignalProcessRequest;
 import dev.cofferdam.v1.SignalProcessResponse;
+import dev.cofferdam.v1.Snapshot;
+import dev.cofferdam.v1.SnapshotServiceGrpc;
 import dev.cofferdam.v1.StartProcessRequest;
 import dev.cofferdam.v1.Volume;
 import dev.cofferdam.v1.VolumeServiceGrpc;
@@ -81,6 +88,7 @@ final class FakeMesh implements AutoCloseable {
   final List<String> tokens = new CopyOnWriteArrayList<>();
   final List<SignalProcessRequest> signals = new CopyOnWriteArrayList<>();
   final Map<String, Volume> volumes = new ConcurrentSkipListMap<>();
+  final Map<String, Snapshot> snapshots = new ConcurrentSkipListMap<>();
   final FakeFiles files = new FakeFiles();
   final FakePorts ports = new FakePorts();
   final AtomicInteger cancelledProcesses = new AtomicInteger();
@@ -101,6 +109,7 @@ final class FakeMesh implements AutoCloseable {
             .addService(files)
             .addService(ports)
             .addService(new Volumes())
+            .addService(new Snapshots())
             .addService(new Secrets())
             .intercept(new Tokens())
             .build()
@@ -346,8 +355,20 @@ final class FakeMesh implements AutoCloseable {
   private final class Volumes extends VolumeServiceGrpc.VolumeServiceImplBase {
     @Override
     public void createVolume(CreateVolumeRequest request, StreamObserver<Volume> answer) {
+      Volume source = volumes.get(request.getSource());
+      if (!request.getSource().isEmpty() && source == null) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_VOLUME_NOT_FOUND, "there is no source"));
+        return;
+      }
       Volume made =
-          Volume.newBuilder().setName(request.getName()).setSizeMib(request.getSizeMib()).build();
+          Volume.newBuilder()
+              .setName(request.getName())
+              .setSizeMib(
+                  source == null || request.getSizeMib() > 0
+                      ? request.getSizeMib()
+                      : source.getSizeMib())
+              .setSource(request.getSource())
+              .build();
       if (volumes.putIfAbsent(request.getName(), made) != null) {
         answer.onError(refusal(ErrorReason.ERROR_REASON_VOLUME_EXISTS, "there is one"));
       } else {
@@ -390,6 +411,35 @@ final class FakeMesh implements AutoCloseable {
       }
       volumes.remove(request.getName());
       answer.onNext(DeleteVolumeResponse.getDefaultInstance());
+      answer.onCompleted();
+    }
+  }
+
+  /** Of sandboxes, by id. */
+  private final class Snapshots extends SnapshotServiceGrpc.SnapshotServiceImplBase {
+    @Override
+    public void getSnapshot(GetSnapshotRequest request, StreamObserver<Snapshot> answer) {
+      Snapshot found = snapshots.get(request.getSnapshot());
+      if (found == null) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_SNAPSHOT_NOT_FOUND, "there is none"));
+      } else {
+        answer.onNext(found);
+        answer.onCompleted();
+      }
+    }
+
+    @Override
+    public void listSnapshots(
+        ListSnapshotsRequest request, StreamObserver<ListSnapshotsResponse> answer) {
+      answer.onNext(ListSnapshotsResponse.newBuilder().addAllSnapshots(snapshots.values()).build());
+      answer.onCompleted();
+    }
+
+    @Override
+    public void deleteSnapshot(
+        DeleteSnapshotRequest request, StreamObserver<DeleteSnapshotResponse> answer) {
+      snapshots.remove(request.getSnapshot());
+      answer.onNext(DeleteSnapshotResponse.getDefaultInstance());
       answer.onCompleted();
     }
   }

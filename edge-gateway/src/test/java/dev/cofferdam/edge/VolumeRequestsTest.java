@@ -103,7 +103,7 @@ final class VolumeRequestsTest {
         "POST   | /api/v2/volumes               | []                                           |"
             + " 400",
         "POST   | /api/v2/volumes               | {\"slug\":\"a\",\"capacity\":1,\"from\":\"s\"}   "
-            + "    | 501",
+            + "    | 404",
         "GET    | /api/v2/volumes?limit=x       | ''                                           |"
             + " 400",
         "GET    | /api/v2/volumes?limit=0       | ''                                           |"
@@ -111,9 +111,9 @@ final class VolumeRequestsTest {
         "DELETE | /api/v2/volumes/in-use        | ''                                           |"
             + " 409",
         "POST   | /api/v2/volumes/a/snapshot    | {\"slug\":\"s\"}                               |"
-            + " 501",
+            + " 404",
         "PUT    | /api/v2/volumes/a             | {}                                           |"
-            + " 501",
+            + " 404",
       })
   void whatCannotBeIsRefused(String method, String path, String body, int status) throws Exception {
     assertThat(send(method, path, body).statusCode()).isEqualTo(status);

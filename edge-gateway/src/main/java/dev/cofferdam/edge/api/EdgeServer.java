@@ -12,6 +12,7 @@ import dev.cofferdam.edge.mesh.MeshClient;
 import dev.cofferdam.edge.sandbox.Sandboxes;
 import dev.cofferdam.edge.session.SessionContext;
 import dev.cofferdam.edge.session.SessionLimits;
+import dev.cofferdam.edge.volume.Snapshots;
 import dev.cofferdam.edge.volume.Volumes;
 import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -67,6 +68,7 @@ public final class EdgeServer implements AutoCloseable {
       MeshClient mesh,
       Sandboxes sandboxes,
       Volumes volumes,
+      Snapshots snapshots,
       List<SessionContext.PartFactory> parts,
       Executor threads,
       SecureRandom random,
@@ -106,7 +108,8 @@ public final class EdgeServer implements AutoCloseable {
             .service("/api/v3/sandboxes/create", sockets.create())
             .service("/api/v3/sandbox/{id}/connect", sockets.connect())
             .serviceUnder(
-                "/", new RestService(mesh, sandboxes, volumes, threads, limits.pageSize()));
+                "/",
+                new RestService(mesh, sandboxes, volumes, snapshots, threads, limits.pageSize()));
     Server server = builder.build();
     server.start().join();
     return new EdgeServer(server, sessions, carried);

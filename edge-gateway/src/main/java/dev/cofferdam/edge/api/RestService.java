@@ -20,6 +20,7 @@ import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.edge.protocol.Json;
 import dev.cofferdam.edge.protocol.Params;
 import dev.cofferdam.edge.sandbox.Sandboxes;
+import dev.cofferdam.edge.volume.Snapshots;
 import dev.cofferdam.edge.volume.Volumes;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -42,6 +43,9 @@ final class RestService implements HttpService {
       Pattern.compile("/api/v3/sandbox/[^/]{1,64}/expose/(http|ssh|vscode)");
 
   private static final Pattern VOLUME = Pattern.compile("/api/v2/volumes/([^/]{1,64})");
+  private static final Pattern VOLUME_SNAPSHOT =
+      Pattern.compile("/api/v2/volumes/([^/]{1,64})/snapshot");
+  private static final Pattern SNAPSHOT = Pattern.compile("/api/v2/snapshots/([^/]{1,64})");
 
   /** Of the platform that the SDKs are made for, or not yet of this one. */
   private static final Map<String, String> NOT_SERVED =
@@ -50,8 +54,6 @@ final class RestService implements HttpService {
           "revisions", "revisions",
           "layers", "layers",
           "timelines", "timelines",
-          "volumes", "a snapshot of a volume",
-          "snapshots", "the snapshots API",
           "sandboxes", "deploy");
 
   private static final Pattern PLATFORM = Pattern.compile("/api/v2/([a-z]+)(/.*)?");
@@ -64,6 +66,7 @@ final class RestService implements HttpService {
   private final MeshClient mesh;
   private final Sandboxes sandboxes;
   private final Volumes volumes;
+  private final Snapshots snapshots;
   private final Executor threads;
   private final int pageSize;
   private final Json json = new Json(4096);
@@ -72,10 +75,16 @@ final class RestService implements HttpService {
    * @param threads makes a thread for each request
    */
   RestService(
-      MeshClient mesh, Sandboxes sandboxes, Volumes volumes, Executor threads, int pageSize) {
+      MeshClient mesh,
+      Sandboxes sandboxes,
+      Volumes volumes,
+      Snapshots snapshots,
+      Executor threads,
+      int pageSize) {
     this.mesh = mesh;
     this.sandboxes = sandboxes;
     this.volumes = volumes;
+    this.snapshots = snapshots;
     this.threads = threads;
     this.pageSize = pageSize;
   }
@@ -129,7 +138,7 @@ final class RestService implements HttpService {
       return Answers.ok(Json.object());
     }
     if (path.equals("/api/v2/volumes") && method == HttpMethod.GET) {
-      return volumePage(context, tenant);
+      return volumePage(context, tenant, volumes::list);
     }
     if (path.equals("/api/v2/volumes") && method == HttpMethod.POST) {
       return Answers.ok(volumes.create(tenant, fields(request)));
@@ -140,6 +149,21 @@ final class RestService implements HttpService {
     }
     if (volume.matches() && method == HttpMethod.DELETE) {
       volumes.delete(tenant, volume.group(1));
+      return Answers.ok(Json.object());
+    }
+    Matcher copied = VOLUME_SNAPSHOT.matcher(path);
+    if (copied.matches() && method == HttpMethod.POST) {
+      return Answers.ok(snapshots.create(tenant, copied.group(1), fields(request)));
+    }
+    if (path.equals("/api/v2/snapshots") && method == HttpMethod.GET) {
+      return volumePage(context, tenant, snapshots::list);
+    }
+    Matcher snapshot = SNAPSHOT.matcher(path);
+    if (snapshot.matches() && method == HttpMethod.GET) {
+      return Answers.ok(snapshots.get(tenant, snapshot.group(1)));
+    }
+    if (snapshot.matches() && method == HttpMethod.DELETE) {
+      snapshots.delete(tenant, snapshot.group(1));
       return Answers.ok(Json.object());
     }
     Matcher exposed = EXPOSED.matcher(path);
@@ -168,14 +192,21 @@ final class RestService implements HttpService {
         .orElseThrow(() -> HttpError.invalid("INVALID_REQUEST", "the body is no JSON object"));
   }
 
-  private HttpResponse volumePage(ServiceRequestContext context, Tenant tenant) throws HttpError {
+  /** Of volumes or their snapshots. */
+  @FunctionalInterface
+  private interface Listing {
+    Volumes.Page list(Tenant tenant, String search, String cursor, int size) throws HttpError;
+  }
+
+  private HttpResponse volumePage(ServiceRequestContext context, Tenant tenant, Listing listing)
+      throws HttpError {
     QueryParams query = context.queryParams();
     String limit = query.get("limit", Integer.toString(pageSize));
     if (!limit.matches("[1-9][0-9]{0,8}")) {
       throw HttpError.invalid("INVALID_LIMIT", "a limit is a number of 1 or more");
     }
     Volumes.Page page =
-        volumes.list(
+        listing.list(
             tenant,
             query.get("search", ""),
             cursor(query.get("cursor", "")),

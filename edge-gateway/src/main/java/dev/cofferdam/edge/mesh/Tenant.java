@@ -10,6 +10,7 @@ import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
+import dev.cofferdam.v1.SnapshotServiceGrpc;
 import dev.cofferdam.v1.StartProcessRequest;
 import dev.cofferdam.v1.VolumeServiceGrpc;
 import dev.cofferdam.v1.WriteFileRequest;
@@ -43,6 +44,11 @@ public record Tenant(Channel api, Optional<Channel> secrets) {
   public VolumeServiceGrpc.VolumeServiceBlockingV2Stub volumes() {
     return VolumeServiceGrpc.newBlockingV2Stub(api)
         .withDeadlineAfter(CREATE_SECONDS, TimeUnit.SECONDS);
+  }
+
+  public SnapshotServiceGrpc.SnapshotServiceBlockingV2Stub snapshots() {
+    return SnapshotServiceGrpc.newBlockingV2Stub(api)
+        .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
   }
 
   /** For streams that last as long as a session. */

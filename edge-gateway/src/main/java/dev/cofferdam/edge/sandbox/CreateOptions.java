@@ -5,6 +5,7 @@ import dev.cofferdam.edge.protocol.CallError;
 import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.edge.protocol.Json;
 import dev.cofferdam.edge.protocol.Params;
+import dev.cofferdam.edge.volume.Snapshots;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -26,6 +27,7 @@ import java.util.regex.Pattern;
  * @param allowNet empty: no list was given
  * @param secrets by the environment variable, in the order in which their values stood
  * @param volumes by the directory that they are mounted at
+ * @param root the snapshot of a sandbox that it is made from; empty: a template
  */
 public record CreateOptions(
     Optional<Duration> lifetime,
@@ -35,6 +37,7 @@ public record CreateOptions(
     Optional<List<String>> allowNet,
     Map<String, SecretHosts> secrets,
     Map<String, String> volumes,
+    Optional<String> root,
     Optional<String> region) {
   /** Labels of ours begin so. */
   static final String RESERVED = "deno.";
@@ -105,9 +108,6 @@ public record CreateOptions(
       throw HttpError.invalid("UNKNOWN_OPTION", "options that are not known here: " + unknown);
     }
     Params params = new Params(json);
-    if (!json.path("root").isNull() && json.has("root")) {
-      throw HttpError.notServed("a volume or snapshot as root");
-    }
     if (params.flag("ssh", false)) {
       throw HttpError.notServed("SSH");
     }
@@ -137,6 +137,7 @@ public record CreateOptions(
         json.path("allow_net").isArray() ? Optional.of(params.texts("allow_net")) : none(params),
         secrets,
         volumes(json.path("volumes"), params),
+        root(json, params),
         region);
   }
 
@@ -206,16 +207,36 @@ public record CreateOptions(
   }
 
   /** Python: a path each; JavaScript: a list of pairs. */
-  private static Map<String, String> volumes(JsonNode json, Params params) throws CallError {
+  private static Map<String, String> volumes(JsonNode json, Params params)
+      throws CallError, HttpError {
     if (!json.isArray()) {
-      return params.textMap("volumes");
+      return plain(params.textMap("volumes"));
     }
     Map<String, String> volumes = new LinkedHashMap<>();
     for (JsonNode pair : json) {
       Params volume = new Params(pair);
       volumes.put(volume.text("path"), volume.text("volume"));
     }
+    return plain(volumes);
+  }
+
+  /** A snapshot that a sandbox had would be one no more. */
+  private static Map<String, String> plain(Map<String, String> volumes) throws HttpError {
+    if (volumes.values().stream().anyMatch(Snapshots::isOne)) {
+      throw new HttpError(404, "VOLUME_NOT_FOUND", "a snapshot is no volume");
+    }
     return volumes;
+  }
+
+  private static Optional<String> root(JsonNode json, Params params) throws CallError, HttpError {
+    if (json.path("root").isMissingNode() || json.path("root").isNull()) {
+      return Optional.empty();
+    }
+    String root = params.object("root").text("volume");
+    if (!Snapshots.ofSandbox(root)) {
+      throw HttpError.notServed("a volume, or a snapshot of one, as root");
+    }
+    return Optional.of(root);
   }
 
   /** The hosts that it may reach: those listed, else those that its secrets are for. */

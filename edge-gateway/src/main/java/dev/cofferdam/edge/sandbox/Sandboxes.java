@@ -106,7 +106,8 @@ public final class Sandboxes {
         .setEgressPolicy(AllowNet.policy(options.hosts()))
         .setLifetime(proto(options.lifetime().orElse(lease)))
         .setTimeoutAction(TimeoutAction.TIMEOUT_ACTION_DELETE)
-        .putAllVolumes(options.volumes());
+        .putAllVolumes(options.volumes())
+        .setSnapshot(options.root().orElse(""));
   }
 
   private String createId() {

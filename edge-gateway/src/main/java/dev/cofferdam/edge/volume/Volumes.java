@@ -15,12 +15,19 @@ import dev.cofferdam.v1.ListVolumesResponse;
 import dev.cofferdam.v1.Volume;
 import io.grpc.StatusException;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 
 /** A volume's id and its slug are its name in the mesh. Safe for use by several threads. */
 public final class Volumes {
   private static final Set<String> KNOWN = Set.of("slug", "region", "capacity", "from");
+
+  /** {@code Volume.create} and {@code Snapshot.create} of JavaScript send their client's too. */
+  private static final Set<String> OF_CLIENT = Set.of("token", "org", "apiEndpoint");
+
+  /** What a volume of their platform can begin as beside a snapshot. */
+  private static final String BUILTIN = "builtin:";
 
   private final String region;
 
@@ -40,15 +47,15 @@ public final class Volumes {
    * @param fields what the SDK sent
    */
   public JsonNode create(Tenant tenant, JsonNode fields) throws CallError, HttpError {
-    Set<String> unknown = new TreeSet<>();
-    fields.fieldNames().forEachRemaining(unknown::add);
-    unknown.removeAll(KNOWN);
-    if (!unknown.isEmpty()) {
-      throw HttpError.invalid("UNKNOWN_OPTION", "options that are not known here: " + unknown);
-    }
+    refuseUnknown(fields, KNOWN);
     Params params = new Params(fields);
-    if (params.optionalText("from").isPresent()) {
-      throw HttpError.notServed("a volume of a snapshot");
+    String slug = params.text("slug");
+    if (Snapshots.isOne(slug)) {
+      throw HttpError.invalid("INVALID_SLUG", "snapshots have such names");
+    }
+    Optional<String> from = params.optionalText("from");
+    if (from.isPresent() && (from.get().startsWith(BUILTIN) || Snapshots.ofSandbox(from.get()))) {
+      throw HttpError.notServed("a volume to boot from");
     }
     JsonNode capacity = fields.path("capacity");
     if (!capacity.isTextual() && !capacity.isIntegralNumber()) {
@@ -60,7 +67,8 @@ public final class Volumes {
               .volumes()
               .createVolume(
                   CreateVolumeRequest.newBuilder()
-                      .setName(params.text("slug"))
+                      .setName(slug)
+                      .setSource(from.map(Snapshots::volume).orElse(""))
                       .setSizeMib(Capacity.mib(capacity.asText()))
                       .build()));
     } catch (StatusException e) {
@@ -68,11 +76,32 @@ public final class Volumes {
     }
   }
 
+  static void refuseUnknown(JsonNode fields, Set<String> known) throws HttpError {
+    Set<String> unknown = new TreeSet<>();
+    fields.fieldNames().forEachRemaining(unknown::add);
+    unknown.removeAll(known);
+    unknown.removeAll(OF_CLIENT);
+    if (!unknown.isEmpty()) {
+      throw HttpError.invalid("UNKNOWN_OPTION", "options that are not known here: " + unknown);
+    }
+  }
+
+  static HttpError notFound(String name) {
+    return new HttpError(404, "VOLUME_NOT_FOUND", "there is no volume " + name);
+  }
+
   public JsonNode get(Tenant tenant, String name) throws HttpError {
+    refuseSnapshot(name);
     try {
       return json(tenant.volumes().getVolume(GetVolumeRequest.newBuilder().setName(name).build()));
     } catch (StatusException e) {
       throw HttpError.of(e);
+    }
+  }
+
+  private static void refuseSnapshot(String name) throws HttpError {
+    if (Snapshots.isOne(name)) {
+      throw notFound(name);
     }
   }
 
@@ -90,6 +119,7 @@ public final class Volumes {
                   ListVolumesRequest.newBuilder().setPageSize(size).setPageToken(cursor).build());
       return new Page(
           page.getVolumesList().stream()
+              .filter(volume -> !Snapshots.isOne(volume.getName()))
               .filter(volume -> volume.getName().contains(search))
               .map(this::json)
               .toList(),
@@ -100,6 +130,7 @@ public final class Volumes {
   }
 
   public void delete(Tenant tenant, String name) throws HttpError {
+    refuseSnapshot(name);
     try {
       var _ = tenant.volumes().deleteVolume(DeleteVolumeRequest.newBuilder().setName(name).build());
     } catch (StatusException e) {
@@ -119,6 +150,17 @@ public final class Volumes {
             .put("estimated_allocated_size", bytes)
             .put("estimated_flattened_size", bytes)
             .put("is_bootable", false);
-    return json.putNull("base_snapshot");
+    Optional<String> base = Snapshots.slug(volume.getSource());
+    if (base.isPresent()) {
+      json.set("base_snapshot", named(base.get()));
+    } else {
+      json.putNull("base_snapshot");
+    }
+    return json;
+  }
+
+  /** Where one names another: the SDKs tell ids and slugs apart, the mesh has names. */
+  static ObjectNode named(String slug) {
+    return Json.object().put("id", slug).put("slug", slug);
   }
 }

@@ -84,6 +84,10 @@ final class CreateOptionsTest {
         "{\"deny_net\":[\"a\"]}|UNKNOWN_OPTION",
         "{\"labels\":{\"deno.create\":\"x\"}}|INVALID_LABEL",
         "{\"root\":{\"volume\":\"x\"}}|NOT_SERVED",
+        "{\"root\":{\"snapshot\":\"x\"}}|INVALID_CONFIGURATION",
+        "{\"root\":\"x\"}|INVALID_CONFIGURATION",
+        "{\"volumes\":{\"/d\":\"deno-snapshot-x\"}}|VOLUME_NOT_FOUND",
+        "{\"volumes\":[{\"volume\":\"deno-snapshot-x\",\"path\":\"/d\"}]}|VOLUME_NOT_FOUND",
         "{\"ssh\":true}|NOT_SERVED",
         "{\"port\":8000}|NOT_SERVED"
       })
