@@ -17,7 +17,7 @@ from test_32_ports import Connection, serve
 from test_49_oauth import client
 from test_52_sleep import pause, resume, suspend
 
-from cofferdam.v1 import sandbox_pb2, secret_pb2
+from cofferdam.v1 import policy_pb2, sandbox_pb2, secret_pb2
 from cofferdam_e2e import host as machine
 from cofferdam_e2e.http import curl
 from cofferdam_e2e.mesh import CALL_SECONDS
@@ -287,3 +287,22 @@ def test_upstreams_that_cannot_be_verified_are_an_alert(prometheus, new_sandbox)
         return "CofferdamUpstreamHandshakes" in prometheus.firing()
 
     eventually(fires, "the alert")
+
+
+def test_a_spool_that_fills_and_then_loses_is_an_alert(prometheus, host, new_sandbox):
+    """A guest's refused requests, on one connection, while nobody takes the decisions."""
+    sandbox = new_sandbox(egress=policy(rules=(policy_pb2.EgressRule(host=ALLOWED, http=policy_pb2.HttpMatch(methods=["GET"])),)))
+    refused = f"DELETE / HTTP/1.1\\r\\nHost: {ALLOWED}\\r\\n"
+    script = f"""
+        for i in {{1..100}}; do printf '{refused}\\r\\n'; done >hundred
+        exec 3<>/dev/tcp/{ALLOWED}/80
+        (for i in {{1..510}}; do cat hundred; done; printf '{refused}Connection: close\\r\\n\\r\\n') >&3 &
+        grep -ac '^HTTP/1.1 403' <&3
+        """
+    alerts = {"CofferdamSpoolFilling", "CofferdamAuditGaps"}
+    eventually(lambda: not prometheus.firing() & alerts, "a mesh that is whole")
+    with host.without("vault-broker"):
+        answered = sandbox.run("bash", "-c", script)
+        assert answered.text.strip() == "51001", answered
+        eventually(lambda: alerts <= prometheus.firing(), "both alerts")
+    eventually(lambda: "CofferdamSpoolFilling" not in prometheus.firing(), "its end with the broker back")

@@ -139,6 +139,16 @@ final class AttachOrderTest {
     return Objects.requireNonNull(catchThrowable(() -> call.get(20, TimeUnit.SECONDS)).getCause());
   }
 
+  @Test
+  void whomTheBrokerDetachesIsGone() throws Exception {
+    broker.put(attachment("sb-a", 1));
+    awaitOccupant("sb-a");
+
+    broker.detach("sb-a");
+
+    awaitOccupant("nobody");
+  }
+
   @AttackRow(53)
   @Test
   void anAnswerThatComesAfterTheSlotWentToAnotherChangesNothing() throws Exception {
