@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 from cofferdam.v1 import (
     audit_pb2_grpc,
     file_pb2_grpc,
+    port_key_pb2_grpc,
     port_pb2_grpc,
     process_pb2_grpc,
     sandbox_pb2_grpc,
@@ -132,6 +133,7 @@ class Tenant:
         self.processes = process_pb2_grpc.ProcessServiceStub(api)
         self.files = file_pb2_grpc.FileServiceStub(api)
         self.ports = port_pb2_grpc.PortServiceStub(api)
+        self.port_keys = port_key_pb2_grpc.PortKeyServiceStub(api)
         self.audit = audit_pb2_grpc.AuditServiceStub(broker)
         self.secrets = secret_pb2_grpc.SecretServiceStub(vault)
 

@@ -11,6 +11,7 @@ import dev.cofferdam.scheduler.api.CreateDefaults;
 import dev.cofferdam.scheduler.api.EventWatches;
 import dev.cofferdam.scheduler.api.NodeApi;
 import dev.cofferdam.scheduler.api.NodeRegistryApi;
+import dev.cofferdam.scheduler.api.PortKeyApi;
 import dev.cofferdam.scheduler.api.SandboxApi;
 import dev.cofferdam.scheduler.api.SnapshotApi;
 import dev.cofferdam.scheduler.api.TemplateApi;
@@ -27,6 +28,7 @@ import dev.cofferdam.scheduler.store.DatabaseConfig;
 import dev.cofferdam.scheduler.store.EventStore;
 import dev.cofferdam.scheduler.store.NodeStore;
 import dev.cofferdam.scheduler.store.PolicyUpdateStore;
+import dev.cofferdam.scheduler.store.PortKeyStore;
 import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.store.SnapshotStore;
@@ -78,7 +80,8 @@ public final class SchedulerApp implements AutoCloseable {
       NodeStore nodes = new NodeStore(database, events);
       SnapshotStore snapshots = new SnapshotStore(database, events);
       VolumeStore volumes = new VolumeStore(database);
-      TokenStore tokens = new TokenStore(database);
+      PortKeyStore portKeys = new PortKeyStore(database, clock);
+      TokenStore tokens = new TokenStore(database, portKeys);
 
       ManagedChannel brokerChannel =
           parts.add(channels.to(config.broker(), "vault-broker"), ManagedChannel::shutdownNow);
@@ -146,6 +149,7 @@ public final class SchedulerApp implements AutoCloseable {
                   .service(new VolumeApi(lifecycle.volumes(), volumes))
                   .service(new NodeApi(cluster))
                   .service(new TokenApi(tokens, clock))
+                  .service(new PortKeyApi(portKeys, clock, new SecureRandom()))
                   .service(
                       new NodeRegistryApi(
                           lifecycle.nodes(), cluster, config.heartbeatInterval(), clock))

@@ -5,6 +5,7 @@ import dev.cofferdam.kit.call.CallRules;
 import dev.cofferdam.scheduler.tenant.Scope;
 import dev.cofferdam.v1.FileServiceGrpc;
 import dev.cofferdam.v1.NodeServiceGrpc;
+import dev.cofferdam.v1.PortKeyServiceGrpc;
 import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
@@ -64,9 +65,13 @@ public final class CallersOfMethods {
     for (MethodDescriptor<?, ?> method : FileServiceGrpc.getServiceDescriptor().getMethods()) {
       rules.tenant(method, Scope.FILES.wireName());
     }
-    for (MethodDescriptor<?, ?> method : PortServiceGrpc.getServiceDescriptor().getMethods()) {
-      rules.tenant(method, Scope.PORTS.wireName());
-    }
+    String ports = Scope.PORTS.wireName();
+    rules
+        .portKeyOr(PortServiceGrpc.getForwardMethod(), ports)
+        .tenant(PortKeyServiceGrpc.getCreatePortKeyMethod(), ports)
+        .tenant(PortKeyServiceGrpc.getListPortKeysMethod(), ports)
+        .tenant(PortKeyServiceGrpc.getDeletePortKeyMethod(), ports)
+        .portKey(PortKeyServiceGrpc.getCheckPortKeyMethod());
     return rules.build();
   }
 }

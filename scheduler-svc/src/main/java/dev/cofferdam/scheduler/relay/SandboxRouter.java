@@ -15,9 +15,12 @@ import dev.cofferdam.scheduler.sandbox.SandboxState.Suspended;
 import dev.cofferdam.scheduler.sandbox.Texts;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.v1.ErrorReason;
+import dev.cofferdam.v1.ForwardRequest;
+import dev.cofferdam.v1.PortServiceGrpc;
 import io.grpc.CallOptions;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
+import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -38,15 +41,37 @@ public final class SandboxRouter implements OpaqueRelay.Router {
   }
 
   @Override
+  public OpaqueRelay.Route route(byte[] first, MethodDescriptor<?, ?> method) {
+    if (!(Callers.current() instanceof Caller.PortKey key)) {
+      return route(OpaqueRelay.sandboxOf(first), method);
+    }
+    // Byte for byte, so that nobody after us could read another port in it.
+    byte[] only =
+        ForwardRequest.newBuilder()
+            .setSandbox(key.sandbox())
+            .setPort(key.port())
+            .build()
+            .toByteArray();
+    if (!method.getFullMethodName().equals(PortServiceGrpc.getForwardMethod().getFullMethodName())
+        || !Arrays.equals(first, only)) {
+      throw new Refusal(ErrorReason.ERROR_REASON_TOKEN_INVALID, "the key is not for what is asked");
+    }
+    return route(key.tenant(), key.sandbox(), method);
+  }
+
+  @Override
   public OpaqueRelay.Route route(String id, MethodDescriptor<?, ?> method) {
-    Caller.Tenant caller = Callers.tenant();
+    return route(Callers.tenant().tenant(), id, method);
+  }
+
+  private OpaqueRelay.Route route(String tenant, String id, MethodDescriptor<?, ?> method) {
     Sandbox sandbox =
         sandboxes
-            .find(caller.tenant(), id)
+            .find(tenant, id)
             .orElseThrow(() ->
                 new Refusal(
                     ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND,
-                    "no sandbox " + Texts.quoted(id) + " of tenant " + caller.tenant()));
+                    "no sandbox " + Texts.quoted(id) + " of tenant " + tenant));
     String state =
         switch (sandbox.state()) {
           // Its node wakes it, and the call waits so long.

@@ -32,9 +32,16 @@ public final class TokenStore implements TokenVerifier {
   }
 
   private final Database database;
+  private final PortKeyStore portKeys;
 
-  public TokenStore(Database database) {
+  public TokenStore(Database database, PortKeyStore portKeys) {
     this.database = database;
+    this.portKeys = portKeys;
+  }
+
+  @Override
+  public Optional<Caller.PortKey> portKey(String key) {
+    return portKeys.caller(TokenHashes.sha256(key));
   }
 
   @Override

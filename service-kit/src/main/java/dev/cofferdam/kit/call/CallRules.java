@@ -27,6 +27,12 @@ public final class CallRules {
     /** A token with this scope. */
     record Tenant(String scope) implements Rule {}
 
+    /**
+     * A token with this scope, or a key for one port, to which the handler holds it; with an empty
+     * scope a key alone.
+     */
+    record PortKeyOr(String scope) implements Rule {}
+
     /** Nothing. */
     record Open() implements Rule {}
   }
@@ -71,6 +77,15 @@ public final class CallRules {
 
     public Builder tenant(MethodDescriptor<?, ?> method, String scope) {
       return put(method, new Rule.Tenant(scope));
+    }
+
+    public Builder portKeyOr(MethodDescriptor<?, ?> method, String scope) {
+      return put(method, new Rule.PortKeyOr(scope));
+    }
+
+    /** A key for one port alone. */
+    public Builder portKey(MethodDescriptor<?, ?> method) {
+      return put(method, new Rule.PortKeyOr(""));
     }
 
     public Builder open(MethodDescriptor<?, ?> method) {

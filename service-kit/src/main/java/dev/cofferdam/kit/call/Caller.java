@@ -19,6 +19,14 @@ public sealed interface Caller {
     }
   }
 
+  /**
+   * Whoever has a key for one port of one sandbox, and may nothing else.
+   *
+   * @param tenant whose sandbox it is
+   * @param keyId the key's public id, never the key
+   */
+  record PortKey(String tenant, String sandbox, int port, String keyId) implements Caller {}
+
   /** A caller of a method that asks for nobody in particular (health, reflection). */
   record Anonymous() implements Caller {}
 }

@@ -78,6 +78,10 @@ public final class CallerInterceptor implements ServerInterceptor {
         yield new Caller.Peer(identity.get());
       }
       case CallRules.Rule.Tenant tenant -> tenant(method, tenant.scope(), token);
+      case CallRules.Rule.PortKeyOr ports ->
+          token.startsWith(PortKeys.PREFIX)
+              ? tokens.portKey(token).orElseThrow(CallerInterceptor::unknown)
+              : tenant(method, ports.scope(), token);
     };
   }
 
@@ -87,11 +91,7 @@ public final class CallerInterceptor implements ServerInterceptor {
           ErrorReason.ERROR_REASON_TOKEN_MISSING,
           method + " needs the metadata 'authorization: Bearer <token>'");
     }
-    Caller.Tenant tenant =
-        tokens
-            .verify(token)
-            .orElseThrow(() ->
-                new Refusal(ErrorReason.ERROR_REASON_TOKEN_INVALID, "the token is not known here"));
+    Caller.Tenant tenant = tokens.verify(token).orElseThrow(CallerInterceptor::unknown);
     if (!tenant.scopes().contains(scope)) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_SCOPE_MISSING,
@@ -100,6 +100,10 @@ public final class CallerInterceptor implements ServerInterceptor {
                   method, scope, tenant.tokenId(), tenant.scopes().stream().sorted().toList()));
     }
     return tenant;
+  }
+
+  private static Refusal unknown() {
+    return new Refusal(ErrorReason.ERROR_REASON_TOKEN_INVALID, "the token is not known here");
   }
 
   private static String token(Metadata headers) {

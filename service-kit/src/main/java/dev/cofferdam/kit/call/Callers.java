@@ -30,6 +30,7 @@ public final class Callers {
       case Caller.Tenant tenant -> tenant;
       case Caller.Peer peer ->
           throw new IllegalStateException("called by a peer: " + peer.identity());
+      case Caller.PortKey key -> throw new IllegalStateException("called by " + key.keyId());
       case Caller.Anonymous _ -> throw new IllegalStateException("called by nobody");
     };
   }
@@ -39,6 +40,7 @@ public final class Callers {
       case Caller.Peer peer -> peer;
       case Caller.Tenant tenant ->
           throw new IllegalStateException("called by tenant " + tenant.tenant());
+      case Caller.PortKey key -> throw new IllegalStateException("called by " + key.keyId());
       case Caller.Anonymous _ -> throw new IllegalStateException("called by nobody");
     };
   }

@@ -13,6 +13,11 @@ public interface TokenVerifier {
    */
   Optional<Caller.Tenant> verify(String token);
 
+  /** Empty for a key that is not, or no longer, for any port. May refuse likewise. */
+  default Optional<Caller.PortKey> portKey(String key) {
+    return Optional.empty();
+  }
+
   /** For listeners that have no tenants. */
   static TokenVerifier none() {
     return token -> Optional.empty();

@@ -34,6 +34,15 @@ public final class OpaqueRelay {
   public interface Router {
     /** Throws a {@link Refusal} for a call that goes nowhere. */
     Route route(String sandbox, MethodDescriptor<?, ?> method);
+
+    /**
+     * For who has to see more of it.
+     *
+     * @param first message, as it will be sent on
+     */
+    default Route route(byte[] first, MethodDescriptor<?, ?> method) {
+      return route(sandboxOf(first), method);
+    }
   }
 
   /**
@@ -147,7 +156,7 @@ public final class OpaqueRelay {
     public void onMessage(byte[] message) {
       @Nullable ClientCall<byte[], byte[]> to = client;
       if (to == null) {
-        Route route = router.route(sandboxOf(message), method);
+        Route route = router.route(message, method);
         to = route.channel().newCall(method, route.options());
         synchronized (lock) {
           client = to;
