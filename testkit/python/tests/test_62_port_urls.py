@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from cofferdam.v1 import sandbox_pb2
+from cofferdam.v1 import port_key_pb2, sandbox_pb2
 from cofferdam_e2e.mesh import API_SCOPES, CALL_SECONDS
 from cofferdam_e2e.sandbox import Sandbox
 from cofferdam_e2e.waiting import eventually
@@ -252,6 +252,42 @@ def test_a_request_wakes_its_sandbox_and_is_answered_by_it(tenant, serving):
         answers = list(pool.map(lambda number: Browser(serving).ask("POST", "/", b"x" * number).read().decode(), range(1, 5)))
     assert answers == [f"{number} {hashlib.sha256(b'x' * number).hexdigest()}" for number in range(1, 5)]
     eventually(lambda: state() == sandbox_pb2.SANDBOX_STATE_RUNNING, "a sandbox that runs")
+
+
+def share(sandbox: Sandbox, port: int = PORT, **options) -> port_key_pb2.CreatePortKeyResponse:
+    request = port_key_pb2.CreatePortKeyRequest(sandbox=sandbox.id, port=port, **options)
+    return sandbox.tenant.port_keys.CreatePortKey(request, timeout=CALL_SECONDS)
+
+
+def take_back(sandbox: Sandbox, key: port_key_pb2.CreatePortKeyResponse):
+    sandbox.tenant.port_keys.DeletePortKey(port_key_pb2.DeletePortKeyRequest(id=key.key.id), timeout=CALL_SECONDS)
+
+
+def test_a_link_becomes_a_cookie_and_is_taken_back(serving):
+    key = share(serving)
+    landing = Browser(serving, token="").ask("GET", f"/page?a=b&cofferdam_key={key.secret}", Accept="text/html")
+    assert (landing.status, landing.getheader("location")) == (303, f"http://{authority(serving)}/page?a=b")
+    cookie = landing.getheader("set-cookie").split(";")[0]
+    asked = Browser(serving, token="").ask("GET", "/page?a=b", Cookie=f"mine=1; {cookie}").read().decode()
+    assert {"path": "/page?a=b", "cookie": "mine=1"} == {"path": json.loads(asked)["path"], "cookie": dict(json.loads(asked)["headers"])["Cookie"]}
+    assert key.secret not in asked
+    other = Browser(serving, token="")
+    other.own["Host"] = authority(serving, PORT + 1)
+    assert other.ask("GET", "/", Cookie=cookie).status == 401, "the cookie of one port at another"
+    assert Browser(serving, token="").ask("GET", "/", Cookie=cookie, Origin="http://evil.example").status == 403
+    take_back(serving, key)
+    for headers in ({"Cookie": cookie}, {"Authorization": f"Bearer {key.secret}"}):
+        assert Browser(serving, token="").ask("GET", "/", **headers).status == 401
+    assert Browser(serving, token="").ask("GET", f"/?cofferdam_key={key.secret}").status == 401
+
+
+def test_a_port_for_everybody(serving):
+    assert Browser(serving, token="").ask("GET", "/").status == 401
+    key = share(serving, public=True)
+    assert Browser(serving, token="").ask("GET", "/").status == 200
+    assert Browser(serving, PORT + 1, token="").ask("GET", "/").status == 401
+    take_back(serving, key)
+    assert Browser(serving, token="").ask("GET", "/").status == 401
 
 
 def test_the_last_of_its_sandbox(new_sandbox):

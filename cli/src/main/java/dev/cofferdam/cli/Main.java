@@ -3,7 +3,7 @@ package dev.cofferdam.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** {@code cofferdam run|sandbox|snapshot|template|volume|secret|token|node|events|egress}. */
+/** {@code cofferdam run|sandbox|snapshot|template|volume|port|secret|token|node|events|egress}. */
 @Command(
     name = "cofferdam",
     mixinStandardHelpOptions = true,
@@ -26,6 +26,7 @@ public final class Main {
         .addSubcommand(SnapshotCommands.commandLine(context))
         .addSubcommand(TemplateCommands.commandLine(context))
         .addSubcommand(VolumeCommands.commandLine(context))
+        .addSubcommand(PortCommands.commandLine(context))
         .addSubcommand(SecretCommands.commandLine(context))
         .addSubcommand(TokenCommands.commandLine(context))
         .addSubcommand(NodeCommands.commandLine(context))

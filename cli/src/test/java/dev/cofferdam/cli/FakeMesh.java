@@ -126,6 +126,7 @@ final class FakeMesh implements Connections {
   final FakeProcesses processes = new FakeProcesses();
   final FakeFiles files = new FakeFiles();
   final FakePorts ports = new FakePorts();
+  final FakePortKeys portKeys = new FakePortKeys();
   final FakeEgress egress = new FakeEgress();
   final Map<String, Node> nodes = new LinkedHashMap<>();
   final Tokens schedulerTokens = new Tokens();
@@ -140,6 +141,7 @@ final class FakeMesh implements Connections {
           processes,
           files,
           ports,
+          portKeys,
           schedulerTokens,
           new Nodes());
   private final InProcess broker =

@@ -69,7 +69,8 @@ public final class EdgeApp implements AutoCloseable {
               EdgeServer::close);
       ports =
           parts.add(
-              PortServer.start(config.ports(), mesh, threads, random, meters), PortServer::close);
+              PortServer.start(config.ports(), mesh, threads, Clock.systemUTC(), random, meters),
+              PortServer::close);
       admin =
           parts.add(AdminServer.start(config.adminListen(), meters, Map.of()), AdminServer::close);
       whole = true;

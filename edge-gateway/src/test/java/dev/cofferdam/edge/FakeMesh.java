@@ -5,6 +5,7 @@ import com.google.protobuf.Timestamp;
 import dev.cofferdam.edge.mesh.MeshClient;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
+import dev.cofferdam.v1.CheckPortKeyRequest;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.CreateVolumeRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
@@ -29,6 +30,8 @@ import dev.cofferdam.v1.ListSnapshotsResponse;
 import dev.cofferdam.v1.ListVolumesRequest;
 import dev.cofferdam.v1.ListVolumesResponse;
 import dev.cofferdam.v1.OutputChunk;
+import dev.cofferdam.v1.PortKey;
+import dev.cofferdam.v1.PortKeyServiceGrpc;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessExited;
 import dev.cofferdam.v1.ProcessServiceGrpc;
@@ -49,6 +52,8 @@ import dev.cofferdam.v1.StartProcessRequest;
 import dev.cofferdam.v1.Volume;
 import dev.cofferdam.v1.VolumeServiceGrpc;
 import dev.cofferdam.v1.WatchSandboxEventsRequest;
+import io.grpc.Context;
+import io.grpc.Contexts;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Server;
@@ -91,6 +96,10 @@ final class FakeMesh implements AutoCloseable {
   final Map<String, Snapshot> snapshots = new ConcurrentSkipListMap<>();
   final FakeFiles files = new FakeFiles();
   final FakePorts ports = new FakePorts();
+
+  /** By what is to be shown. */
+  final Map<String, PortKey> portKeys = new ConcurrentHashMap<>();
+
   final AtomicInteger cancelledProcesses = new AtomicInteger();
   volatile boolean full;
 
@@ -108,6 +117,7 @@ final class FakeMesh implements AutoCloseable {
             .addService(new Processes())
             .addService(files)
             .addService(ports)
+            .addService(new PortKeys())
             .addService(new Volumes())
             .addService(new Snapshots())
             .addService(new Secrets())
@@ -146,6 +156,14 @@ final class FakeMesh implements AutoCloseable {
           service.endsWith("SecretService")
               ? sent.equals("Bearer " + SECRETS_TOKEN)
               : sent.equals("Bearer " + TOKEN);
+      Optional<PortKey> key =
+          service.contains("Port")
+              ? Optional.ofNullable(portKeys.get(sent.replaceFirst("^Bearer ", "")))
+              : Optional.empty();
+      if (key.isPresent()) {
+        return Contexts.interceptCall(
+            Context.current().withValue(FakePorts.KEY, key.get()), call, headers, next);
+      }
       if (known) {
         return next.startCall(call, headers);
       }
@@ -157,6 +175,19 @@ final class FakeMesh implements AutoCloseable {
       call.close(
           status.getStatus(), Optional.ofNullable(status.getTrailers()).orElseGet(Metadata::new));
       return new ServerCall.Listener<>() {};
+    }
+  }
+
+  private static final class PortKeys extends PortKeyServiceGrpc.PortKeyServiceImplBase {
+    @Override
+    public void checkPortKey(CheckPortKeyRequest request, StreamObserver<PortKey> answer) {
+      PortKey key = FakePorts.KEY.get();
+      if (key == null || !FakePorts.fits(key, request.getSandbox(), request.getPort())) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_TOKEN_INVALID, "no"));
+        return;
+      }
+      answer.onNext(key);
+      answer.onCompleted();
     }
   }
 

@@ -4,7 +4,9 @@ import com.google.protobuf.ByteString;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.ForwardRequest;
 import dev.cofferdam.v1.ForwardResponse;
+import dev.cofferdam.v1.PortKey;
 import dev.cofferdam.v1.PortServiceGrpc;
+import io.grpc.Context;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
@@ -16,10 +18,18 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
+import org.jspecify.annotations.Nullable;
 
 /** A port of any sandbox is the port of that number on this machine. */
 final class FakePorts extends PortServiceGrpc.PortServiceImplBase {
   private static final int CHUNK = 32 << 10;
+
+  /** Of a call that is made with a key in place of a token. */
+  static final Context.Key<PortKey> KEY = Context.key("key");
+
+  static boolean fits(PortKey key, String sandbox, int port) {
+    return key.getSandbox().equals(sandbox) && key.getPort() == port;
+  }
 
   /** The first message of each connection. */
   final List<ForwardRequest> opened = new CopyOnWriteArrayList<>();
@@ -46,6 +56,7 @@ final class FakePorts extends PortServiceGrpc.PortServiceImplBase {
     /** What is to be written to the port; empty: no more. */
     private final BlockingQueue<ByteString> toPort = new LinkedBlockingQueue<>();
 
+    private final @Nullable PortKey key = KEY.get();
     private boolean begun;
     private boolean clientEnded;
     private boolean portEnded;
@@ -58,6 +69,10 @@ final class FakePorts extends PortServiceGrpc.PortServiceImplBase {
     public void onNext(ForwardRequest request) {
       if (begun) {
         toPort.add(request.getData());
+        return;
+      }
+      if (key != null && !fits(key, request.getSandbox(), request.getPort())) {
+        fail(ErrorReason.ERROR_REASON_TOKEN_INVALID);
         return;
       }
       begun = true;

@@ -6,6 +6,7 @@ import dev.cofferdam.v1.ForwardRequest;
 import dev.cofferdam.v1.ForwardResponse;
 import dev.cofferdam.v1.OpenFileRequest;
 import dev.cofferdam.v1.OpenFileResponse;
+import dev.cofferdam.v1.PortKeyServiceGrpc;
 import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessServiceGrpc;
@@ -48,6 +49,11 @@ public record Tenant(Channel api, Optional<Channel> secrets) {
 
   public SnapshotServiceGrpc.SnapshotServiceBlockingV2Stub snapshots() {
     return SnapshotServiceGrpc.newBlockingV2Stub(api)
+        .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
+  }
+
+  public PortKeyServiceGrpc.PortKeyServiceBlockingV2Stub portKeys() {
+    return PortKeyServiceGrpc.newBlockingV2Stub(api)
         .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
   }
 

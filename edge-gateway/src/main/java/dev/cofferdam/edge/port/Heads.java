@@ -27,13 +27,14 @@ final class Heads {
   private Heads() {}
 
   /**
-   * @param left headers without what let the request in
+   * @param head without what let the request in
    * @param client its address
    * @param scheme {@code http} or {@code https}
    */
-  static RequestHead toSandbox(RequestHead head, Headers left, String client, String scheme) {
+  static RequestHead toSandbox(RequestHead head, String client, String scheme) {
     Headers headers =
-        left.endToEnd()
+        head.headers()
+            .endToEnd()
             .without(Heads::saidByUs)
             .with("X-Forwarded-For", client)
             .with("X-Forwarded-Proto", scheme)
@@ -52,7 +53,13 @@ final class Heads {
 
   static Headers toClient(Headers answer) {
     // Alt-Svc would lead a browser past the edge.
-    List<Header> lines = new ArrayList<>(answer.endToEnd().without("alt-svc", ERROR).lines());
+    List<Header> lines =
+        new ArrayList<>(
+            answer
+                .endToEnd()
+                .without("alt-svc", ERROR)
+                .without(line -> line.is("set-cookie") && KeyCookie.isOurs(line.value()))
+                .lines());
     lines.replaceAll(line ->
         line.is("set-cookie")
             ? new Header(line.name(), COOKIE_DOMAIN.matcher(line.value()).replaceAll(""))

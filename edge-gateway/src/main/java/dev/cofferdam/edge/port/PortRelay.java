@@ -4,15 +4,20 @@ import dev.cofferdam.edge.mesh.DenoToken;
 import dev.cofferdam.edge.mesh.MeshClient;
 import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.kit.client.TwoWayCall;
+import dev.cofferdam.kit.http.End;
 import dev.cofferdam.kit.http.RequestHead;
+import dev.cofferdam.v1.CheckPortKeyRequest;
 import dev.cofferdam.v1.ForwardRequest;
 import dev.cofferdam.v1.ForwardResponse;
+import dev.cofferdam.v1.PortKey;
 import io.grpc.StatusException;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.time.Duration;
+import java.time.InstantSource;
+import java.util.OptionalLong;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -37,17 +42,24 @@ final class PortRelay {
   private final Tally ofSandboxes;
   private final AtomicInteger open = new AtomicInteger();
   private final MeterRegistry meters;
+  private final InstantSource clock;
 
   /**
    * @param threads makes a thread for each task
    */
-  PortRelay(PortSettings settings, MeshClient mesh, Executor threads, MeterRegistry meters) {
+  PortRelay(
+      PortSettings settings,
+      MeshClient mesh,
+      Executor threads,
+      InstantSource clock,
+      MeterRegistry meters) {
     this.settings = settings;
     this.mesh = mesh;
     this.threads = threads;
     this.ofTokens = new Tally(settings.perToken(), "token");
     this.ofSandboxes = new Tally(settings.perSandbox(), "sandbox");
     this.meters = meters;
+    this.clock = clock;
     Gauge.builder("cofferdam.edge.port.requests.open", open, AtomicInteger::get)
         .description("Requests to ports' URLs that are being answered, WebSockets among them")
         .register(meters);
@@ -83,9 +95,15 @@ final class PortRelay {
       throws InterruptedException {
     try {
       PortName name = PortName.of(head.authority(), settings.domain());
-      Credential credential = Credential.of(head.headers());
+      Credential credential = Credential.of(head, name);
+      if (credential.kind() == Credential.Kind.COOKIE) {
+        CrossSite.check(head, scheme);
+      }
       DenoToken token = credential.token().orElseThrow(Refusal::notAuthenticated);
-      RequestHead sent = Heads.toSandbox(head, credential.left(), from, scheme);
+      if (credential.kind() == Credential.Kind.LINK && SharedLink.isFollowed(head)) {
+        return followed(name, token, credential.left(), client, scheme);
+      }
+      RequestHead sent = Heads.toSandbox(credential.left(), from, scheme);
       try (Tally.Place _ = ofTokens.take(token.api())) {
         return connected(name, token, sent, client, timer);
       }
@@ -95,6 +113,34 @@ final class PortRelay {
       client.breakOff();
       return "client_gone";
     }
+  }
+
+  /** A link's key becomes a cookie, where it is good for this port. Wakes nothing. */
+  private String followed(
+      PortName name, DenoToken key, RequestHead left, Client client, String scheme)
+      throws HttpError, InterruptedException, ClientGoneException {
+    PortKey known;
+    try {
+      known =
+          mesh.tenant(key)
+              .portKeys()
+              .checkPortKey(
+                  CheckPortKeyRequest.newBuilder()
+                      .setSandbox(name.sandbox())
+                      .setPort(name.port())
+                      .build());
+    } catch (StatusException e) {
+      throw Refusal.of(e);
+    }
+    OptionalLong seconds =
+        known.hasExpireTime()
+            ? OptionalLong.of(
+                Math.max(0, known.getExpireTime().getSeconds() - clock.instant().getEpochSecond()))
+            : OptionalLong.empty();
+    String cookie = KeyCookie.set(key.api(), scheme.equals("https"), seconds);
+    client.write(SharedLink.landing(left, scheme, cookie));
+    client.write(End.plain());
+    return "link_followed";
   }
 
   private static String refused(Client client, HttpError error) throws InterruptedException {

@@ -20,6 +20,7 @@ import io.netty.handler.codec.http2.Http2MultiplexHandler;
 import io.netty.handler.codec.http2.Http2Settings;
 import java.net.InetSocketAddress;
 import java.security.SecureRandom;
+import java.time.InstantSource;
 import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
@@ -86,9 +87,10 @@ public final class PortServer implements AutoCloseable {
       PortSettings settings,
       MeshClient mesh,
       Executor threads,
+      InstantSource clock,
       SecureRandom random,
       MeterRegistry meters) {
-    return new PortServer(settings, new PortRelay(settings, mesh, threads, meters), random);
+    return new PortServer(settings, new PortRelay(settings, mesh, threads, clock, meters), random);
   }
 
   public int port() {
