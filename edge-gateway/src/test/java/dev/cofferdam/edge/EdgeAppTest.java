@@ -314,6 +314,18 @@ final class EdgeAppTest {
         .isEqualTo("{\"success\":true,\"code\":0,\"signal\":null,\"oom\":null}");
   }
 
+  /** Its stream takes no more, and ends only once it is read, which is after the answer. */
+  @Test
+  void aProcessThatHasSaidMuchAndEndedHoldsUpNoSpawn() throws Exception {
+    Sdk.Socket socket = sdk.create(Sdk.BOTH, "{}");
+    for (int i = 1; i < 100; i += 2) {
+      socket.call(i, "spawn", "{\"command\":\"quick\",\"stdout\":\"null\",\"stderr\":\"null\"}");
+      int pid = socket.answer(i).at("/result/ok/pid").asInt();
+      socket.call(i + 1, "processWait", "{\"pid\":" + pid + "}");
+      assertThat(socket.answer(i + 1).at("/result/ok/success").asBoolean()).isTrue();
+    }
+  }
+
   @Test
   void errorsAreThoseOfTheSdks() throws Exception {
     Sdk.Socket socket = sdk.create(Sdk.BOTH, "{}");

@@ -79,7 +79,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 /**
  * Scheduler and broker as the edge sees them, over a connection of their own, for two tenants.
  * Processes: {@code cat} says what it is told, {@code flood} says zeroes without end, {@code deaf}
- * reads nothing and says nothing, {@code false} exits with 1.
+ * reads nothing and says nothing, {@code quick} says four things and exits, {@code false} exits
+ * with 1.
  */
 final class FakeMesh implements AutoCloseable {
   static final String TOKEN = "cfd_tk-one_x";
@@ -325,6 +326,12 @@ final class FakeMesh implements AutoCloseable {
                 .build());
         switch (program) {
           case "false" -> exit(1);
+          case "quick" -> {
+            for (String part : List.of("a", "b", "c", "d")) {
+              say(ByteString.copyFromUtf8(part));
+            }
+            exit(0);
+          }
           case "flood" -> flood();
           case "/usr/bin/env" -> {
             say(ByteString.copyFromUtf8("A=1\0B=two\nlines\0" + request.getSpec().getEnvMap()));

@@ -83,7 +83,8 @@ public final class ProcessMethods implements SessionContext.Part {
         if (input.isPresent()) {
           context.executor().execute(() -> process.feed(input.get()));
         } else {
-          process.closeStdin();
+          // Not here: what has said much and ended takes no more until that is read.
+          context.executor().execute(process::closeQuietly);
         }
         context.executor().execute(process::follow);
         begun = true;

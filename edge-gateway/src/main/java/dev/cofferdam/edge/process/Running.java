@@ -12,6 +12,7 @@ import dev.cofferdam.v1.ProcessExited;
 import dev.cofferdam.v1.ProcessSpec;
 import dev.cofferdam.v1.ProcessStarted;
 import dev.cofferdam.v1.StartProcessRequest;
+import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.StatusException;
 import java.util.Optional;
@@ -77,6 +78,10 @@ final class Running {
 
   /** Copies its output until it has exited; for a thread of its own. */
   void follow() {
+    // A session can end before anybody wanted its output.
+    Context session = Context.current();
+    Context.CancellationListener over = _ -> wanted.countDown();
+    session.addListener(over, Runnable::run);
     try {
       wanted.await();
       for (Optional<ProcessEvent> next = call.read(); next.isPresent(); next = call.read()) {
@@ -103,6 +108,7 @@ final class Running {
     } catch (SessionClosedException e) {
       exit.completeExceptionally(e);
     } finally {
+      session.removeListener(over);
       call.cancel("done");
     }
   }
@@ -172,7 +178,8 @@ final class Running {
                 .build());
   }
 
-  private void closeQuietly() {
+  /** For a thread of its own. */
+  void closeQuietly() {
     try {
       closeStdin();
     } catch (StatusException e) {
