@@ -219,6 +219,35 @@ const checks = {
     assert.equal(await volumes.get(slug), null);
   },
 
+  async fetching() {
+    const server = `require("http").createServer((q, s) => {
+      if (q.url === "/hang") return;
+      if (q.url === "/moved") return s.writeHead(302, { location: "/echo" }).end();
+      s.writeHead(201, "Made", { "x-method": q.method, "set-cookie": ["a=1", "b=2"] });
+      q.pipe(s);
+    }).listen(8099, "127.0.0.1", () => console.log("up"))`;
+    await withSandbox({}, async (sandbox) => {
+      const running = await sandbox.spawn("node", { args: ["-e", server], stdout: "piped" });
+      await running.stdout.getReader().read();
+      const here = "http://127.0.0.1:8099";
+      const sent = "grüße ".repeat(40_000);
+      const answer = await sandbox.fetch(`${here}/echo?a|b`, { method: "POST", body: sent, headers: { "content-type": "text/plain" } });
+      assert.deepEqual([answer.status, answer.statusText, answer.headers.get("x-method")], [201, "Made", "POST"]);
+      assert.deepEqual(answer.headers.getSetCookie(), ["a=1", "b=2"]);
+      assert.equal(await answer.text(), sent);
+      assert.equal((await sandbox.fetch(`${here}/moved`)).status, 201);
+      assert.equal((await sandbox.fetch(`${here}/moved`, { redirect: "manual" })).status, 302);
+      assert.equal((await sandbox.fetch(`${here}/echo`, { method: "HEAD" })).headers.get("x-method"), "HEAD");
+      const controller = new AbortController();
+      const waiting = sandbox.fetch(`${here}/hang`, { signal: controller.signal });
+      await sandbox.sh`true`.text();
+      controller.abort();
+      assert.equal((await rejected(waiting)).name, "AbortError");
+      const refused = await rejected(sandbox.fetch("http://127.0.0.1:1/"));
+      assert.deepEqual([refused.constructor.name, refused.code], ["TypeError", "ECONNREFUSED"]);
+    });
+  },
+
   async refusals() {
     const invalid = await rejected(Sandbox.create({ token: "ddo_nobody" }));
     assert.equal(invalid.name, "InvalidTokenError");

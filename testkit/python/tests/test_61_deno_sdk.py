@@ -358,6 +358,17 @@ def test_a_secret_is_used_and_never_held(sdk, tenant, canary, upstream):
     eventually(lambda: set(deno_secrets(tenant)) <= before, "the secret's end with its sandbox")
 
 
+def test_fetch_leaves_from_the_sandbox(sdk, canary, upstream):
+    value = canary.value()
+    with sdk.sandbox.create(secrets={"API_KEY": {"hosts": [BOUND], "value": value}}, allow_net=[BOUND]) as sandbox:
+        upstream.mark()
+        answer = sandbox.fetch(f"https://{BOUND}/headers", headers={"X-Any": sh(sandbox, 'printf %s "$API_KEY"')})
+        assert answer.status_code == 200 and value in upstream.raw().decode()
+        assert value not in str(answer.headers)
+        with pytest.raises(Exception, match="TypeError.*ENOTFOUND|ENOTFOUND.*TypeError"):
+            sandbox.fetch(f"https://{ALLOWED}/headers")
+
+
 def test_without_the_secrets_token_nothing_is_put(tenant):
     half = DenoDeploy({"token": "ddo_" + os.environ["COFFERDAM_TOKEN"]})
     with pytest.raises(InvalidStatus, match="403"), half.sandbox.create(secrets={"K": {"hosts": [BOUND], "value": "x" * 20}}):

@@ -1,6 +1,7 @@
 package dev.cofferdam.edge;
 
 import dev.cofferdam.edge.api.EdgeServer;
+import dev.cofferdam.edge.fetch.FetchMethods;
 import dev.cofferdam.edge.file.AttributeMethods;
 import dev.cofferdam.edge.file.FileMethods;
 import dev.cofferdam.edge.file.HandleMethods;
@@ -62,7 +63,8 @@ public final class EdgeApp implements AutoCloseable {
                       FileMethods::new,
                       AttributeMethods::new,
                       HandleMethods::new,
-                      WalkMethods::new),
+                      WalkMethods::new,
+                      FetchMethods::new),
                   threads,
                   random,
                   meters),

@@ -35,6 +35,7 @@ import dev.cofferdam.v1.PortKeyServiceGrpc;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessExited;
 import dev.cofferdam.v1.ProcessServiceGrpc;
+import dev.cofferdam.v1.ProcessSpec;
 import dev.cofferdam.v1.ProcessStarted;
 import dev.cofferdam.v1.PutSecretRequest;
 import dev.cofferdam.v1.Sandbox;
@@ -67,6 +68,7 @@ import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.URI;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -101,6 +103,7 @@ final class FakeMesh implements AutoCloseable {
   /** By what is to be shown. */
   final Map<String, PortKey> portKeys = new ConcurrentHashMap<>();
 
+  final List<ProcessSpec> started = new CopyOnWriteArrayList<>();
   final AtomicInteger cancelledProcesses = new AtomicInteger();
   volatile boolean full;
 
@@ -305,10 +308,13 @@ final class FakeMesh implements AutoCloseable {
       public void onNext(StartProcessRequest request) {
         if (request.hasSpec()) {
           program = request.getSpec().getArgv(0);
+          started.add(request.getSpec());
           begin(request);
         } else if (program.equals("cat") && request.hasCloseStdin()) {
           exit(0);
-        } else if (program.equals("cat")) {
+        } else if (program.equals("echo") && request.hasCloseStdin()) {
+          exit(0);
+        } else if (program.equals("cat") || program.equals("echo")) {
           say(request.getStdin());
         }
       }
@@ -333,6 +339,7 @@ final class FakeMesh implements AutoCloseable {
             exit(0);
           }
           case "flood" -> flood();
+          case "curl" -> fetch(URI.create(request.getSpec().getArgvList().getLast()).getPath());
           case "/usr/bin/env" -> {
             say(ByteString.copyFromUtf8("A=1\0B=two\nlines\0" + request.getSpec().getEnvMap()));
             exit(0);
@@ -341,6 +348,56 @@ final class FakeMesh implements AutoCloseable {
             // It waits for its stdin.
           }
         }
+      }
+
+      /** What curl passes on of the answer that a path stands for. */
+      private void fetch(String path) {
+        String ok = "HTTP/1.1 200 OK\r\n";
+        switch (path) {
+          case "/early" ->
+              answer(
+                  "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ok + "A: 1\r\na: 2\r\n\r\nbo",
+                  "dy");
+          case "/moved" -> answer("HTTP/1.1 302 Found\r\nLocation: /early?a|b\r\n\r\nmoved");
+          case "/away" -> answer("HTTP/1.1 307 Away\r\nlocation: http://other.test/early\r\n\r\n");
+          case "/loop" -> answer("HTTP/1.1 301 Loop\r\nLocation: /loop\r\n\r\n");
+          case "/local" -> answer("HTTP/1.1 301 Local\r\nLocation: file:///etc/passwd\r\n\r\n");
+          case "/none" -> answer("HTTP/1.1 204\r\n\r\n");
+          case "/garbage" -> answer("nonsense\n\n");
+          case "/long" -> answer(ok + "A: " + "a".repeat(300_000));
+          case "/fail" -> {
+            out.onNext(
+                ProcessEvent.newBuilder()
+                    .setStderr(
+                        OutputChunk.newBuilder()
+                            .setData(ByteString.copyFromUtf8("curl: (6) no such host\n")))
+                    .build());
+            exit(6);
+          }
+          case "/cut" -> {
+            say(ByteString.copyFromUtf8(ok + "\r\npar"));
+            exit(18);
+          }
+          case "/endless" -> {
+            say(ByteString.copyFromUtf8(ok + "\r\n"));
+            program = "flood";
+            flood();
+          }
+          case "/echo" -> {
+            say(ByteString.copyFromUtf8(ok + "\r\n"));
+            program = "echo";
+          }
+          default -> {
+            // No answer comes.
+          }
+        }
+      }
+
+      private void answer(String... parts) {
+        for (String part : parts) {
+          say(ByteString.copyFromUtf8(part));
+        }
+        exit(0);
       }
 
       void breakOff() {

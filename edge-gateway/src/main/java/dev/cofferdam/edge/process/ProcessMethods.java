@@ -99,6 +99,8 @@ public final class ProcessMethods implements SessionContext.Part {
       }
     } finally {
       if (!begun) {
+        out.ifPresent(Output::discard);
+        err.ifPresent(Output::discard);
         input.ifPresent(Input::close);
       }
     }

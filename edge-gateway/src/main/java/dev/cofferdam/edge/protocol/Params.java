@@ -123,6 +123,19 @@ public final class Params {
     return texts;
   }
 
+  /** As it came; empty where it is not there. */
+  public List<JsonNode> array(String name) throws CallError {
+    List<JsonNode> items = new ArrayList<>();
+    Optional<JsonNode> node = node(name);
+    if (node.isPresent()) {
+      if (!node.get().isArray()) {
+        throw CallError.parameter(name, "array");
+      }
+      node.get().forEach(items::add);
+    }
+    return items;
+  }
+
   public List<Params> objects(String name) throws CallError {
     List<Params> objects = new ArrayList<>();
     Optional<JsonNode> node = node(name);

@@ -17,6 +17,7 @@ public final class SdkError extends Exception {
   private static final String NOT_SERVED = "NOT_SERVED";
 
   private final String constructor;
+  private final String name;
   private final String code;
 
   /**
@@ -24,9 +25,19 @@ public final class SdkError extends Exception {
    * @param code such as ENOENT, or a reason of Cofferdam's
    */
   public SdkError(String constructor, String code, String message) {
+    this(constructor, constructor, code, message);
+  }
+
+  private SdkError(String constructor, String name, String code, String message) {
     super(message);
     this.constructor = constructor;
+    this.name = name;
     this.code = code;
+  }
+
+  /** What its client gave up. JavaScript's own has a code that cannot be set. */
+  public static SdkError aborted() {
+    return new SdkError("DOMException", "AbortError", "", "the operation was aborted");
   }
 
   /** The pair by which both SDKs know that a process is no longer there. */
@@ -86,10 +97,11 @@ public final class SdkError extends Exception {
   }
 
   ObjectNode json() {
-    return Json.object()
-        .put("constructorName", constructor)
-        .put("name", constructor)
-        .put("message", getMessage())
-        .put("code", code);
+    ObjectNode json =
+        Json.object()
+            .put("constructorName", constructor)
+            .put("name", name)
+            .put("message", getMessage());
+    return code.isEmpty() ? json.putNull("code") : json.put("code", code);
   }
 }

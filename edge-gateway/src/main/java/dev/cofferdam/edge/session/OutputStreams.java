@@ -77,6 +77,11 @@ public final class OutputStreams {
       }
     }
 
+    /** Nothing of it was sent, and nothing will be. */
+    public void discard() {
+      open.remove(id);
+    }
+
     public void fail(String message) throws InterruptedException {
       start();
       if (open.remove(id) != null && !cancelled) {

@@ -1,6 +1,7 @@
 package dev.cofferdam.edge.session;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.linecorp.armeria.common.websocket.CloseWebSocketFrame;
 import com.linecorp.armeria.common.websocket.WebSocket;
@@ -44,6 +45,8 @@ public final class Session {
   private static final int INVALID_JSON = 4000;
   private static final int INVALID_MESSAGE = 4001;
 
+  private static final String ABORT = "abort";
+
   /** For the client's own close. */
   private static final Duration CLOSING = Duration.ofSeconds(5);
 
@@ -63,6 +66,7 @@ public final class Session {
   private final OutputStreams outputs;
   private final Map<String, Method> methods = new HashMap<>();
   private final Map<JsonNode, Boolean> waiting = new ConcurrentHashMap<>();
+  private final Aborts aborts = new Aborts();
   private final Context.CancellableContext calls = Context.ROOT.withCancellation();
   private final Executor executor;
   private final Runnable ended;
@@ -93,7 +97,8 @@ public final class Session {
     this.executor = task -> threads.execute(calls.wrap(task));
     this.ended = ended;
     SessionContext context =
-        new SessionContext(tenant, sandbox, peer, inputs, outputs, new Umask(), executor);
+        new SessionContext(tenant, sandbox, peer, inputs, outputs, new Umask(), aborts, executor);
+    methods.put(ABORT, this::abort);
     parts.forEach(part -> methods.putAll(part.of(context).methods()));
   }
 
@@ -241,12 +246,30 @@ public final class Session {
           Message.answer(call.id(), CallError.tooMany("a call with this id waits already")));
       return;
     }
-    executor.execute(() -> answer(call));
+    // Here, not on the call's own thread: what aborts it may be the next message.
+    Aborts.Interrupted thread = new Aborts.Interrupted();
+    JsonNode abortId = call.params().path("abortId");
+    Optional<Aborts.Registration> abortable =
+        abortId.isIntegralNumber() && !call.method().equals(ABORT)
+            ? Optional.of(aborts.on(abortId.longValue(), thread::abort))
+            : Optional.empty();
+    executor.execute(() -> {
+      try {
+        answer(call, thread);
+      } finally {
+        abortable.ifPresent(Aborts.Registration::close);
+      }
+    });
   }
 
-  private void answer(Message.Call call) {
+  private JsonNode abort(Params params) throws CallError {
+    aborts.abort(params.number("abortId"));
+    return NullNode.getInstance();
+  }
+
+  private void answer(Message.Call call, Aborts.Interrupted thread) {
     try {
-      ObjectNode answer = outcome(call);
+      ObjectNode answer = unlessAborted(call, thread);
       if (waiting.remove(call.id()) != null) {
         outbox.send(answer);
       }
@@ -257,6 +280,23 @@ public final class Session {
     } finally {
       waiting.remove(call.id());
     }
+  }
+
+  private ObjectNode unlessAborted(Message.Call call, Aborts.Interrupted thread)
+      throws InterruptedException {
+    Optional<ObjectNode> answer;
+    thread.begin();
+    try {
+      answer = Optional.of(outcome(call));
+    } catch (InterruptedException e) {
+      if (!thread.aborted()) {
+        throw e;
+      }
+      answer = Optional.empty();
+    }
+    return thread.end() || answer.isEmpty()
+        ? Message.answer(call.id(), SdkError.aborted())
+        : answer.get();
   }
 
   private ObjectNode outcome(Message.Call call) throws InterruptedException {

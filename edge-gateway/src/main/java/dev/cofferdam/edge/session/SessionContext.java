@@ -16,6 +16,7 @@ public record SessionContext(
     InputStreams inputs,
     OutputStreams outputs,
     Umask umask,
+    Aborts aborts,
     Executor executor) {
   /** Some of the calls that a session answers. */
   @FunctionalInterface
