@@ -404,15 +404,16 @@ def test_the_asynchronous_client():
 class Raw:
     """A socket whose client need not behave."""
 
-    def __init__(self, config: dict):
+    def __init__(self, config: dict | None, path: str = "/api/v3/sandboxes/create"):
         host, port = os.environ["DENO_SANDBOX_ENDPOINT"].removeprefix("http://").split(":")
         self.socket = socket.create_connection((host, int(port)), timeout=CALL_SECONDS)
         encoded = base64.b64encode(json.dumps(config).encode()).decode()
+        configuration = "" if config is None else f"X-Deno-Sandbox-Config: {encoded}\r\n"
         self.socket.sendall(
             (
-                f"GET /api/v3/sandboxes/create HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 f"Sec-WebSocket-Key: {base64.b64encode(random.token_bytes(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n"
-                f"Authorization: Bearer {os.environ['DENO_DEPLOY_TOKEN']}\r\nX-Deno-Sandbox-Config: {encoded}\r\n\r\n"
+                f"Authorization: Bearer {os.environ['DENO_DEPLOY_TOKEN']}\r\n{configuration}\r\n"
             ).encode()
         )
         head = b""
@@ -455,6 +456,35 @@ def test_a_client_that_reads_nothing(tenant):
     raw.call(2, "processWait", {"pid": pid})
     eventually(lambda: ended(tenant, raw.id), "the end of its sandbox", seconds=120)
     raw.vanish()
+
+
+def test_sockets_that_together_want_more_than_there_is(shared):
+    """Each is within its own limits: a message of 16 MiB that does not end. Forty are more than twice the edge's heap."""
+    greedy = [Raw(None, f"/api/v3/sandbox/{shared.id}/connect") for _ in range(40)]
+    part = bytes(1 << 20)
+    for raw in greedy:
+        try:
+            raw.socket.sendall(b"\x81\xff" + struct.pack("!Q", 16 << 20) + bytes(4))
+            for _ in range(15):
+                raw.socket.sendall(part)
+        except (BrokenPipeError, ConnectionResetError):
+            continue
+        assert shared.env.get("PATH")
+
+    def over(raw: Raw) -> bool:
+        raw.socket.setblocking(False)
+        try:
+            # Nothing else was to be said to it than a close.
+            return raw.socket.recv(1, socket.MSG_PEEK) in (b"", b"\x88")
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            return True
+
+    eventually(lambda: sum(map(over, greedy)) >= 34, "the end of those that hold what there is no room for")
+    for raw in greedy:
+        raw.vanish()
+    assert sh(shared, "echo alive") == "alive\n"
 
 
 def run_javascript(check: str, **environment: str) -> None:

@@ -31,14 +31,18 @@ import java.util.Optional;
  * @param limits {@code limits.config-bytes}: of a request's head, 16384 to 4194304, default
  *     1048576; {@code limits.head-timeout}: for a head to be whole, 1s to 10m, default 15s; {@code
  *     limits.sessions}: 1 to 65536, default 2048; {@code limits.page-size}: sandboxes of one page
- *     of a list, 1 to 1000, default 100; {@code limits.message-bytes}: of one message of a client,
- *     65536 to 67108864, default 16777216; {@code limits.calls}: of one session at a time, 1 to
- *     65536, default 4096; {@code limits.streams}: of one session's client at a time, 1 to 65536,
- *     default 1024; {@code limits.input-bytes}: of one session's client's streams that nothing has
- *     taken yet, 65536 to 1073741824, default 16777216; {@code limits.output-bytes}: on their way
- *     to one client, 65536 to 1073741824, default 1048576; {@code limits.stall}: how long a client
- *     may read nothing, or a stream of its may hold up the others, 1s to 10m, default 15s: the
- *     Python SDK gives a socket up that answers nothing for 20.
+ *     of a list, 1 to 1000, default 100; {@code limits.memory-bytes}: that all sessions together
+ *     hold of what their clients have sent and of what they are sent, 1048576 to 1073741824,
+ *     default 100663296, for a heap of 256 MiB. A call counts three times, as it is held. Over it
+ *     the session that holds most ends, of the token whose sessions hold most. {@code
+ *     limits.message-bytes}: of one message of a client, 65536 to 67108864, default 16777216;
+ *     {@code limits.calls}: of one session at a time, 1 to 65536, default 4096; {@code
+ *     limits.streams}: of one session's client at a time, 1 to 65536, default 1024; {@code
+ *     limits.input-bytes}: of one session's client's streams that nothing has taken yet, 65536 to
+ *     1073741824, default 16777216; {@code limits.output-bytes}: on their way to one client, 65536
+ *     to 1073741824, default 1048576; {@code limits.stall}: how long a client may read nothing, or
+ *     a stream of its may hold up the others, 1s to 10m, default 15s: the Python SDK gives a socket
+ *     up that answers nothing for 20.
  * @param ports of ports' URLs. {@code ports.listen}: host:port. Default 127.0.0.1:7482; {@code
  *     ports.tls.certificate}, {@code ports.tls.key}: absolute paths of PEM files, read again when
  *     they change; both or none, and none is plain HTTP; {@code ports.domain}: what stands behind
@@ -129,6 +133,7 @@ public record EdgeConfig(
             Duration.ofMinutes(10)),
         settings.integer("limits.sessions", 2048, 1, 65536),
         settings.integer("limits.page-size", 100, 1, 1000),
+        settings.integer("limits.memory-bytes", 96 << 20, 1 << 20, MAX),
         new SessionLimits(
             settings.integer("limits.message-bytes", 16 << 20, 64 << 10, 64 << 20),
             settings.integer("limits.calls", 4096, 1, 65536),

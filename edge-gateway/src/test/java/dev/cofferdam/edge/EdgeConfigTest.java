@@ -30,6 +30,7 @@ final class EdgeConfigTest {
     assertThat(config.limits().headTimeout()).isEqualTo(Duration.ofSeconds(15));
     assertThat(config.limits().sessions()).isEqualTo(2048);
     assertThat(config.limits().pageSize()).isEqualTo(100);
+    assertThat(config.limits().memoryBytes()).isEqualTo(96 << 20);
     assertThat(config.limits().session().messageBytes()).isEqualTo(16 << 20);
     assertThat(config.limits().session().calls()).isEqualTo(4096);
     assertThat(config.limits().session().streams()).isEqualTo(1024);

@@ -10,11 +10,14 @@ import dev.cofferdam.edge.head.CarriedHeads;
 import dev.cofferdam.edge.head.FirstHead;
 import dev.cofferdam.edge.mesh.MeshClient;
 import dev.cofferdam.edge.sandbox.Sandboxes;
+import dev.cofferdam.edge.session.MemoryBudget;
 import dev.cofferdam.edge.session.SessionContext;
 import dev.cofferdam.edge.session.SessionLimits;
 import dev.cofferdam.edge.volume.Snapshots;
 import dev.cofferdam.edge.volume.Volumes;
 import dev.cofferdam.kit.buffer.ZeroingAllocator;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.netty.channel.ChannelOption;
 import java.net.InetSocketAddress;
@@ -41,11 +44,13 @@ public final class EdgeServer implements AutoCloseable {
   private final Server server;
   private final Sessions sessions;
   private final CarriedHeads carried;
+  private final MemoryBudget memory;
 
-  private EdgeServer(Server server, Sessions sessions, CarriedHeads carried) {
+  private EdgeServer(Server server, Sessions sessions, CarriedHeads carried, MemoryBudget memory) {
     this.server = server;
     this.sessions = sessions;
     this.carried = carried;
+    this.memory = memory;
   }
 
   /**
@@ -55,9 +60,15 @@ public final class EdgeServer implements AutoCloseable {
    * @param headTimeout from a connection's begin to its first head's end
    * @param sessions sockets at a time
    * @param pageSize of lists
+   * @param memoryBytes that all sockets together may hold
    */
   public record Limits(
-      int configBytes, Duration headTimeout, int sessions, int pageSize, SessionLimits session) {}
+      int configBytes,
+      Duration headTimeout,
+      int sessions,
+      int pageSize,
+      int memoryBytes,
+      SessionLimits session) {}
 
   /**
    * @param threads makes a thread for each task
@@ -77,12 +88,21 @@ public final class EdgeServer implements AutoCloseable {
     Sessions sessions =
         new Sessions(
             sandboxes, limits.session(), parts, threads, random.nextLong(1L << 40), meters);
+    MemoryBudget memory = new MemoryBudget(limits.memoryBytes());
+    Gauge.builder("cofferdam.edge.memory", memory, MemoryBudget::held)
+        .baseUnit("bytes")
+        .description("What all sockets together hold of their clients' and for them")
+        .register(meters);
+    FunctionCounter.builder("cofferdam.edge.evictions", memory, MemoryBudget::ended)
+        .description("Sockets that were ended because all together held too much")
+        .register(meters);
     SandboxSockets sockets =
         new SandboxSockets(
             mesh,
             sandboxes,
             carried,
             sessions,
+            memory,
             threads,
             limits.sessions(),
             limits.session().messageBytes());
@@ -112,7 +132,7 @@ public final class EdgeServer implements AutoCloseable {
                 new RestService(mesh, sandboxes, volumes, snapshots, threads, limits.pageSize()));
     Server server = builder.build();
     server.start().join();
-    return new EdgeServer(server, sessions, carried);
+    return new EdgeServer(server, sessions, carried, memory);
   }
 
   /** An id for people to name a request by. */
@@ -132,6 +152,11 @@ public final class EdgeServer implements AutoCloseable {
   /** Configurations that nobody has taken yet. */
   public int carried() {
     return carried.size();
+  }
+
+  /** What all sockets together hold. */
+  public MemoryBudget memory() {
+    return memory;
   }
 
   @Override

@@ -20,6 +20,8 @@ import dev.cofferdam.edge.sandbox.Sandboxes.Opened;
 import dev.cofferdam.edge.secret.CarriedConfig;
 import dev.cofferdam.edge.secret.ConfigReader;
 import dev.cofferdam.edge.secret.HeldValue;
+import dev.cofferdam.edge.session.Arrived;
+import dev.cofferdam.edge.session.MemoryBudget;
 import dev.cofferdam.edge.session.Peer;
 import io.netty.util.AttributeKey;
 import java.util.List;
@@ -43,12 +45,13 @@ final class SandboxSockets {
   private final Sandboxes sandboxes;
   private final CarriedHeads carried;
   private final Sessions sessions;
+  private final MemoryBudget memory;
   private final Executor threads;
   private final Semaphore free;
   private final int messageBytes;
 
   /** A sandbox whose socket is about to be accepted. */
-  private record Ready(Tenant tenant, Opened opened, Peer peer) {}
+  private record Ready(Tenant tenant, Opened opened, Peer peer, MemoryBudget.Account memory) {}
 
   /** Finds or makes the sandbox of a request. */
   @FunctionalInterface
@@ -64,6 +67,7 @@ final class SandboxSockets {
       Sandboxes sandboxes,
       CarriedHeads carried,
       Sessions sessions,
+      MemoryBudget memory,
       Executor threads,
       int atMost,
       int messageBytes) {
@@ -71,6 +75,7 @@ final class SandboxSockets {
     this.sandboxes = sandboxes;
     this.carried = carried;
     this.sessions = sessions;
+    this.memory = memory;
     this.threads = threads;
     this.free = new Semaphore(atMost);
     this.messageBytes = messageBytes;
@@ -126,7 +131,8 @@ final class SandboxSockets {
     if (ready == null) {
       throw new IllegalStateException("no sandbox was opened for the socket");
     }
-    return sessions.begin(ready.tenant(), ready.opened(), ready.peer(), in, free::release);
+    return sessions.begin(
+        ready.tenant(), ready.opened(), ready.peer(), ready.memory(), in, free::release);
   }
 
   private final class Decorated extends SimpleDecoratingHttpService {
@@ -153,19 +159,20 @@ final class SandboxSockets {
             new HttpError(503, "TOO_MANY_SESSIONS", "the edge has as many sessions as it may"));
       }
       try {
-        Tenant tenant =
+        DenoToken token =
             DenoToken.ofHeader(request.headers().get(HttpHeaderNames.AUTHORIZATION, ""))
-                .map(mesh::tenant)
                 .orElseThrow(HttpError::invalidToken);
+        Tenant tenant = mesh.tenant(token);
         WebSocketUpgradeResult upgrade = sockets.protocolHandler().upgrade(context, request);
         if (!upgrade.isSuccess()) {
           return upgrade.fallbackResponse();
         }
         Opened sandbox = opening.open(context, request, tenant);
         Peer peer = Peer.ofUserAgent(request.headers().get(HttpHeaderNames.USER_AGENT, ""));
-        context.setAttr(READY, new Ready(tenant, sandbox, peer));
+        MemoryBudget.Account account = memory.open(token.api());
+        context.setAttr(READY, new Ready(tenant, sandbox, peer, account));
         context.addAdditionalResponseHeader("x-deno-sandbox-id", sandbox.foreignId());
-        HttpResponse response = serve(context, request, sandbox, tenant);
+        HttpResponse response = serve(context, request, sandbox, tenant, account);
         accepted = true;
         return response;
       } catch (HttpError e) {
@@ -181,14 +188,21 @@ final class SandboxSockets {
     }
 
     private HttpResponse serve(
-        ServiceRequestContext context, HttpRequest request, Opened sandbox, Tenant tenant)
+        ServiceRequestContext context,
+        HttpRequest request,
+        Opened sandbox,
+        Tenant tenant,
+        MemoryBudget.Account account)
         throws Exception {
       boolean begun = false;
       try {
-        HttpResponse response = unwrap().serve(context, request);
+        HttpResponse response = unwrap().serve(context, Arrived.counted(request, account));
         begun = true;
         return response;
       } finally {
+        if (!begun) {
+          account.close();
+        }
         if (!begun && sandbox.endsWithSession()) {
           sandboxes.end(tenant, sandbox.sandbox());
         }

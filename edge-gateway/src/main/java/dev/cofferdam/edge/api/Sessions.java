@@ -4,6 +4,7 @@ import com.linecorp.armeria.common.websocket.WebSocket;
 import dev.cofferdam.edge.mesh.Tenant;
 import dev.cofferdam.edge.sandbox.Sandboxes;
 import dev.cofferdam.edge.sandbox.Sandboxes.Opened;
+import dev.cofferdam.edge.session.MemoryBudget;
 import dev.cofferdam.edge.session.Peer;
 import dev.cofferdam.edge.session.Session;
 import dev.cofferdam.edge.session.SessionContext;
@@ -60,7 +61,13 @@ final class Sessions implements AutoCloseable {
         .register(meters);
   }
 
-  WebSocket begin(Tenant tenant, Opened opened, Peer peer, WebSocket in, Runnable freed) {
+  WebSocket begin(
+      Tenant tenant,
+      Opened opened,
+      Peer peer,
+      MemoryBudget.Account memory,
+      WebSocket in,
+      Runnable freed) {
     CountDownLatch over = new CountDownLatch(1);
     Session session =
         new Session(
@@ -69,6 +76,7 @@ final class Sessions implements AutoCloseable {
             peer,
             limits,
             streamIds,
+            memory,
             parts,
             threads,
             over::countDown);

@@ -83,6 +83,7 @@ public final class FileMethods implements SessionContext.Part {
     try {
       for (ReadFileResponse part = call.read(); part != null; part = call.read()) {
         content.writeBytes(part.getData().toByteArray());
+        context.memory().add(part.getData().size());
         if (content.size() > limit) {
           throw new SdkError(
               "RangeError",
@@ -93,6 +94,7 @@ public final class FileMethods implements SessionContext.Part {
       }
       return content.toByteArray();
     } finally {
+      context.memory().subtract(content.size());
       call.cancel("done", null);
     }
   }

@@ -26,6 +26,7 @@ public final class InputStreams {
 
   private final SessionLimits limits;
   private final Outbox outbox;
+  private final MemoryBudget.Account memory;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private final Map<Long, Input> open = new HashMap<>();
@@ -33,9 +34,10 @@ public final class InputStreams {
   private long taken;
   private boolean closed;
 
-  InputStreams(SessionLimits limits, Outbox outbox) {
+  InputStreams(SessionLimits limits, Outbox outbox, MemoryBudget.Account memory) {
     this.limits = limits;
     this.outbox = outbox;
+    this.memory = memory;
   }
 
   /** Called by the thread that reads the socket, and by no other. */
@@ -64,6 +66,7 @@ public final class InputStreams {
       input.chunks.add(ByteString.copyFrom(data));
       input.size += data.length;
       waiting += data.length;
+      memory.add(data.length);
       changed.signalAll();
       awaitRoom();
     } finally {
@@ -196,6 +199,7 @@ public final class InputStreams {
         if (chunk != null) {
           size -= chunk.size();
           all.waiting -= chunk.size();
+          all.memory.subtract(chunk.size());
           all.taken += chunk.size();
           all.changed.signalAll();
         }
@@ -210,6 +214,7 @@ public final class InputStreams {
         over = true;
         failure = why;
         all.waiting -= size;
+        all.memory.subtract(size);
         all.taken += size;
         size = 0;
         chunks.clear();

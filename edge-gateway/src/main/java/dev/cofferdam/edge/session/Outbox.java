@@ -19,12 +19,14 @@ public final class Outbox {
   private final WebSocketWriter writer;
   private final int limit;
   private final Duration stall;
+  private final MemoryBudget.Account memory;
   private final Semaphore room;
 
-  Outbox(WebSocketWriter writer, int limit, Duration stall) {
+  Outbox(WebSocketWriter writer, int limit, Duration stall, MemoryBudget.Account memory) {
     this.writer = writer;
     this.limit = limit;
     this.stall = stall;
+    this.memory = memory;
     this.room = new Semaphore(limit, true);
   }
 
@@ -37,7 +39,22 @@ public final class Outbox {
 
   void sendText(String text) throws InterruptedException {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-    int size = Math.min(bytes.length, limit);
+    int length = bytes.length;
+    memory.add(length);
+    boolean sent = false;
+    try {
+      send(bytes);
+      sent = true;
+    } finally {
+      if (!sent) {
+        memory.subtract(length);
+      }
+    }
+  }
+
+  private void send(byte[] bytes) throws InterruptedException {
+    int length = bytes.length;
+    int size = Math.min(length, limit);
     if (!room.tryAcquire(size, stall.toMillis(), TimeUnit.MILLISECONDS)) {
       SessionClosedException closed = new SessionClosedException("the client reads nothing");
       writer.abort(closed);
@@ -50,6 +67,7 @@ public final class Outbox {
         writer
             .whenConsumed()
             .whenComplete((_, failure) -> {
+              memory.subtract(length);
               if (failure == null) {
                 room.release(size);
               }

@@ -47,6 +47,9 @@ public final class Session {
 
   private static final String ABORT = "abort";
 
+  /** How often a call's parameters are held while it is made: as text, decoded, on their way. */
+  private static final int HELD = 3;
+
   /** For the client's own close. */
   private static final Duration CLOSING = Duration.ofSeconds(5);
 
@@ -68,14 +71,18 @@ public final class Session {
   private final Map<JsonNode, Boolean> waiting = new ConcurrentHashMap<>();
   private final Aborts aborts = new Aborts();
   private final Context.CancellableContext calls = Context.ROOT.withCancellation();
+  private final MemoryBudget.Account memory;
   private final Executor executor;
   private final Runnable ended;
+  private final Executor threads;
+  private volatile boolean evicted;
   private final AtomicBoolean over = new AtomicBoolean();
   private final CountDownLatch closing = new CountDownLatch(1);
 
   /**
    * @param ids of streams to clients, of all sessions
    * @param threads makes a thread for each task
+   * @param memory closed with the session
    * @param ended what is to be done once nothing of the session runs any more
    */
   public Session(
@@ -84,20 +91,24 @@ public final class Session {
       Peer peer,
       SessionLimits limits,
       AtomicLong ids,
+      MemoryBudget.Account memory,
       List<SessionContext.PartFactory> parts,
       Executor threads,
       Runnable ended) {
     this.limits = limits;
     this.json = new Json(limits.messageBytes());
     this.peer = peer;
-    this.outbox = new Outbox(writer, limits.outputBytes(), limits.stall());
-    this.inputs = new InputStreams(limits, outbox);
+    this.memory = memory;
+    this.outbox = new Outbox(writer, limits.outputBytes(), limits.stall(), memory);
+    this.inputs = new InputStreams(limits, outbox, memory);
     this.outputs = new OutputStreams(outbox, ids);
     this.frames = new Frames(inputs::close);
+    this.threads = threads;
     this.executor = task -> threads.execute(calls.wrap(task));
     this.ended = ended;
     SessionContext context =
-        new SessionContext(tenant, sandbox, peer, inputs, outputs, new Umask(), aborts, executor);
+        new SessionContext(
+            tenant, sandbox, peer, inputs, outputs, new Umask(), aborts, memory, executor);
     methods.put(ABORT, this::abort);
     parts.forEach(part -> methods.putAll(part.of(context).methods()));
   }
@@ -106,6 +117,8 @@ public final class Session {
   public WebSocket start(WebSocket in) {
     in.subscribe(frames);
     executor.execute(this::read);
+    // Whoever asked for memory is not to wait until this session has ended.
+    memory.whenOver(() -> threads.execute(this::evict));
     return writer;
   }
 
@@ -128,14 +141,28 @@ public final class Session {
     frames.stop();
   }
 
+  /** What it holds is let go of at once: its client is told, and not waited for. */
+  private void evict() {
+    log.atWarn().setMessage("session_evicted").log();
+    evicted = true;
+    closing.countDown();
+    outbox.close(WebSocketCloseStatus.TRY_AGAIN_LATER, "all sockets together hold too much");
+    inputs.close();
+    calls.cancel(null);
+    outbox.release();
+    frames.stop();
+  }
+
   private void read() {
     ByteArrayOutputStream message = new ByteArrayOutputStream();
     try {
       for (Optional<WebSocketFrame> next = frames.next(); next.isPresent(); next = frames.next()) {
         try (WebSocketFrame frame = next.get()) {
-          if (!take(frame, message)) {
+          long came = Arrived.bytes(frame);
+          if (evicted || !take(frame, message)) {
             return;
           }
+          memory.subtract(came);
         }
         frames.more();
       }
@@ -164,12 +191,17 @@ public final class Session {
           return false;
         }
         message.writeBytes(part);
+        memory.add(part.length);
         if (!frame.isFinalFragment()) {
           return true;
         }
         byte[] whole = message.toByteArray();
         message.reset();
-        return handle(whole);
+        try {
+          return handle(whole);
+        } finally {
+          memory.subtract(whole.length);
+        }
       }
       case BINARY -> {
         outbox.close(WebSocketCloseStatus.INVALID_MESSAGE_TYPE, "text alone is spoken here");
@@ -205,7 +237,7 @@ public final class Session {
     }
     return switch (message.get()) {
       case Message.Call call -> {
-        begin(call);
+        begin(call, (long) text.length * HELD);
         yield true;
       }
       case Message.Notification notification -> notified(notification);
@@ -233,7 +265,10 @@ public final class Session {
     }
   }
 
-  private void begin(Message.Call call) throws InterruptedException {
+  /**
+   * @param held bytes, until it is answered
+   */
+  private void begin(Message.Call call, long held) throws InterruptedException {
     if (waiting.size() >= limits.calls()) {
       outbox.send(
           Message.answer(
@@ -253,10 +288,12 @@ public final class Session {
         abortId.isIntegralNumber() && !call.method().equals(ABORT)
             ? Optional.of(aborts.on(abortId.longValue(), thread::abort))
             : Optional.empty();
+    memory.add(held);
     executor.execute(() -> {
       try {
         answer(call, thread);
       } finally {
+        memory.subtract(held);
         abortable.ifPresent(Aborts.Registration::close);
       }
     });
@@ -359,11 +396,12 @@ public final class Session {
       ended.run();
       try {
         // A socket that is cut off before its client has closed may lose what it was told last.
-        frames.drain(CLOSING);
+        frames.drain(evicted ? Duration.ZERO : CLOSING);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
       }
       frames.end();
+      memory.close();
     }
   }
 }

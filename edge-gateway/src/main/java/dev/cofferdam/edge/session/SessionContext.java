@@ -17,6 +17,7 @@ public record SessionContext(
     OutputStreams outputs,
     Umask umask,
     Aborts aborts,
+    MemoryBudget.Account memory,
     Executor executor) {
   /** Some of the calls that a session answers. */
   @FunctionalInterface

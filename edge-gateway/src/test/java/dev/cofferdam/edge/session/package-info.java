@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.edge.session;
+
+import org.jspecify.annotations.NullMarked;
