@@ -32,7 +32,7 @@ SHARES=(
 test_49_hmac.py test_49_oauth.py test_49_shapes.py test_50_uniqueness.py test_70_metrics.py test_35_builds.py test_80_kill.py test_81_survive.py test_90_canary.py"
   "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py \
 test_40_substitution.py test_41_trust.py test_42_targets.py test_43_policy.py test_44_signing.py test_51_lifecycle.py test_52_sleep.py \
-test_53_snapshots_api.py test_54_sizes.py test_55_fail_closed.py test_56_pressure.py test_60_cli.py test_61_deno_sdk.py test_62_port_urls.py test_90_canary.py"
+test_53_snapshots_api.py test_54_sizes.py test_55_fail_closed.py test_56_pressure.py test_60_cli.py test_61_deno_sdk.py test_63_deno_runtime.py test_62_port_urls.py test_90_canary.py"
 )
 keep=""
 
@@ -122,6 +122,20 @@ deno_sdk() {
   mv "$into.new" "$into"
 }
 
+# The Deno runtime, as PyPI carries it, for guests.
+deno() {
+  local into=$COFFERDAM_CACHE/tools/deno wheel
+  wheel=$(mktemp -d)
+  "$PYTHON" -m pip download -q --no-deps --only-binary :all: --dest "$wheel" 'deno==2.*'
+  "$PYTHON" -m zipfile -e "$wheel"/*.whl "$wheel/unpacked"
+  rm -rf "$into.new" "$into"
+  mkdir -p "$into.new"
+  mv "$wheel"/unpacked/deno-*.data/scripts/deno "$into.new/deno"
+  chmod 755 "$into.new" "$into.new/deno"
+  mv "$into.new" "$into"
+  rm -rf "$wheel"
+}
+
 # Another kernel than the built-in one, for a template to choose.
 other_kernel() {
   local into=$COFFERDAM_CACHE/tools/kernels built package
@@ -143,6 +157,7 @@ prepare() {
   compgen -G "$COFFERDAM_CACHE/tools/kernels/*.modules" >/dev/null || step "another kernel (Debian's)" e2e-kernel other_kernel
   [ -x "$COFFERDAM_CACHE/tools/registry/usr/bin/docker-registry" ] || step "registry of images (Debian's)" e2e-registry registry
   [ -f "$COFFERDAM_CACHE/tools/deno-sdk/node_modules/@deno/sandbox/package.json" ] || step "Deno Sandbox SDK (npm's)" e2e-deno-sdk deno_sdk
+  [ -x "$COFFERDAM_CACHE/tools/deno/deno" ] || step "Deno (of PyPI)" e2e-deno deno
   [ -f "$COFFERDAM_CACHE/tools/npm/bin/npm-cli.js" ] || step "npm (of PyPI's node)" e2e-npm npm
   [ -d "$COFFERDAM_CACHE/tools/httpx/httpx" ] || step "httpx (of PyPI)" e2e-httpx httpx
 }
@@ -221,7 +236,7 @@ start_upstream() {
 start_mesh() {
   local up=("$ROOT/cofferdam" up --detach --state "$work/state" --mesh "$name" --port-base "${COFFERDAM_PORT_BASE:-7400}"
     --upstream-ca "$work/upstream/ca.pem" --hosts "$work/hosts" --set node.registry.allowed=http://127.0.0.1:5000
-    --set gateway.proxy.listen=127.0.0.1:7490)
+    --set gateway.proxy.listen=127.0.0.1:7490 --set "edge.deno.program=$COFFERDAM_CACHE/tools/deno/deno")
   local setting
   for setting in ${COFFERDAM_SET:-}; do up+=(--set "$setting"); done
   "$STAGE" run "$name" "${up[@]}"

@@ -248,6 +248,47 @@ const checks = {
     });
   },
 
+  async runtime() {
+    await withSandbox({}, async (sandbox) => {
+      const { deno } = sandbox;
+      const ran = await deno.run({
+        code: "const text: string = await new Response(Deno.stdin.readable).text(); console.log(Deno.args.join(), text)",
+        scriptArgs: ["a", "-b"],
+        stdin: "piped",
+        stdout: "piped",
+      });
+      const writer = ran.stdin.getWriter();
+      await writer.write(new TextEncoder().encode("input"));
+      await writer.close();
+      assert.equal((await ran.output()).stdoutText, "a,-b input\n");
+
+      const code = "Deno.serve(async (q) => new Response(`${new URL(q.url).pathname} ${q.method} ${await q.text()}`, { status: 202 }))";
+      const served = await deno.run({ code, stdout: "null", stderr: "null" });
+      assert.equal(await served.httpReady, true);
+      const answer = await served.fetch("https://example.com/resource", { method: "POST", body: "x" });
+      assert.deepEqual([answer.status, await answer.text()], [202, "/resource POST x"]);
+      await served.kill();
+      await served.status;
+      assert.equal((await rejected(served.fetch("http://x/"))).code, "ENOENT");
+
+      await sandbox.fs.writeTextFile("/tmp/entry.ts", "Deno.exit(3 as number)");
+      const exits = await deno.run({ entrypoint: "/tmp/entry.ts", stdout: "null", stderr: "null" });
+      assert.equal(await exits.httpReady, false);
+      assert.equal((await exits.status).code, 3);
+
+      const repl = await deno.repl({ stdout: "null", stderr: "null" });
+      await repl.eval("const x: number = 1");
+      assert.equal(await repl.eval("x + 1"), 2);
+      assert.equal(await repl.eval("await Promise.resolve(x + 2)"), 3);
+      await repl.eval("function add(a, b) { return a + b; }");
+      assert.equal(await repl.call("add", 1, 2), 3);
+      assert.deepEqual(await repl.call("(a) => ({ a })", [1]), { a: [1] });
+      assert.equal((await rejected(repl.eval("throw new RangeError('no')"))).constructor.name, "RangeError");
+      await repl.close();
+      assert.equal((await rejected(repl.eval("1"))).code, "ENOENT");
+    });
+  },
+
   async refusals() {
     const invalid = await rejected(Sandbox.create({ token: "ddo_nobody" }));
     assert.equal(invalid.name, "InvalidTokenError");

@@ -59,7 +59,7 @@ public final class EdgeApp implements AutoCloseable {
                   new Volumes(config.region()),
                   new Snapshots(config.region()),
                   List.of(
-                      ProcessMethods::new,
+                      context -> new ProcessMethods(context, config.deno()),
                       FileMethods::new,
                       AttributeMethods::new,
                       HandleMethods::new,

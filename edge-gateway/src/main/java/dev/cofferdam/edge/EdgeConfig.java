@@ -28,6 +28,8 @@ import java.util.Optional;
  *     to 16777216, default 1280; 0 gives 1280 MiB to who asks for them, and to who does not.
  * @param lease {@code session.lease}: how long a sandbox that ends with its socket outlives an edge
  *     that is gone, 10s to 1h. Default 5m.
+ * @param deno {@code deno.program}: absolute path of a Deno, a program of Linux for the guests'
+ *     processors, that sandboxes get which have none when they first need one. None by default.
  * @param limits {@code limits.config-bytes}: of a request's head, 16384 to 4194304, default
  *     1048576; {@code limits.head-timeout}: for a head to be whole, 1s to 10m, default 15s; {@code
  *     limits.sessions}: 1 to 65536, default 2048; {@code limits.page-size}: sandboxes of one page
@@ -67,6 +69,7 @@ public record EdgeConfig(
     String region,
     int unnamedMemoryMib,
     Duration lease,
+    Optional<Path> deno,
     EdgeServer.Limits limits,
     PortSettings ports) {
   private static final int MAX = 1 << 30;
@@ -88,11 +91,12 @@ public record EdgeConfig(
     Duration lease =
         settings.duration(
             "session.lease", Duration.ofMinutes(5), Duration.ofSeconds(10), Duration.ofHours(1));
+    Optional<Path> deno = settings.optionalPath("deno.program");
     EdgeServer.Limits limits = limits(settings);
     PortSettings ports = ports(settings);
     settings.finish();
     return new EdgeConfig(
-        listen, admin, api, broker, authority, region, memory, lease, limits, ports);
+        listen, admin, api, broker, authority, region, memory, lease, deno, limits, ports);
   }
 
   private static PortSettings ports(Settings settings) {

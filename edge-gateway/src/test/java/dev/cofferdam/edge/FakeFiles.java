@@ -16,6 +16,8 @@ import dev.cofferdam.v1.OpenFileRequest;
 import dev.cofferdam.v1.OpenFileResponse;
 import dev.cofferdam.v1.ReadFileRequest;
 import dev.cofferdam.v1.ReadFileResponse;
+import dev.cofferdam.v1.RemoveFileRequest;
+import dev.cofferdam.v1.RemoveFileResponse;
 import dev.cofferdam.v1.ResolvePathRequest;
 import dev.cofferdam.v1.ResolvePathResponse;
 import dev.cofferdam.v1.SeekOrigin;
@@ -41,6 +43,7 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
   /** What was asked for, but for operations on open files. */
   final List<Message> asked = new CopyOnWriteArrayList<>();
 
+  volatile boolean withoutDeno;
   final AtomicInteger open = new AtomicInteger();
   final AtomicInteger locking = new AtomicInteger();
 
@@ -88,7 +91,8 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
 
   @Override
   public void statFile(StatFileRequest request, StreamObserver<FileInfo> answer) {
-    if (request.getPath().startsWith("/new")) {
+    boolean deno = withoutDeno && request.getPath().endsWith("/deno");
+    if (request.getPath().startsWith("/new") || deno) {
       answer.onError(FakeMesh.refusal(ErrorReason.ERROR_REASON_FILE_NOT_FOUND, "not there"));
       return;
     }
@@ -104,6 +108,11 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
   @Override
   public void copyFile(CopyFileRequest request, StreamObserver<FileInfo> answer) {
     answer(request, request.getSource(), info(request.getDestination(), false), answer);
+  }
+
+  @Override
+  public void removeFile(RemoveFileRequest request, StreamObserver<RemoveFileResponse> answer) {
+    answer(request, request.getPath(), RemoveFileResponse.getDefaultInstance(), answer);
   }
 
   @Override

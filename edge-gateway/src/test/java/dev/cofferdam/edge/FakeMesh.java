@@ -330,6 +330,10 @@ final class FakeMesh implements AutoCloseable {
             ProcessEvent.newBuilder()
                 .setStarted(ProcessStarted.newBuilder().setPid(pid).setProcess("p" + pid))
                 .build());
+        if (request.getSpec().getArgvList().contains("exit-now")) {
+          exit(0);
+          return;
+        }
         switch (program) {
           case "false" -> exit(1);
           case "quick" -> {

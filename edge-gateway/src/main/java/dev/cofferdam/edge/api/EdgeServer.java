@@ -33,7 +33,7 @@ public final class EdgeServer implements AutoCloseable {
   /** Of what is left of a head once its configuration was taken out. */
   private static final int HEAD = 16 << 10;
 
-  private static final int BODY = 64 << 10;
+  private static final int BODY = 16 << 10;
   private static final int CONNECTIONS = 4096;
 
   /** Of heads beyond 16 KiB, 1 MiB each by default. */

@@ -39,10 +39,7 @@ public final class FetchMethods implements SessionContext.Part {
 
   private JsonNode fetch(Params params)
       throws CallError, SdkError, StatusException, InterruptedException {
-    if (params.optionalNumber("pid").isPresent()) {
-      throw SdkError.notServed("a request to a Deno process");
-    }
-    FetchRequest request = FetchRequest.of(params);
+    FetchRequest request = FetchRequest.of(params, server(params));
     Optional<Long> stream = params.optionalNumber("bodyStreamId");
     Optional<Long> abortId = params.optionalNumber("abortId");
     Optional<Input> body =
@@ -69,6 +66,19 @@ public final class FetchMethods implements SessionContext.Part {
         body.ifPresent(Input::close);
       }
     }
+  }
+
+  /** The port of the Deno process that a request is for; 0: it is for its address's host. */
+  private int server(Params params) throws CallError, SdkError {
+    Optional<Long> pid = params.optionalNumber("pid");
+    if (pid.isEmpty()) {
+      return 0;
+    }
+    Integer port = context.servers().get(pid.get());
+    if (port == null) {
+      throw SdkError.processGone(pid.get());
+    }
+    return port;
   }
 
   private JsonNode answer(

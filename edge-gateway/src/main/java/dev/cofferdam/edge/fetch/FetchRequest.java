@@ -17,8 +17,10 @@ import java.util.regex.Pattern;
  * A request as fetch has it (fetch.spec.whatwg.org), and what becomes of it where it is redirected.
  *
  * @param body whether one is sent along
+ * @param server a port in the guest that it goes to, whatever its address says; 0: none
  */
-record FetchRequest(URI url, String method, List<Header> headers, boolean follow, boolean body) {
+record FetchRequest(
+    URI url, String method, List<Header> headers, boolean follow, boolean body, int server) {
   private static final int URL_CHARS = 16 << 10;
   private static final int HEADERS = 256;
   private static final int HEADER_CHARS = 64 << 10;
@@ -52,7 +54,7 @@ record FetchRequest(URI url, String method, List<Header> headers, boolean follow
     }
   }
 
-  static FetchRequest of(Params params) throws CallError, SdkError {
+  static FetchRequest of(Params params, int server) throws CallError, SdkError {
     String method = params.text("method");
     if (!TOKEN.matcher(method).matches()) {
       throw CallError.parameter("method", "a method");
@@ -68,7 +70,8 @@ record FetchRequest(URI url, String method, List<Header> headers, boolean follow
         method,
         headers(params.array("headers")),
         follow,
-        params.optionalNumber("bodyStreamId").isPresent());
+        params.optionalNumber("bodyStreamId").isPresent(),
+        server);
   }
 
   private static List<Header> headers(List<JsonNode> pairs) throws CallError {
@@ -163,7 +166,7 @@ record FetchRequest(URI url, String method, List<Header> headers, boolean follow
     if (!origin(next).equals(origin(url))) {
       kept.removeIf(header -> header.in(OF_HOST));
     }
-    return Optional.of(new FetchRequest(next, get ? "GET" : method, kept, true, false));
+    return Optional.of(new FetchRequest(next, get ? "GET" : method, kept, true, false, server));
   }
 
   private URI target(String location) throws SdkError {
@@ -172,6 +175,11 @@ record FetchRequest(URI url, String method, List<Header> headers, boolean follow
     } catch (IllegalArgumentException e) {
       throw failed("ERR_INVALID_URL", "a redirect leads to no address");
     }
+  }
+
+  /** A process serves HTTP without TLS. */
+  private String plain() {
+    return "http" + url.toString().substring(scheme(url).length());
   }
 
   private static String origin(URI url) {
@@ -204,7 +212,10 @@ record FetchRequest(URI url, String method, List<Header> headers, boolean follow
       words.add(
           header.value().isEmpty() ? header.name() + ";" : header.name() + ": " + header.value());
     }
-    words.addAll(List.of("--url", url.toString()));
+    if (server > 0) {
+      words.addAll(List.of("--noproxy", "*", "--connect-to", "::127.0.0.1:" + server));
+    }
+    words.addAll(List.of("--url", server > 0 ? plain() : url.toString()));
     return words;
   }
 }

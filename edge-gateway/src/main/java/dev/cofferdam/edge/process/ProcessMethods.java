@@ -28,7 +28,9 @@ import dev.cofferdam.v1.StartProcessRequest;
 import io.grpc.StatusException;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,7 +40,7 @@ import java.util.concurrent.ExecutionException;
 
 /** {@code spawn}, {@code processWait}, {@code processKill} and {@code env…}. */
 public final class ProcessMethods implements SessionContext.Part {
-  private static final int SIGTERM = 15;
+  static final int SIGTERM = 15;
 
   /** As a shell counts it. */
   private static final int BY_SIGNAL = 128;
@@ -46,26 +48,33 @@ public final class ProcessMethods implements SessionContext.Part {
   private final SessionContext context;
   private final Environment environment = new Environment();
   private final Map<Long, Running> running = new ConcurrentHashMap<>();
+  private final DenoMethods deno;
 
-  public ProcessMethods(SessionContext context) {
+  /**
+   * @param deno the program that sandboxes without one get; empty: none
+   */
+  public ProcessMethods(SessionContext context, Optional<Path> deno) {
     this.context = context;
+    this.deno = new DenoMethods(context, this, new DenoProgram(deno));
   }
 
   @Override
   public Map<String, Method> methods() {
-    return Map.of(
-        "spawn", this::spawn,
-        "processWait", this::processWait,
-        "processKill", this::processKill,
-        "vscode", _ -> vscode(),
-        "envGet", this::envGet,
-        "envSet", this::envSet,
-        "envDelete", this::envDelete,
-        "envToObject", _ -> json(variables()));
+    Map<String, Method> methods = new HashMap<>(deno.methods());
+    methods.putAll(
+        Map.of(
+            "spawn", this::spawn,
+            "processWait", this::processWait,
+            "processKill", this::processKill,
+            "vscode", _ -> vscode(),
+            "envGet", this::envGet,
+            "envSet", this::envSet,
+            "envDelete", this::envDelete,
+            "envToObject", _ -> json(variables())));
+    return methods;
   }
 
-  private JsonNode spawn(Params params)
-      throws CallError, SdkError, StatusException, InterruptedException {
+  JsonNode spawn(Params params) throws CallError, SdkError, StatusException, InterruptedException {
     ProcessSpec spec = spec(params);
     Optional<Long> stdin = params.optionalNumber("stdinStreamId");
     boolean stdout = piped(params, "stdout");
@@ -104,6 +113,11 @@ public final class ProcessMethods implements SessionContext.Part {
         input.ifPresent(Input::close);
       }
     }
+  }
+
+  /** Empty where its end was waited for, or where it is no process of this session's. */
+  Optional<Running> started(long pid) {
+    return Optional.ofNullable(running.get(pid));
   }
 
   private Optional<Output> output(boolean piped) {
@@ -202,6 +216,11 @@ public final class ProcessMethods implements SessionContext.Part {
           Signals.number(name.get())
               .orElseThrow(() -> CallError.parameter("signal", "a signal's name as SIGTERM"));
     }
+    signal(pid, signal);
+    return NullNode.getInstance();
+  }
+
+  void signal(long pid, int signal) throws SdkError, StatusException {
     Running process = running.get(pid);
     if (process != null && process.exited()) {
       throw SdkError.processGone(pid);
@@ -217,7 +236,6 @@ public final class ProcessMethods implements SessionContext.Part {
                       .setProcess(process != null ? process.process() : other(pid))
                       .setSignal(signal)
                       .build());
-      return NullNode.getInstance();
     } catch (StatusException e) {
       if (Refusals.reason(e).equals(Optional.of(ErrorReason.ERROR_REASON_PROCESS_NOT_FOUND))) {
         throw SdkError.processGone(pid);

@@ -18,6 +18,9 @@ import io.grpc.StatusException;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * A process that this session started, with its streams.
@@ -193,6 +196,23 @@ final class Running {
   CompletableFuture<ProcessExited> wanted() {
     wanted.countDown();
     return exit;
+  }
+
+  /** Completes with its end, where that is waited for. */
+  CompletableFuture<ProcessExited> over() {
+    return exit;
+  }
+
+  /** Whether it ends within that time. */
+  boolean ended(long millis) throws InterruptedException {
+    try {
+      var _ = exit.get(millis, TimeUnit.MILLISECONDS);
+      return true;
+    } catch (TimeoutException e) {
+      return false;
+    } catch (ExecutionException e) {
+      return true;
+    }
   }
 
   boolean exited() {

@@ -1,6 +1,7 @@
 package dev.cofferdam.edge.protocol;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.OffsetDateTime;
@@ -121,6 +122,16 @@ public final class Params {
       }
     }
     return texts;
+  }
+
+  /** Whether it is true, or a list. */
+  public boolean flagOrTexts(String name) throws CallError {
+    return json.path(name).isArray() ? !texts(name).isEmpty() : flag(name, false);
+  }
+
+  /** As it came, into another object. */
+  public void copy(String name, ObjectNode to) {
+    node(name).ifPresent(node -> to.set(name, node));
   }
 
   /** As it came; empty where it is not there. */

@@ -33,6 +33,11 @@ public final class OutputStreams {
     return output;
   }
 
+  /** One that nothing else of this edge has. */
+  public long number() {
+    return ids.incrementAndGet();
+  }
+
   void cancel(long id) {
     Output output = open.get(id);
     if (output != null) {

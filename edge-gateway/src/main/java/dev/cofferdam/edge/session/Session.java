@@ -108,7 +108,16 @@ public final class Session {
     this.ended = ended;
     SessionContext context =
         new SessionContext(
-            tenant, sandbox, peer, inputs, outputs, new Umask(), aborts, memory, executor);
+            tenant,
+            sandbox,
+            peer,
+            inputs,
+            outputs,
+            new Umask(),
+            aborts,
+            memory,
+            new ConcurrentHashMap<>(),
+            executor);
     methods.put(ABORT, this::abort);
     parts.forEach(part -> methods.putAll(part.of(context).methods()));
   }

@@ -6,6 +6,7 @@ import java.util.concurrent.Executor;
 /**
  * What a part of a session may use.
  *
+ * @param servers ports that Deno processes of the session were told to serve at, by pid
  * @param executor a thread for each task; calls to the mesh that are made on it end with the
  *     session
  */
@@ -18,6 +19,7 @@ public record SessionContext(
     Umask umask,
     Aborts aborts,
     MemoryBudget.Account memory,
+    java.util.concurrent.ConcurrentMap<Long, Integer> servers,
     Executor executor) {
   /** Some of the calls that a session answers. */
   @FunctionalInterface
