@@ -149,17 +149,41 @@ public final class StreamMatcher {
   }
 
   /**
+   * Keeps what may be the beginning of a match. What is kept then tells whoever sees what is not of
+   * the needles.
+   *
    * @param last no more bytes will come: nothing is kept
    * @param seriousUnits how long an unfinished match has to be for its bytes to be held
    */
   public Rest scan(ByteBuf in, int from, int end, boolean last, int seriousUnits, Sink sink) {
+    return scan(in, from, end, end, last, seriousUnits, sink);
+  }
+
+  /**
+   * Keeps what the caller says, whatever it holds.
+   *
+   * @param until no match that begins here or later is looked for
+   * @return from where on bytes have to be shown again: {@code until}, or the end of a match that
+   *     began before it
+   */
+  public int scan(ByteBuf in, int from, int until, int end, Sink sink) {
+    return scan(in, from, until, end, true, 0, sink).keep();
+  }
+
+  private Rest scan(
+      ByteBuf in, int from, int until, int end, boolean last, int seriousUnits, Sink sink) {
     Starts.@Nullable Walk walk = starts.flatMap(table -> table.walk(in, from, end)).orElse(null);
     int cleanFrom = from;
     int at = from;
     int keep = -1;
     int hold = -1;
-    while (at < end) {
+    while (at < until) {
       at = walk == null ? at : walk.next(at);
+      if (at >= until) {
+        // How far behind it the next match might begin is not to be seen in what is kept.
+        at = until;
+        break;
+      }
       int matched = 0;
       int which = -1;
       for (int n : starting(in, at, end)) {
@@ -190,7 +214,7 @@ public final class StreamMatcher {
         at++;
       }
     }
-    int stop = keep < 0 ? end : keep;
+    int stop = keep < 0 ? at : keep;
     if (stop > cleanFrom) {
       sink.clean(in, cleanFrom, stop - cleanFrom);
     }

@@ -15,6 +15,7 @@ import java.util.Optional;
  */
 final class AnswerBody implements AutoCloseable {
   private final Scrubber scrubber;
+  private final Optional<GrpcMessages> messages;
   private final Optional<GzipReader> unpacker;
   private final ByteBufAllocator allocator;
   private final Deque<ByteBuf> clean = new ArrayDeque<>();
@@ -22,10 +23,14 @@ final class AnswerBody implements AutoCloseable {
   private boolean flushed;
 
   /**
+   * @param grpc it consists of messages, of which each is given whole: who sent it may wait for an
+   *     answer to it
+   * @param packed all of it in gzip
    * @param allocator one that wipes: what is unpacked or kept back may hold the secret
    */
-  AnswerBody(Scrubber scrubber, boolean packed, ByteBufAllocator allocator) {
+  AnswerBody(Scrubber scrubber, boolean grpc, boolean packed, ByteBufAllocator allocator) {
     this.scrubber = scrubber;
+    this.messages = grpc && !packed ? Optional.of(new GrpcMessages()) : Optional.empty();
     this.unpacker = packed ? Optional.of(new GzipReader()) : Optional.empty();
     this.allocator = allocator;
   }
@@ -34,14 +39,24 @@ final class AnswerBody implements AutoCloseable {
   void add(ByteBuf part) {
     if (unpacker.isPresent()) {
       unpacker.get().feed(part);
-    } else {
-      ByteBuf piece = scrubber.feed(part, false, allocator);
-      if (piece.isReadable()) {
-        clean.add(piece);
-      } else {
-        // All of it was kept back.
-        piece.release();
+    } else if (messages.isPresent()) {
+      while (part.isReadable()) {
+        ByteBuf piece = part.readRetainedSlice(messages.get().next(part));
+        search(piece, messages.get().betweenTwo());
       }
+      part.release();
+    } else {
+      search(part, false);
+    }
+  }
+
+  private void search(ByteBuf part, boolean last) {
+    ByteBuf piece = scrubber.feed(part, last, allocator);
+    if (piece.isReadable()) {
+      clean.add(piece);
+    } else {
+      // All of it was kept back.
+      piece.release();
     }
   }
 

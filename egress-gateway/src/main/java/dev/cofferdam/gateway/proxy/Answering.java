@@ -87,7 +87,9 @@ final class Answering implements AutoCloseable {
     // The upstream's codec has scrubbed them: they were never text with a value in it.
     Headers clean = headers.without("content-length", "content-encoding");
     if (!bodiless) {
-      cleaner = new AnswerBody(scrubber.get(), packed, upstream.connection.channel.alloc());
+      cleaner =
+          new AnswerBody(
+              scrubber.get(), Grpc.is(headers), packed, upstream.connection.channel.alloc());
     }
     boolean empty = bodiless || answer.bodyLength() == 0;
     write(new ResponseHead(answer.status(), clean, empty ? 0 : -1));

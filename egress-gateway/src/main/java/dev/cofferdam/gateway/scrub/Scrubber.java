@@ -29,6 +29,7 @@ public final class Scrubber implements AutoCloseable {
   private static final int SHORT = 1 << 10;
 
   private final StreamMatcher matcher;
+  private final Tail tail;
   private final List<Secret> byNeedle = new ArrayList<>();
   private ByteBuf kept = Unpooled.EMPTY_BUFFER;
   private boolean weakSeen;
@@ -61,6 +62,7 @@ public final class Scrubber implements AutoCloseable {
       }
     }
     this.matcher = new StreamMatcher(needles);
+    this.tail = Tail.of(secrets.stream().map(Secret::value).toList());
   }
 
   private void add(List<Needle> needles, Secret secret, Needle needle) {
@@ -69,8 +71,10 @@ public final class Scrubber implements AutoCloseable {
   }
 
   /**
+   * What of its end is kept back depends on no value.
+   *
    * @param chunk is released
-   * @param last nothing follows: what was kept back comes out
+   * @param last no value goes on behind it: what was kept back comes out
    * @return for the caller to release
    */
   public ByteBuf feed(ByteBuf chunk, boolean last, ByteBufAllocator allocator) {
@@ -83,12 +87,13 @@ public final class Scrubber implements AutoCloseable {
       matcher.hasten(block.bytes());
     }
     try (Replacer replacer = new Replacer(allocator)) {
+      int from = all.readerIndex();
       int end = all.writerIndex();
-      StreamMatcher.Rest rest = matcher.scan(all, all.readerIndex(), end, last, 0, replacer);
-      int keeping = end - rest.keep();
-      if (keeping > 0) {
-        kept = allocator.directBuffer(keeping);
-        kept.writeBytes(all, rest.keep(), keeping);
+      int until = last ? end : end - tail.length(all, chunk);
+      int keep = matcher.scan(all, from, until, end, replacer);
+      if (end > keep) {
+        kept = allocator.directBuffer(end - keep);
+        kept.writeBytes(all, keep, end - keep);
       }
       return replacer.clean();
     } finally {

@@ -174,6 +174,60 @@ final class ScrubberTest {
         .isEqualTo(new String(noise, StandardCharsets.UTF_8));
   }
 
+  /** What is out after each piece. */
+  private static List<Integer> given(String value, List<String> pieces) {
+    List<Integer> lengths = new ArrayList<>();
+    try (SecretValue secret = secret(value);
+        Scrubber scrubber =
+            new Scrubber(List.of(new Scrubber.Secret(secret, PLACEHOLDER, false)))) {
+      for (String piece : pieces) {
+        ByteBuf out = scrubber.feed(Unpooled.copiedBuffer(utf8(piece)), false, allocator());
+        lengths.add(out.readableBytes());
+        out.release();
+      }
+    }
+    return lengths;
+  }
+
+  /**
+   * A guest to which a server says its own words back would else find the value a byte at a time:
+   * it would see whether its guess is kept back as a beginning of it.
+   */
+  @AttackRow(54)
+  @ParameterizedTest
+  @ValueSource(longs = {41, 42, 43, 44, 45, 46})
+  void whatIsHeldBackTellsNothingOfTheValue(long seed) {
+    Random random = new Random(seed);
+    List<String> values = List.of("sk-live-0123456789abcdef", "Zm9v+/_%26ZZZZZZZZZZZZZZ");
+    List<String> between = List.of("", " ", "\n", "\n\n", "\"", "=", "x".repeat(1100), "\u00e9");
+    for (int round = 0; round < 200; round++) {
+      List<String> pieces = new ArrayList<>();
+      for (int piece = 0; piece < 6; piece++) {
+        String value = values.get(random.nextInt(values.size()));
+        String written = encodings().get(random.nextInt(encodings().size())).apply(value);
+        if (random.nextInt(3) == 0) {
+          written = Base64.getMimeEncoder(20, utf8("\r\n")).encodeToString(utf8(value));
+        }
+        pieces.add(
+            between.get(random.nextInt(between.size()))
+                + written.substring(0, random.nextInt(written.length()))
+                + between.get(random.nextInt(between.size())));
+      }
+      assertThat(given(values.getFirst(), pieces))
+          .as("%s", pieces)
+          .isEqualTo(given(values.getLast(), pieces));
+    }
+  }
+
+  /** But that it is one with blanks, or with characters that are not of ASCII. */
+  @Test
+  void aValueWithBlanksIsLookedForInLines() {
+    assertThat(given("a value with blanks", List.of("one two", " three\n", "four")))
+        .containsExactly(0, 14, 0);
+    assertThat(given("sk-live-0123456789abcdef", List.of("one two", " three\n", "four")))
+        .containsExactly(4, 10, 0);
+  }
+
   @Test
   void aPartThatCannotBecomeTheValueIsNotHeldBack() {
     try (SecretValue secret = secret(VALUES.getFirst());
