@@ -143,6 +143,21 @@ final class AnswerAttackTest extends AttackSuite {
         "host_mismatch");
   }
 
+  /** What came in a few pieces leaves in many, each as the guest takes it, with no more to come. */
+  @Test
+  void onePackedThatIsAThousandTimesAsLongIsGivenWhole() throws Exception {
+    Answer answer =
+        ask(
+            "GET /long-gzip HTTP/1.1\r\n"
+                + HOST
+                + "Authorization: Bearer "
+                + Harness.PLACEHOLDER
+                + "\r\n\r\n");
+
+    assertThat(answer.status()).isEqualTo(200);
+    assertThat(answer.body().chars().filter(c -> c == 0)).hasSize(4 << 20);
+  }
+
   @AttackRow(54)
   @ParameterizedTest
   @ValueSource(strings = {"/echo", "/header", "/trailer", "/bytes", "/gzip", "/hex", "/base64"})

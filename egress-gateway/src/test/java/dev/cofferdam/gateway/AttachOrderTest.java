@@ -147,6 +147,7 @@ final class AttachOrderTest {
     broker.detach("sb-a");
 
     awaitOccupant("nobody");
+    assertThat(broker.streams).as("by its word, not by a stream anew").hasValue(1);
   }
 
   @AttackRow(53)

@@ -44,6 +44,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -59,6 +60,10 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   final BlockingQueue<IssueCertificateRequest> issued = new LinkedBlockingQueue<>();
   final BlockingQueue<AuditEvent> events = new LinkedBlockingQueue<>();
   final List<ReportDecisionsRequest> reports = new CopyOnWriteArrayList<>();
+
+  /** Of attachments, that were opened. */
+  final AtomicInteger streams = new AtomicInteger();
+
   private final List<StreamObserver<SyncAttachmentsResponse>> syncs = new CopyOnWriteArrayList<>();
   private final TestPki lineage;
   private final Server server;
@@ -168,6 +173,7 @@ final class FakeBroker extends AttachmentServiceGrpc.AttachmentServiceImplBase
   public synchronized StreamObserver<SyncAttachmentsRequest> syncAttachments(
       StreamObserver<SyncAttachmentsResponse> out) {
     syncs.add(out);
+    streams.incrementAndGet();
     if (!silent) {
       tellAll(out);
     }

@@ -128,7 +128,9 @@ final class ShapedPlaceholderTest {
         harness.broker.event(e ->
             e.getVerdict() == Verdict.VERDICT_DENIED
                 && e.getReason().name().equalsIgnoreCase("EGRESS_REASON_" + reason));
-    assertThat(event.toString().toLowerCase(Locale.ROOT)).doesNotContain("c0ff");
+    // The request's id is random, and may hold anything.
+    assertThat(event.toBuilder().clearRequest().build().toString().toLowerCase(Locale.ROOT))
+        .doesNotContain("c0ff");
   }
 
   @ParameterizedTest

@@ -362,6 +362,10 @@ final class TestUpstream implements AutoCloseable {
               head.headers().set("content-encoding", "gzip");
               yield gzip(bytes(one.toString()));
             }
+            case "/long-gzip" -> {
+              head.headers().set("content-encoding", "gzip");
+              yield gzip(new byte[4 << 20]);
+            }
             case "/br" -> {
               head.headers().set("content-encoding", "br");
               yield bytes("packed");

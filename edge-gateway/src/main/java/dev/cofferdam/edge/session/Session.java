@@ -27,8 +27,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
@@ -52,6 +54,9 @@ public final class Session {
 
   /** For the client's own close. */
   private static final Duration CLOSING = Duration.ofSeconds(5);
+
+  /** For the close of a socket that held too much. */
+  private static final Duration TOLD = Duration.ofSeconds(1);
 
   /** For the news of a sandbox's end, which may come after the end of its streams. */
   private static final Duration NEWS = Duration.ofSeconds(5);
@@ -405,12 +410,25 @@ public final class Session {
       ended.run();
       try {
         // A socket that is cut off before its client has closed may lose what it was told last.
-        frames.drain(evicted ? Duration.ZERO : CLOSING);
+        if (evicted) {
+          awaitTold();
+        } else {
+          frames.drain(CLOSING);
+        }
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
       }
       frames.end();
       memory.close();
+    }
+  }
+
+  /** Why it ends is on its way. For who takes nothing of it nothing is kept for longer. */
+  private void awaitTold() throws InterruptedException {
+    try {
+      writer.whenComplete().get(TOLD.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      // Then it is cut off.
     }
   }
 }
