@@ -131,8 +131,8 @@ final class FetchCallsTest {
         .containsSequence("--request", "GET")
         .containsSequence("--header", "X-Empty;", "--header", "X: @/y")
         .endsWith("--url", "http://a.test/early");
-    assertThat(ok("http://a.test/none", "").path("bodyStreamId").isNull()).isTrue();
     assertThat(mesh.signals).as("what has ended is not killed").isEmpty();
+    assertThat(ok("http://a.test/none", "").path("bodyStreamId").isNull()).isTrue();
   }
 
   @Test
