@@ -144,8 +144,12 @@ final class RawGuest implements AutoCloseable {
     }
   }
 
+  /** Waits for no close of the other side's, as TLS does: a gateway that is gone sends none. */
   @Override
   public void close() throws IOException {
+    if (!socket.isClosed()) {
+      socket.setSoTimeout(1);
+    }
     socket.close();
   }
 }
