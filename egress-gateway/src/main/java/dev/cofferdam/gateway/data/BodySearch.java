@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.data;
 
+import dev.cofferdam.gateway.http.GrpcMessages;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import java.io.ByteArrayOutputStream;
@@ -13,9 +14,6 @@ import org.jspecify.annotations.Nullable;
 
 /** The body of one request, searched in turns. One thread at a time. */
 public final class BodySearch implements AutoCloseable {
-  /** A flag and a length stand before each message, gRPC over HTTP/2, "Length-Prefixed-Message". */
-  private static final int MESSAGE_HEAD = 5;
-
   private static final int BESIDE_STEP = 1024;
 
   private final DataSearch search;
@@ -23,21 +21,17 @@ public final class BodySearch implements AutoCloseable {
   /** For what stands beside a packed body: the names and comments of gzip. */
   private final DataSearch beside;
 
-  private final boolean messages;
+  private final Optional<GrpcMessages> messages;
   private final Deque<ByteBuf> unsearched = new ArrayDeque<>();
   private long unsearchedBytes;
 
-  /** Of a message: what is still to come, of its head or of its text. */
-  private int headLeft = MESSAGE_HEAD;
-
-  private long textLeft;
   private boolean unreadable;
   private final ByteArrayOutputStream besideText = new ByteArrayOutputStream();
 
   BodySearch(DataSearch search, DataSearch beside, boolean messages) {
     this.search = search;
     this.beside = beside;
-    this.messages = messages;
+    this.messages = messages ? Optional.of(new GrpcMessages()) : Optional.empty();
   }
 
   /** Takes the part over, for {@link #turn}. */
@@ -98,31 +92,23 @@ public final class BodySearch implements AutoCloseable {
   }
 
   private void feed(ByteBuf part, Consumer<ByteBuf> out) {
-    if (!messages) {
+    if (messages.isEmpty()) {
       search.feed(part, false, out);
       return;
     }
+    GrpcMessages read = messages.get();
     while (part.isReadable() && !unreadable) {
-      if (headLeft == MESSAGE_HEAD && part.getByte(part.readerIndex()) != 0) {
+      boolean head = read.inHead();
+      if (read.betweenTwo() && part.getByte(part.readerIndex()) != 0) {
         // Packed, or no message at all but what is to be taken for one.
         unreadable = true;
-      } else if (headLeft > 0) {
-        ByteBuf head = part.readSlice(Math.min(headLeft, part.readableBytes()));
-        for (int i = 0; i < head.readableBytes(); i++) {
-          textLeft =
-              headLeft - i == MESSAGE_HEAD
-                  ? 0
-                  : textLeft << 8 | head.getUnsignedByte(head.readerIndex() + i);
-        }
-        headLeft -= head.readableBytes();
-        out.accept(head.retain());
       } else {
-        ByteBuf text = part.readSlice((int) Math.min(textLeft, part.readableBytes()));
-        textLeft -= text.readableBytes();
-        search.feed(text, textLeft == 0, out);
-      }
-      if (headLeft == 0 && textLeft == 0) {
-        headLeft = MESSAGE_HEAD;
+        ByteBuf piece = part.readSlice(read.next(part));
+        if (head) {
+          out.accept(piece.retain());
+        } else {
+          search.feed(piece, read.betweenTwo(), out);
+        }
       }
     }
   }

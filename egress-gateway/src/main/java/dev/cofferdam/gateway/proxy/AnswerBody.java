@@ -1,5 +1,6 @@
 package dev.cofferdam.gateway.proxy;
 
+import dev.cofferdam.gateway.http.GrpcMessages;
 import dev.cofferdam.gateway.scrub.GzipReader;
 import dev.cofferdam.gateway.scrub.Scrubber;
 import io.netty.buffer.ByteBuf;

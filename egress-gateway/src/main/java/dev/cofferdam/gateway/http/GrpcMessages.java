@@ -1,9 +1,9 @@
-package dev.cofferdam.gateway.proxy;
+package dev.cofferdam.gateway.http;
 
 import io.netty.buffer.ByteBuf;
 
 /** Where messages end in the body of a call: gRPC over HTTP/2, "Length-Prefixed-Message". */
-final class GrpcMessages {
+public final class GrpcMessages {
   /** A flag and a length stand before each. */
   private static final int HEAD = 5;
 
@@ -11,7 +11,7 @@ final class GrpcMessages {
   private long textLeft;
 
   /** The length of what is next there: of a head, or of a message as far as it has come. */
-  int next(ByteBuf part) {
+  public int next(ByteBuf part) {
     if (headLeft > 0) {
       int length = Math.min(headLeft, part.readableBytes());
       for (int at = part.readerIndex(); at < part.readerIndex() + length; at++) {
@@ -32,8 +32,13 @@ final class GrpcMessages {
     return length;
   }
 
+  /** Whether what is next is of a head. */
+  public boolean inHead() {
+    return headLeft > 0;
+  }
+
   /** Whether a message has ended and none has begun behind it. */
-  boolean betweenTwo() {
+  public boolean betweenTwo() {
     return headLeft == HEAD;
   }
 }
