@@ -1,15 +1,14 @@
 package dev.cofferdam.edge.fetch;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.edge.process.Stdin;
 import dev.cofferdam.edge.protocol.SdkError;
 import dev.cofferdam.edge.session.InputStreams.Input;
-import dev.cofferdam.edge.session.InputStreams.InputFailedException;
 import dev.cofferdam.edge.session.OutputStreams.Output;
 import dev.cofferdam.edge.session.SessionClosedException;
 import dev.cofferdam.edge.session.SessionContext;
 import dev.cofferdam.kit.client.TwoWayCall;
 import dev.cofferdam.kit.error.Refusals;
-import dev.cofferdam.v1.CloseStdin;
 import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessExited;
@@ -34,9 +33,6 @@ import org.slf4j.LoggerFactory;
 final class Curl implements AutoCloseable {
   private static final int HEAD_BYTES = 256 << 10;
   private static final int SAID_BYTES = 4 << 10;
-
-  /** Of one message to the guest. */
-  private static final int CHUNK = 64 << 10;
 
   private static final int SIGKILL = 9;
   private static final Logger log = LoggerFactory.getLogger(Curl.class);
@@ -67,11 +63,13 @@ final class Curl implements AutoCloseable {
     boolean begun = false;
     try {
       curl.begin(request);
+      Stdin stdin = new Stdin(curl.call);
       if (body.isPresent()) {
-        context.executor().execute(() -> curl.feed(body.get()));
+        // What has half its body shall not look whole.
+        context.executor().execute(() -> stdin.feed(body.get(), curl::close));
       } else {
         // Not here: what has answered and ended already takes no more until its answer is read.
-        context.executor().execute(curl::closeQuietly);
+        context.executor().execute(stdin::close);
       }
       begun = true;
       return curl;
@@ -101,46 +99,6 @@ final class Curl implements AutoCloseable {
             "NotSupported", "NOT_SERVED", "fetch is done by curl, which this sandbox lacks");
       }
       throw e;
-    }
-  }
-
-  private void feed(Input body) {
-    try (body) {
-      for (Optional<ByteString> next = body.next(); next.isPresent(); next = body.next()) {
-        ByteString data = next.get();
-        for (int from = 0; from < data.size(); from += CHUNK) {
-          ByteString part = data.substring(from, Math.min(data.size(), from + CHUNK));
-          if (!call.write(StartProcessRequest.newBuilder().setStdin(part).build())) {
-            return;
-          }
-        }
-      }
-      closeStdin();
-    } catch (InputFailedException e) {
-      // What has half its body shall not look whole.
-      close();
-    } catch (StatusException e) {
-      // Whoever reads its answer is told.
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  private void closeStdin() throws StatusException, InterruptedException {
-    var _ =
-        call.write(
-            StartProcessRequest.newBuilder()
-                .setCloseStdin(CloseStdin.getDefaultInstance())
-                .build());
-  }
-
-  private void closeQuietly() {
-    try {
-      closeStdin();
-    } catch (StatusException e) {
-      // As in feed().
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
     }
   }
 

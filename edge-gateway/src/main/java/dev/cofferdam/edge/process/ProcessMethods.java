@@ -90,10 +90,12 @@ public final class ProcessMethods implements SessionContext.Part {
         Running process = Running.start(call, context.sandbox(), spec, out, err);
         running.put(process.pid(), process);
         if (input.isPresent()) {
-          context.executor().execute(() -> process.feed(input.get()));
+          // The process shall not wait for what will never come.
+          Stdin toProcess = process.stdin();
+          context.executor().execute(() -> toProcess.feed(input.get(), toProcess::close));
         } else {
           // Not here: what has said much and ended takes no more until that is read.
-          context.executor().execute(process::closeQuietly);
+          context.executor().execute(process.stdin()::close);
         }
         context.executor().execute(process::follow);
         begun = true;

@@ -1,12 +1,9 @@
 package dev.cofferdam.edge.process;
 
 import com.google.protobuf.ByteString;
-import dev.cofferdam.edge.session.InputStreams.Input;
-import dev.cofferdam.edge.session.InputStreams.InputFailedException;
 import dev.cofferdam.edge.session.OutputStreams.Output;
 import dev.cofferdam.edge.session.SessionClosedException;
 import dev.cofferdam.kit.client.TwoWayCall;
-import dev.cofferdam.v1.CloseStdin;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessExited;
 import dev.cofferdam.v1.ProcessSpec;
@@ -29,10 +26,8 @@ import java.util.concurrent.TimeoutException;
  * they have made their ends of the streams: the Python SDK throws away what comes earlier.
  */
 final class Running {
-  /** Of one message to the guest. */
-  private static final int CHUNK = 64 << 10;
-
   private final TwoWayCall<StartProcessRequest, ProcessEvent> call;
+  private final Stdin stdin;
   private final Optional<Output> stdout;
   private final Optional<Output> stderr;
   private final CountDownLatch wanted = new CountDownLatch(1);
@@ -45,6 +40,7 @@ final class Running {
       Optional<Output> stdout,
       Optional<Output> stderr) {
     this.call = call;
+    this.stdin = new Stdin(call);
     this.started = started;
     this.stdout = stdout;
     this.stderr = stderr;
@@ -150,46 +146,8 @@ final class Running {
     }
   }
 
-  /** Copies what the client sends to its stdin; for a thread of its own. */
-  void feed(Input input) {
-    try (input) {
-      for (Optional<ByteString> next = input.next(); next.isPresent(); next = input.next()) {
-        ByteString data = next.get();
-        for (int from = 0; from < data.size(); from += CHUNK) {
-          ByteString part = data.substring(from, Math.min(data.size(), from + CHUNK));
-          if (!call.write(StartProcessRequest.newBuilder().setStdin(part).build())) {
-            return;
-          }
-        }
-      }
-      closeStdin();
-    } catch (InputFailedException e) {
-      // The process shall not wait for what will never come.
-      closeQuietly();
-    } catch (StatusException e) {
-      // It has exited, or its streams broke: follow() tells.
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  void closeStdin() throws StatusException, InterruptedException {
-    var _ =
-        call.write(
-            StartProcessRequest.newBuilder()
-                .setCloseStdin(CloseStdin.getDefaultInstance())
-                .build());
-  }
-
-  /** For a thread of its own. */
-  void closeQuietly() {
-    try {
-      closeStdin();
-    } catch (StatusException e) {
-      // As in feed().
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
+  Stdin stdin() {
+    return stdin;
   }
 
   /** From here on its output goes out. */
