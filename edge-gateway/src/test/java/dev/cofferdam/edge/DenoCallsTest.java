@@ -1,5 +1,6 @@
 package dev.cofferdam.edge;
 
+import static dev.cofferdam.edge.Eventually.eventually;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -8,10 +9,7 @@ import dev.cofferdam.v1.RemoveFileRequest;
 import dev.cofferdam.v1.WriteFileTarget;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.Map;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -40,14 +38,6 @@ final class DenoCallsTest {
     sdk.close();
     app.close();
     mesh.close();
-  }
-
-  private static void eventually(BooleanSupplier condition, String what) {
-    long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
-    while (!condition.getAsBoolean()) {
-      assertThat(System.nanoTime()).as(what).isLessThan(end);
-      LockSupport.parkNanos(Duration.ofMillis(20).toNanos());
-    }
   }
 
   private JsonNode call(String method, String params) throws Exception {

@@ -1,5 +1,6 @@
 package dev.cofferdam.edge;
 
+import static dev.cofferdam.edge.Eventually.eventually;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -11,7 +12,6 @@ import dev.cofferdam.v1.PutSecretRequest;
 import java.net.http.HttpResponse;
 import java.net.http.WebSocketHandshakeException;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.Base64;
 import java.util.HashSet;
 import java.util.List;
@@ -20,8 +20,6 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -31,8 +29,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The whole edge on a socket, before a mesh that is made up. */
 final class EdgeAppTest {
-  private static final Duration LONG = Duration.ofSeconds(60);
-  private static final Duration PAUSE = Duration.ofMillis(20);
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /** A server takes two seconds to close, in which the next test needs not wait. */
@@ -76,16 +72,6 @@ final class EdgeAppTest {
   static void allAreClosed() throws InterruptedException {
     for (Thread closing : CLOSING) {
       closing.join();
-    }
-  }
-
-  private static void eventually(BooleanSupplier condition, String what) throws Exception {
-    long end = System.nanoTime() + LONG.toNanos();
-    while (!condition.getAsBoolean()) {
-      if (System.nanoTime() > end) {
-        throw new AssertionError("not within 60 s: " + what);
-      }
-      LockSupport.parkNanos(PAUSE.toNanos());
     }
   }
 

@@ -1,19 +1,17 @@
 package dev.cofferdam.edge;
 
+import static dev.cofferdam.edge.Eventually.eventually;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.cofferdam.v1.ProcessSpec;
 import dev.cofferdam.v1.SignalProcessRequest;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Base64;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -42,14 +40,6 @@ final class FetchCallsTest {
     sdk.close();
     app.close();
     mesh.close();
-  }
-
-  private static void eventually(BooleanSupplier condition, String what) {
-    long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
-    while (!condition.getAsBoolean()) {
-      assertThat(System.nanoTime()).as(what).isLessThan(end);
-      LockSupport.parkNanos(Duration.ofMillis(20).toNanos());
-    }
   }
 
   private JsonNode fetch(String url, String more) throws Exception {

@@ -1,5 +1,6 @@
 package dev.cofferdam.edge;
 
+import static dev.cofferdam.edge.Eventually.eventually;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -16,13 +17,10 @@ import dev.cofferdam.v1.SetFileAttributesRequest;
 import dev.cofferdam.v1.WalkDirectoryRequest;
 import dev.cofferdam.v1.WriteFileTarget;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -33,7 +31,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** The calls on files over a socket, before a mesh that is made up. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 final class FileCallsTest {
-  private static final Duration PAUSE = Duration.ofMillis(20);
 
   private final FakeMesh mesh;
   private final EdgeApp app;
@@ -73,14 +70,6 @@ final class FileCallsTest {
 
   private <M extends Message> M asked(Class<M> type) {
     return type.cast(mesh.files.asked.getLast());
-  }
-
-  private static void eventually(BooleanSupplier condition, String what) {
-    long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
-    while (!condition.getAsBoolean()) {
-      assertThat(System.nanoTime()).as(what).isLessThan(end);
-      LockSupport.parkNanos(PAUSE.toNanos());
-    }
   }
 
   @Test
