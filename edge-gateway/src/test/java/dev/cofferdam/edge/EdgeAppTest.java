@@ -99,6 +99,21 @@ final class EdgeAppTest {
     eventually(() -> mesh.deleted.size() == 1, "the delete");
   }
 
+  /** More than is read ahead, again and again: reading has to stop and to go on. */
+  @Test
+  void whatIsSentFastIsAllTaken() throws Exception {
+    String large = "{\"jsonrpc\":\"2.0\",\"method\":\"$x\",\"x\":\"" + "x".repeat(1 << 20) + "\"}";
+    for (int i = 0; i < 12; i++) {
+      Sdk.Socket socket = sdk.create(Sdk.BOTH, "{}");
+      for (int j = 0; j < 8; j++) {
+        socket.send(large);
+      }
+      socket.send("ping");
+      assertThat(socket.nextRaw()).isEqualTo("pong");
+    }
+    mesh.created.clear();
+  }
+
   @Test
   void aClientThatVanishesLeavesNothing() throws Exception {
     Sdk.Socket socket = sdk.create(Sdk.BOTH, "{}");

@@ -4,6 +4,7 @@ import static dev.cofferdam.edge.Eventually.eventually;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.net.SocketException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -109,6 +110,35 @@ final class MemoryTest {
           }
         });
     assertHeldOut();
+  }
+
+  /** A client that has been told, and answers nothing, has its connection ended all the same. */
+  @Test
+  void whoSendsOnIsCutOff() throws Exception {
+    try (RawClient raw = new RawClient(app.port())) {
+      raw.send(
+          "GET /api/v3/sandboxes/create HTTP/1.1\r\nHost: edge\r\nUpgrade: websocket\r\n"
+              + "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+              + "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nAuthorization: Bearer "
+              + Sdk.BOTH
+              + "\r\nx-deno-sandbox-config: e30=\r\n\r\n");
+      assertThat(raw.head()).startsWith("http/1.1 101 ");
+      // One text frame of 16 MiB, masked by nothing, that does not end.
+      raw.send("\u0081\u00ff\0\0\0\0\1\0\0\0\0\0\0\0");
+      String part = "x".repeat(1 << 20);
+      try {
+        for (int i = 0; i < 15; i++) {
+          raw.send(part);
+        }
+      } catch (SocketException e) {
+        // Cut off.
+      }
+      assertThat(raw.rest())
+          .as("the close, and nothing else")
+          .startsWith("\u0088")
+          .hasSizeLessThan(128);
+    }
+    eventually(() -> app.server().memory().held() == 0, "the end of all that was held");
   }
 
   /** What was held and is not any more is not held: else an edge would end all sockets one day. */

@@ -122,7 +122,7 @@ final class Sdk implements AutoCloseable {
     }
 
     void send(String message) {
-      var _ = socket().sendText(message, true).join();
+      var _ = socket().sendText(message, true).orTimeout(60, TimeUnit.SECONDS).join();
     }
 
     void call(int id, String method, String params) {

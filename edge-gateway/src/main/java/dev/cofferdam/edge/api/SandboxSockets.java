@@ -23,6 +23,7 @@ import dev.cofferdam.edge.secret.HeldValue;
 import dev.cofferdam.edge.session.Arrived;
 import dev.cofferdam.edge.session.MemoryBudget;
 import dev.cofferdam.edge.session.Peer;
+import dev.cofferdam.edge.session.Session;
 import io.netty.util.AttributeKey;
 import java.util.List;
 import java.util.Optional;
@@ -132,7 +133,13 @@ final class SandboxSockets {
       throw new IllegalStateException("no sandbox was opened for the socket");
     }
     return sessions.begin(
-        ready.tenant(), ready.opened(), ready.peer(), ready.memory(), in, free::release);
+        ready.tenant(),
+        ready.opened(),
+        ready.peer(),
+        new Session.Connection(context.eventLoop(), () -> Linger.begin(context)),
+        ready.memory(),
+        in,
+        free::release);
   }
 
   private final class Decorated extends SimpleDecoratingHttpService {

@@ -65,6 +65,7 @@ final class Sessions implements AutoCloseable {
       Tenant tenant,
       Opened opened,
       Peer peer,
+      Session.Connection connection,
       MemoryBudget.Account memory,
       WebSocket in,
       Runnable freed) {
@@ -74,6 +75,7 @@ final class Sessions implements AutoCloseable {
             tenant,
             opened.sandbox().getId(),
             peer,
+            connection,
             limits,
             streamIds,
             memory,

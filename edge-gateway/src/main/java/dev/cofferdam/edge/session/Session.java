@@ -17,6 +17,7 @@ import dev.cofferdam.edge.protocol.SdkError;
 import io.grpc.Context;
 import io.grpc.StatusException;
 import io.grpc.StatusRuntimeException;
+import io.netty.util.concurrent.EventExecutor;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -64,9 +65,19 @@ public final class Session {
   private static final byte[] PING = "ping".getBytes(StandardCharsets.UTF_8);
   private static final Logger log = LoggerFactory.getLogger(Session.class);
 
+  /**
+   * What the socket lies on.
+   *
+   * @param loop its own. Armeria stops and resumes its reading, by what is taken, without a lock:
+   *     with another loop one of the two may get lost, and nothing more is read
+   * @param cutOff ends it, without waiting, once the socket is over
+   */
+  public record Connection(EventExecutor loop, Runnable cutOff) {}
+
   private final SessionLimits limits;
   private final Json json;
   private final Peer peer;
+  private final Connection connection;
   private final Frames frames;
   private final WebSocketWriter writer = WebSocket.streaming();
   private final Outbox outbox;
@@ -94,6 +105,7 @@ public final class Session {
       Tenant tenant,
       String sandbox,
       Peer peer,
+      Connection connection,
       SessionLimits limits,
       AtomicLong ids,
       MemoryBudget.Account memory,
@@ -103,6 +115,7 @@ public final class Session {
     this.limits = limits;
     this.json = new Json(limits.messageBytes());
     this.peer = peer;
+    this.connection = connection;
     this.memory = memory;
     this.outbox = new Outbox(writer, limits.outputBytes(), limits.stall(), memory);
     this.inputs = new InputStreams(limits, outbox, memory);
@@ -129,7 +142,7 @@ public final class Session {
 
   /** Begins to read; what it answers is to be sent to the client. */
   public WebSocket start(WebSocket in) {
-    in.subscribe(frames);
+    in.subscribe(frames, connection.loop());
     executor.execute(this::read);
     // Whoever asked for memory is not to wait until this session has ended.
     memory.whenOver(() -> threads.execute(this::evict));
@@ -158,9 +171,10 @@ public final class Session {
   /** What it holds is let go of at once: its client is told, and not waited for. */
   private void evict() {
     log.atWarn().setMessage("session_evicted").log();
-    evicted = true;
     closing.countDown();
     outbox.close(WebSocketCloseStatus.TRY_AGAIN_LATER, "all sockets together hold too much");
+    // Whoever reads ends by it, and would end the socket without a word.
+    evicted = true;
     inputs.close();
     calls.cancel(null);
     outbox.release();
@@ -420,6 +434,9 @@ public final class Session {
       }
       frames.end();
       memory.close();
+      if (evicted) {
+        connection.cutOff().run();
+      }
     }
   }
 
