@@ -144,6 +144,7 @@ final class QemuMachine implements Machine {
       } else if (!status.equals("paused")) {
         throw new QmpRefusal("it is " + status + "; a snapshot needs it paused");
       }
+      awaitNoMigration();
       session().execute("migrate-set-capabilities", QemuHypervisor.ignoreShared(), COMMAND);
       return session()
           .execute(
@@ -159,6 +160,23 @@ final class QemuMachine implements Machine {
     } catch (IOException e) {
       throw new MachineException("no snapshot of " + sandbox + ": " + e.getMessage(), e);
     }
+  }
+
+  /** QEMU tells of a migration's end before it has let go of what the migration held. */
+  private void awaitNoMigration() {
+    long began = System.nanoTime();
+    while (holdsMigration() && System.nanoTime() - began < COMMAND.toNanos()) {
+      LockSupport.parkNanos(LOOK_AGAIN_NANOS);
+    }
+  }
+
+  private boolean holdsMigration() {
+    for (JsonNode held : session().execute("query-yank", COMMAND)) {
+      if (held.path("type").asText().equals("migration")) {
+        return true;
+      }
+    }
+    return false;
   }
 
   @Override

@@ -24,6 +24,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -35,7 +36,10 @@ class QemuMachineTest {
 
   @TempDir Path directory;
   private final AtomicInteger commands = new AtomicInteger();
-  private volatile String answer = "";
+
+  /** By what it is asked; empty is none. */
+  private volatile UnaryOperator<String> answering = _ -> "";
+
   private ServerSocketChannel listener;
 
   @BeforeEach
@@ -66,7 +70,7 @@ class QemuMachineTest {
 
   @Test
   void whatItRefusesIsAnAnswerAndTheNextVmmHasACircuitOfItsOwn() {
-    answer = "{\"error\":{\"class\":\"GenericError\",\"desc\":\"not now\"},\"id\":%s}";
+    answering = _ -> refusal("not now");
     QemuMachine machine = connected("sb-refusing");
     for (int i = 0; i < 7; i++) {
       assertThatThrownBy(machine::pause)
@@ -75,6 +79,32 @@ class QemuMachineTest {
     }
     assertThat(commands).hasValue(7);
     machine.close();
+  }
+
+  @Test
+  void aSnapshotWaitsUntilQemuHasLetGoOfTheMigrationBeforeIt() {
+    AtomicInteger looks = new AtomicInteger();
+    answering =
+        line -> {
+          if (line.contains("\"query-yank\"")) {
+            return looks.incrementAndGet() < 3
+                ? "{\"return\":[{\"type\":\"chardev\"},{\"type\":\"migration\"}],\"id\":%s}"
+                : "{\"return\":[{\"type\":\"chardev\"}],\"id\":%s}";
+          }
+          if (line.contains("\"migrate\"")) {
+            return refusal(looks.get() < 3 ? "duplicate yank instance" : "now it may");
+          }
+          return "{\"return\":{\"status\":\"paused\"},\"id\":%s}";
+        };
+    QemuMachine machine = connected("sb-slow");
+    assertThatThrownBy(() -> machine.snapshot(directory.resolve("kept")))
+        .isInstanceOf(MachineException.class)
+        .hasMessageContaining("now it may");
+    machine.close();
+  }
+
+  private static String refusal(String why) {
+    return "{\"error\":{\"class\":\"GenericError\",\"desc\":\"" + why + "\"},\"id\":%s}";
   }
 
   private QemuMachine connected(String sandbox) {
@@ -114,6 +144,7 @@ class QemuMachineTest {
         send(session, "{\"return\":{},\"id\":" + id + "}");
       } else {
         commands.incrementAndGet();
+        String answer = answering.apply(line);
         if (answer.isEmpty()) {
           return;
         }

@@ -5,7 +5,6 @@ import dev.cofferdam.node.machine.ProcessId;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -69,11 +68,12 @@ final class RealQemu {
   }
 
   /** 0, which no process has, for one that has ended already. */
-  private static long startTime(long pid) throws IOException {
+  private static long startTime(long pid) {
     try {
       String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));
       return Long.parseLong(stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[19]);
-    } catch (NoSuchFileException e) {
+    } catch (IOException e) {
+      // There is no such file, or no such process any more behind it.
       return 0;
     }
   }
