@@ -105,7 +105,10 @@ final class MetersTest extends AttackSuite {
     assertThat(handshakes("out", "failed").count()).isGreaterThan(out);
   }
 
-  /** Both bounds are of what happened in this order, however slow the machine is. */
+  /**
+   * The one bound is of what happened in this order, however slow the machine is. The other leaves
+   * room for what the gateway does with a head while its guest lets it wait for the body.
+   */
   @Test
   void whatIsAddedHoldsTheBrokersAnswerAndNotTheGuestsTime() throws Exception {
     long secret = added("secret").count();
@@ -131,7 +134,7 @@ final class MetersTest extends AttackSuite {
       long whole = System.nanoTime() - began;
       assertThat(added("plain").count()).isEqualTo(plain + 1);
       assertThat(added("plain").totalTime(TimeUnit.NANOSECONDS) - own)
-          .isLessThan((double) (whole - A_WHILE));
+          .isLessThan(whole - A_WHILE / 2.0);
     }
   }
 
