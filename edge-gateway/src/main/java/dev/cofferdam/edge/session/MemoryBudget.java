@@ -11,7 +11,9 @@ import java.util.Set;
 /**
  * What all sockets together hold of their clients' and for them. Over its limit it ends a socket:
  * of the owner that holds most, the one that holds most. Whoever holds little is not ended for what
- * others hold, and nobody waits for memory, so that none can be made to wait for ever.
+ * others hold, and nobody waits for memory, so that none can be made to wait for ever. A socket
+ * that ends may hold what it holds until its client was told: with the next that ends, those before
+ * it are cut off where together they would hold more than the limit.
  *
  * <p>Safe for use by several threads.
  */
@@ -65,12 +67,26 @@ public final class MemoryBudget {
     }
     while (held - doomed > limit) {
       Account largest = largest();
+      if (doomed + largest.held > limit) {
+        ends.addAll(cutDoomed());
+      }
       largest.isDoomed = true;
       doomed += largest.held;
       ended++;
       largest.end.ifPresent(ends::add);
     }
     return ends;
+  }
+
+  private List<Runnable> cutDoomed() {
+    List<Runnable> cuts = new ArrayList<>();
+    for (Account account : open) {
+      if (account.isDoomed && !account.isCut) {
+        account.isCut = true;
+        account.cut.ifPresent(cuts::add);
+      }
+    }
+    return cuts;
   }
 
   /** There is one: what is over the limit is held by somebody. */
@@ -112,23 +128,32 @@ public final class MemoryBudget {
     private final String owner;
     private long held;
     private boolean isDoomed;
+    private boolean isCut;
     private Optional<Runnable> end = Optional.empty();
+    private Optional<Runnable> cut = Optional.empty();
 
     private Account(String owner) {
       this.owner = owner;
     }
 
     /**
-     * @param run ends the socket without waiting; runs once, at once where it has to end already
+     * @param tell ends the socket without waiting; runs once, at once where it has to end already
+     * @param cutOff lets go of what it holds, told or not; runs once, after the other
      */
-    void whenOver(Runnable run) {
+    void whenOver(Runnable tell, Runnable cutOff) {
       boolean now;
+      boolean alsoCut;
       synchronized (MemoryBudget.this) {
-        end = Optional.of(run);
+        end = Optional.of(tell);
+        cut = Optional.of(cutOff);
         now = isDoomed;
+        alsoCut = isCut;
       }
       if (now) {
-        run.run();
+        tell.run();
+      }
+      if (alsoCut) {
+        cutOff.run();
       }
     }
 

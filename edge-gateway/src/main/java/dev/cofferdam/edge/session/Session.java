@@ -145,7 +145,9 @@ public final class Session {
     in.subscribe(frames, connection.loop());
     executor.execute(this::read);
     // Whoever asked for memory is not to wait until this session has ended.
-    memory.whenOver(() -> threads.execute(this::evict));
+    memory.whenOver(
+        () -> threads.execute(this::evict),
+        () -> writer.abort(new SessionClosedException("all that are ended hold too much")));
     return writer;
   }
 

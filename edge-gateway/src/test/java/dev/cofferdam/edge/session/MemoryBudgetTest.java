@@ -9,10 +9,11 @@ import org.junit.jupiter.api.Test;
 final class MemoryBudgetTest {
   private final MemoryBudget budget = new MemoryBudget(100);
   private final List<String> ended = new ArrayList<>();
+  private final List<String> cut = new ArrayList<>();
 
   private MemoryBudget.Account open(String owner, String name, long bytes) {
     MemoryBudget.Account account = budget.open(owner);
-    account.whenOver(() -> ended.add(name));
+    account.whenOver(() -> ended.add(name), () -> cut.add(name));
     account.add(bytes);
     return account;
   }
@@ -50,11 +51,34 @@ final class MemoryBudgetTest {
   }
 
   @Test
+  void thoseThatEndHoldNoMoreThanTheLimitTogether() {
+    MemoryBudget.Account first = open("a", "a1", 60);
+    open("a", "a2", 50);
+    assertThat(ended).containsExactly("a1");
+    assertThat(cut).as("its client may still be told").isEmpty();
+    open("b", "b1", 55);
+    assertThat(ended).containsExactly("a1", "b1");
+    assertThat(cut).containsExactly("a1");
+    first.add(1);
+    open("c", "c1", 120);
+    assertThat(cut).as("once").containsExactly("a1", "b1");
+  }
+
+  @Test
   void whoIsOverBeforeItCanBeEndedEndsAsSoonAsItCan() {
     MemoryBudget.Account early = budget.open("a");
     early.add(200);
-    early.whenOver(() -> ended.add("early"));
+    early.whenOver(() -> ended.add("early"), () -> cut.add("early"));
     assertThat(ended).containsExactly("early");
+    assertThat(cut).isEmpty();
+    open("b", "b1", 101);
+    assertThat(cut).containsExactly("early");
+    MemoryBudget.Account late = budget.open("c");
+    late.add(200);
+    open("d", "d1", 101);
+    late.whenOver(() -> ended.add("late"), () -> cut.add("late"));
+    assertThat(ended).containsExactly("early", "b1", "d1", "late");
+    assertThat(cut).containsExactly("early", "b1", "late");
   }
 
   @Test
