@@ -29,7 +29,7 @@ DENO_SANDBOX=0.13.2
 # the secrets' values went.
 SHARES=(
   "nine_checks test_10_nine_checks.py test_45_learn.py test_45_approvals.py test_46_data_rules.py test_47_egress_run.py test_48_websocket.py \
-test_49_hmac.py test_49_oauth.py test_49_shapes.py test_50_uniqueness.py test_62_port_urls.py test_70_metrics.py test_35_builds.py test_80_kill.py test_81_survive.py test_90_canary.py"
+test_49_hmac.py test_49_oauth.py test_49_shapes.py test_50_uniqueness.py test_62_port_urls.py test_65_expose.py test_70_metrics.py test_35_builds.py test_80_kill.py test_81_survive.py test_90_canary.py"
   "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py \
 test_40_substitution.py test_41_trust.py test_42_targets.py test_43_policy.py test_44_signing.py test_51_lifecycle.py test_52_sleep.py \
 test_53_snapshots_api.py test_54_sizes.py test_55_fail_closed.py test_56_pressure.py test_60_cli.py test_61_deno_sdk.py test_63_deno_runtime.py test_90_canary.py"

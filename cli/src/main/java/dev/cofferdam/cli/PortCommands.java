@@ -116,7 +116,7 @@ final class PortCommands {
     @Override
     public Integer call() throws StatusException {
       try (Connections connections = context.connections().get()) {
-        Table table = new Table("KEY", "PORT", "FOR", "CREATED", "ENDS");
+        Table table = new Table("KEY", "PORT", "FOR", "HOST", "CREATED", "ENDS");
         stub(connections)
             .listPortKeys(ListPortKeysRequest.newBuilder().setSandbox(sandbox).build())
             .getKeysList()
@@ -131,6 +131,7 @@ final class PortCommands {
           key.getId(),
           Integer.toString(key.getPort()),
           key.getPublic() ? "everybody" : "link",
+          key.getHost(),
           SandboxCommands.time(key.getCreateTime()),
           key.hasExpireTime() ? SandboxCommands.time(key.getExpireTime()) : "");
     }

@@ -19,6 +19,9 @@ import java.util.concurrent.CopyOnWriteArrayList;
 final class FakePortKeys extends PortKeyServiceGrpc.PortKeyServiceImplBase {
   static final String SECRET = "cfk_secret";
 
+  /** Of those that are for everybody. */
+  static final String HOST = "aaaaaaaaaaaa-aaaaaaaaaaaaaaaaaaaa";
+
   final List<CreatePortKeyRequest> asked = new CopyOnWriteArrayList<>();
   private final Map<String, PortKey> keys = new ConcurrentSkipListMap<>();
 
@@ -32,6 +35,7 @@ final class FakePortKeys extends PortKeyServiceGrpc.PortKeyServiceImplBase {
             .setSandbox(request.getSandbox())
             .setPort(request.getPort())
             .setPublic(request.getPublic())
+            .setHost(request.getPublic() ? HOST : "")
             .setCreateTime(Timestamp.getDefaultInstance());
     if (request.hasLifetime()) {
       key.setExpireTime(Timestamp.newBuilder().setSeconds(request.getLifetime().getSeconds()));

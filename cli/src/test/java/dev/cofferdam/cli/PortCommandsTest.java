@@ -70,7 +70,7 @@ final class PortCommandsTest {
 
     assertThat(type("port", "ls", SANDBOX)).isZero();
     assertThat(said())
-        .contains("pk-1", "link", "pk-2", "everybody", "8080")
+        .contains("pk-1", "link", "pk-2", "everybody", "8080", FakePortKeys.HOST)
         .contains(SandboxCommands.time(Timestamp.newBuilder().setSeconds(7200).build()))
         .doesNotContain(FakePortKeys.SECRET);
     assertThat(type("port", "unshare", "pk-1", "pk-2")).isZero();

@@ -7,6 +7,8 @@ import dev.cofferdam.edge.file.FileMethods;
 import dev.cofferdam.edge.file.HandleMethods;
 import dev.cofferdam.edge.file.WalkMethods;
 import dev.cofferdam.edge.mesh.MeshClient;
+import dev.cofferdam.edge.port.ExposeMethods;
+import dev.cofferdam.edge.port.ExposedHosts;
 import dev.cofferdam.edge.port.PortServer;
 import dev.cofferdam.edge.process.ProcessMethods;
 import dev.cofferdam.edge.sandbox.Sandboxes;
@@ -49,6 +51,15 @@ public final class EdgeApp implements AutoCloseable {
               config.region(),
               config.lease(),
               config.unnamedMemoryMib() == 0 ? -1 : config.unnamedMemoryMib());
+      ports =
+          parts.add(
+              PortServer.start(config.ports(), mesh, threads, Clock.systemUTC(), random, meters),
+              PortServer::close);
+      ExposedHosts hosts =
+          new ExposedHosts(
+              config.ports().domain(),
+              config.ports().publicPort() == 0 ? ports.port() : config.ports().publicPort(),
+              random);
       server =
           parts.add(
               EdgeServer.start(
@@ -58,21 +69,19 @@ public final class EdgeApp implements AutoCloseable {
                   sandboxes,
                   new Volumes(config.region()),
                   new Snapshots(config.region()),
+                  hosts,
                   List.of(
                       context -> new ProcessMethods(context, config.deno()),
                       FileMethods::new,
                       AttributeMethods::new,
                       HandleMethods::new,
                       WalkMethods::new,
-                      FetchMethods::new),
+                      FetchMethods::new,
+                      context -> new ExposeMethods(context, hosts)),
                   threads,
                   random,
                   meters),
               EdgeServer::close);
-      ports =
-          parts.add(
-              PortServer.start(config.ports(), mesh, threads, Clock.systemUTC(), random, meters),
-              PortServer::close);
       admin =
           parts.add(AdminServer.start(config.adminListen(), meters, Map.of()), AdminServer::close);
       whole = true;

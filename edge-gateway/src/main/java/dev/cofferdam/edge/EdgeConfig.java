@@ -48,17 +48,19 @@ import java.util.Optional;
  * @param ports of ports' URLs. {@code ports.listen}: host:port. Default 127.0.0.1:7482; {@code
  *     ports.tls.certificate}, {@code ports.tls.key}: absolute paths of PEM files, read again when
  *     they change; both or none, and none is plain HTTP; {@code ports.domain}: what stands behind
- *     {@code <port>-<sandbox>.}, default localhost; {@code ports.head-bytes}: of a request's and of
- *     an answer's head, 4096 to 65536, default 32768; {@code ports.connections}: of clients at a
- *     time, 1 to 65536, default 4096; {@code ports.per-sandbox}: requests of a sandbox at a time, 1
- *     to 65536, default 256; {@code ports.per-token}: requests with one token at a time, 1 to
- *     65536, default 1024; {@code ports.head-timeout}: from a connection's begin, or a head's first
- *     byte, to the head's end, 1s to 10m, default 15s; {@code ports.keep-alive}: how long a
- *     connection may be without a request, 1s to 1h, default 60s; {@code ports.connect}: for a
- *     sandbox to wake, and its port to take the connection, 1s to 10m, default 2m; {@code
- *     ports.stall}: how long a client may send nothing of a body that is not whole, or read nothing
- *     of an answer, 1s to 1h, default 60s; {@code ports.idle}: how long a request may be without a
- *     byte either way, 1s to 24h, default 1h.
+ *     {@code <port>-<sandbox>.}, default localhost; {@code ports.public-port}: in the names that
+ *     SDKs are given for ports that they expose, where a proxy stands before the edge; 0 to 65535,
+ *     default 0, its own; {@code ports.head-bytes}: of a request's and of an answer's head, 4096 to
+ *     65536, default 32768; {@code ports.connections}: of clients at a time, 1 to 65536, default
+ *     4096; {@code ports.per-sandbox}: requests of a sandbox at a time, 1 to 65536, default 256;
+ *     {@code ports.per-token}: requests with one token at a time, 1 to 65536, default 1024; {@code
+ *     ports.head-timeout}: from a connection's begin, or a head's first byte, to the head's end, 1s
+ *     to 10m, default 15s; {@code ports.keep-alive}: how long a connection may be without a
+ *     request, 1s to 1h, default 60s; {@code ports.connect}: for a sandbox to wake, and its port to
+ *     take the connection, 1s to 10m, default 2m; {@code ports.stall}: how long a client may send
+ *     nothing of a body that is not whole, or read nothing of an answer, 1s to 1h, default 60s;
+ *     {@code ports.idle}: how long a request may be without a byte either way, 1s to 24h, default
+ *     1h.
  */
 public record EdgeConfig(
     InetSocketAddress listen,
@@ -115,6 +117,7 @@ public record EdgeConfig(
         settings.address("ports.listen", "127.0.0.1:7482"),
         certificate.flatMap(file -> key.map(own -> new PortSettings.TlsFiles(file, own))),
         domain,
+        settings.integer("ports.public-port", 0, 0, 65535),
         settings.integer("ports.head-bytes", 32 << 10, 4 << 10, 64 << 10),
         settings.integer("ports.connections", 4096, 1, 65536),
         settings.integer("ports.per-sandbox", 256, 1, 65536),

@@ -40,6 +40,7 @@ final class EdgeConfigTest {
     assertThat(config.ports().listen().getPort()).isEqualTo(7482);
     assertThat(config.ports().tls()).isEmpty();
     assertThat(config.ports().domain()).isEqualTo("localhost");
+    assertThat(config.ports().publicPort()).isZero();
     assertThat(config.ports().headBytes()).isEqualTo(32 << 10);
     assertThat(config.ports().connections()).isEqualTo(4096);
     assertThat(config.ports().perSandbox()).isEqualTo(256);

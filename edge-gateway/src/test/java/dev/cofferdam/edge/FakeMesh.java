@@ -3,9 +3,12 @@ package dev.cofferdam.edge;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.Timestamp;
 import dev.cofferdam.edge.mesh.MeshClient;
+import dev.cofferdam.kit.call.ExposedHost;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.CheckPortKeyRequest;
+import dev.cofferdam.v1.CreatePortKeyRequest;
+import dev.cofferdam.v1.CreatePortKeyResponse;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.CreateVolumeRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
@@ -182,11 +185,37 @@ final class FakeMesh implements AutoCloseable {
     }
   }
 
-  private static final class PortKeys extends PortKeyServiceGrpc.PortKeyServiceImplBase {
+  private final class PortKeys extends PortKeyServiceGrpc.PortKeyServiceImplBase {
+    /** For everybody, by a host. */
+    @Override
+    public void createPortKey(
+        CreatePortKeyRequest request, StreamObserver<CreatePortKeyResponse> answer) {
+      PortKey key =
+          PortKey.newBuilder()
+              .setSandbox(request.getSandbox())
+              .setPort(request.getPort())
+              .setPublic(request.getPublic())
+              .setHost(request.getHost())
+              .build();
+      String secret = new ExposedHost(request.getHost()).key();
+      PortKey there = portKeys.putIfAbsent(secret, key);
+      if (there != null && !there.equals(key)) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_HOST_TAKEN, "of another port"));
+        return;
+      }
+      answer.onNext(CreatePortKeyResponse.newBuilder().setKey(key).setSecret(secret).build());
+      answer.onCompleted();
+    }
+
     @Override
     public void checkPortKey(CheckPortKeyRequest request, StreamObserver<PortKey> answer) {
       PortKey key = FakePorts.KEY.get();
-      if (key == null || !FakePorts.fits(key, request.getSandbox(), request.getPort())) {
+      boolean whatever =
+          key != null
+              && !key.getHost().isEmpty()
+              && request.equals(CheckPortKeyRequest.getDefaultInstance());
+      if (key == null
+          || !(whatever || FakePorts.fits(key, request.getSandbox(), request.getPort()))) {
         answer.onError(refusal(ErrorReason.ERROR_REASON_TOKEN_INVALID, "no"));
         return;
       }

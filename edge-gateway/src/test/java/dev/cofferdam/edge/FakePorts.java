@@ -34,6 +34,9 @@ final class FakePorts extends PortServiceGrpc.PortServiceImplBase {
   /** The first message of each connection. */
   final List<ForwardRequest> opened = new CopyOnWriteArrayList<>();
 
+  /** Whether each is refused as one that is for nothing more. */
+  volatile boolean shut;
+
   /** Open until the sandbox, which sleeps, was woken. */
   volatile CountDownLatch awake = new CountDownLatch(0);
 
@@ -71,7 +74,7 @@ final class FakePorts extends PortServiceGrpc.PortServiceImplBase {
         toPort.add(request.getData());
         return;
       }
-      if (key != null && !fits(key, request.getSandbox(), request.getPort())) {
+      if (shut || (key != null && !fits(key, request.getSandbox(), request.getPort()))) {
         fail(ErrorReason.ERROR_REASON_TOKEN_INVALID);
         return;
       }

@@ -240,6 +240,8 @@ final class PortUrlsTest {
         "Host: 0-sb-abcdefghij234567abcd.localhost\r\n|421",
         "Host: 65536-sb-abcdefghij234567abcd.localhost\r\n|421",
         "Host: 8080-sb-abcdefghij234567abc.localhost\r\n|421",
+        "Host: aaaaaaaaaaaa-abcdefghij234567abc.localhost\r\n|421",
+        "Host: aaaaaaaaaaaaa-abcdefghij234567abcd.localhost\r\n|421",
         "Host: 8080-sb-abcdefghij234567abc1.localhost\r\n|421",
         "Host: 8080-sb-abcdefghij234567abcd.evillocalhost\r\n|421",
         "Host: user@8080-sb-abcdefghij234567abcd.localhost\r\n|400",

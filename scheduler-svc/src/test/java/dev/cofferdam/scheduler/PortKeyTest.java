@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.protobuf.ByteString;
 import com.google.protobuf.Duration;
+import dev.cofferdam.kit.call.ExposedHost;
 import dev.cofferdam.kit.call.PortKeys;
 import dev.cofferdam.kit.call.TokenHashes;
 import dev.cofferdam.kit.error.Refusals;
@@ -277,5 +278,144 @@ final class PortKeyTest extends MeshTest {
         .isEqualTo(ErrorReason.ERROR_REASON_SANDBOX_NOT_RUNNING);
     assertRefused(
         () -> key(of(id)), Status.Code.NOT_FOUND, ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND);
+  }
+
+  private static String host(String sandbox) {
+    return "abcdefghij27-" + sandbox.substring(3);
+  }
+
+  private static CreatePortKeyRequest.Builder exposed(String sandbox) {
+    return of(sandbox).setPublic(true).setHost(host(sandbox));
+  }
+
+  private PortKey whatItIsFor(String credential) {
+    return keys(credential).checkPortKey(CheckPortKeyRequest.getDefaultInstance());
+  }
+
+  private void assertKnownToNobody(String key) {
+    assertRefused(
+        () -> whatItIsFor(key),
+        Status.Code.UNAUTHENTICATED,
+        ErrorReason.ERROR_REASON_TOKEN_INVALID);
+  }
+
+  @Test
+  void aHostStandsForOnePortUntilItIsTakenBack() throws Exception {
+    String id = create().getId();
+    String everybodys = new ExposedHost(host(id)).key();
+    assertKnownToNobody(everybodys);
+    CreatePortKeyResponse made = key(exposed(id));
+    assertThat(made.getSecret()).isEqualTo(everybodys).isEqualTo("cfk_host-" + host(id));
+    assertThat(made.getKey().getHost()).isEqualTo(host(id));
+    assertThat(whatItIsFor(everybodys)).isEqualTo(made.getKey());
+    assertThat(check(everybodys, id, PORT)).isEqualTo(made.getKey());
+    assertThat(forward(everybodys, first(id, PORT).build())).isEqualTo("hello");
+    assertShut(everybodys, first(id, PORT + 1).build());
+    assertShut(PortKeys.ofEverybody(id, PORT), first(id, PORT).build());
+    assertThat(list(token, id)).containsExactly(made.getKey());
+    var _ =
+        keys(token)
+            .deletePortKey(DeletePortKeyRequest.newBuilder().setId(made.getKey().getId()).build());
+    assertKnownToNobody(everybodys);
+    assertShut(everybodys, first(id, PORT).build());
+  }
+
+  @Test
+  void aHostThatIsTakenStaysWhatItIs() throws Exception {
+    String id = create().getId();
+    CreatePortKeyResponse made = key(exposed(id));
+    assertRefused(
+        () -> key(exposed(id).setPort(PORT + 1)),
+        Status.Code.ALREADY_EXISTS,
+        ErrorReason.ERROR_REASON_HOST_TAKEN);
+    assertThat(key(exposed(id))).isEqualTo(made);
+    assertThat(whatItIsFor(made.getSecret()).getPort()).isEqualTo(PORT);
+    String second = host(id).replace('a', 'z');
+    CreatePortKeyResponse other =
+        key(exposed(id).setHost(second.substring(0, 12) + host(id).substring(12)));
+    assertThat(list(token, id)).hasSize(2).contains(made.getKey(), other.getKey());
+  }
+
+  @Test
+  void aHostIsOfItsSandboxAndForEverybody() {
+    String id = create().getId();
+    String other = create().getId();
+    String stranger = mesh.token("other", Mesh.ALL_SCOPES);
+    for (CreatePortKeyRequest.Builder request :
+        List.of(
+            of(id).setHost(host(id)),
+            exposed(id).setHost(host(other)),
+            exposed(id).setHost("shop"),
+            exposed(id).setHost(host(id).toUpperCase(java.util.Locale.ROOT)),
+            exposed(id).setHost("a" + host(id)),
+            exposed(id).setHost(host(id) + "\0"),
+            exposed(id).setHost("a.b" + host(id).substring(3)),
+            exposed(id).setPort(1024),
+            exposed(id).setLifetime(Duration.newBuilder().setSeconds(60)))) {
+      assertRefused(
+          () -> key(request),
+          Status.Code.INVALID_ARGUMENT,
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT);
+    }
+    assertRefused(
+        () -> keys(stranger).createPortKey(exposed(id).build()),
+        Status.Code.NOT_FOUND,
+        ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND);
+    assertThat(list(token, id)).isEmpty();
+    assertKnownToNobody(new ExposedHost(host(id)).key());
+  }
+
+  /** Whoever has a secret key without its URL is not told where it fits. */
+  @Test
+  void noOtherKeyIsToldWhatItIsFor() {
+    String id = create().getId();
+    assertKnownToNobody(key(of(id)).getSecret());
+    assertKnownToNobody(key(of(id).setPublic(true)).getSecret());
+    String exposed = key(exposed(id)).getSecret();
+    for (CheckPortKeyRequest.Builder half :
+        List.of(
+            CheckPortKeyRequest.newBuilder().setSandbox(id),
+            CheckPortKeyRequest.newBuilder().setPort(PORT))) {
+      assertRefused(
+          () -> keys(exposed).checkPortKey(half.build()),
+          Status.Code.UNAUTHENTICATED,
+          ErrorReason.ERROR_REASON_TOKEN_INVALID);
+    }
+  }
+
+  /** To whoever asks, as if it had never been: another key may tell of an end. */
+  @Test
+  void theHostOfASandboxThatHasEndedIsKnownToNobody() {
+    String id = create().getId();
+    String everybodys = key(exposed(id)).getSecret();
+    var _ = acme.deleteSandbox(delete(id));
+    assertKnownToNobody(everybodys);
+    assertShut(everybodys, first(id, PORT).build());
+    assertRefused(
+        () -> key(exposed(id)), Status.Code.NOT_FOUND, ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND);
+  }
+
+  /** What the program refuses, the schema does too. */
+  @Test
+  void theSchemaHoldsAHostToItsSandboxAndOnce() throws Exception {
+    String id = create().getId();
+    String other = create().getId();
+    String key = key(exposed(id)).getKey().getId();
+    String link = key(of(id)).getKey().getId();
+    String public1 = key(of(id).setPublic(true)).getKey().getId();
+    String update = "update port_keys set host = '%s' where id = '%s'";
+    try (var connection = mesh.database.connect();
+        var statement = connection.createStatement()) {
+      for (String wrong :
+          List.of(
+              update.formatted(host(other), key),
+              update.formatted("shop", key),
+              update.formatted(host(id).replace("abc", "zzz"), link),
+              update.formatted(host(id), public1))) {
+        assertThatThrownBy(() -> statement.execute(wrong))
+            .as(wrong)
+            .isInstanceOf(java.sql.SQLException.class);
+      }
+    }
   }
 }

@@ -9,6 +9,7 @@ import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.cofferdam.edge.head.CarriedHeads;
 import dev.cofferdam.edge.head.FirstHead;
 import dev.cofferdam.edge.mesh.MeshClient;
+import dev.cofferdam.edge.port.ExposedHosts;
 import dev.cofferdam.edge.sandbox.Sandboxes;
 import dev.cofferdam.edge.session.MemoryBudget;
 import dev.cofferdam.edge.session.SessionContext;
@@ -80,6 +81,7 @@ public final class EdgeServer implements AutoCloseable {
       Sandboxes sandboxes,
       Volumes volumes,
       Snapshots snapshots,
+      ExposedHosts hosts,
       List<SessionContext.PartFactory> parts,
       Executor threads,
       SecureRandom random,
@@ -129,7 +131,8 @@ public final class EdgeServer implements AutoCloseable {
             .service("/api/v3/sandbox/{id}/connect", sockets.connect())
             .serviceUnder(
                 "/",
-                new RestService(mesh, sandboxes, volumes, snapshots, threads, limits.pageSize()));
+                new RestService(
+                    mesh, sandboxes, volumes, snapshots, hosts, threads, limits.pageSize()));
     Server server = builder.build();
     server.start().join();
     return new EdgeServer(server, sessions, carried, memory);

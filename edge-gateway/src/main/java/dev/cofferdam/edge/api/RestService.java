@@ -15,6 +15,8 @@ import com.linecorp.armeria.server.ServiceRequestContext;
 import dev.cofferdam.edge.mesh.DenoToken;
 import dev.cofferdam.edge.mesh.MeshClient;
 import dev.cofferdam.edge.mesh.Tenant;
+import dev.cofferdam.edge.port.ExposeMethods;
+import dev.cofferdam.edge.port.ExposedHosts;
 import dev.cofferdam.edge.protocol.CallError;
 import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.edge.protocol.Json;
@@ -40,7 +42,7 @@ final class RestService implements HttpService {
   private static final Pattern SANDBOX = Pattern.compile("/api/v3/sandbox/([^/]{1,64})");
   private static final Pattern KILLED = Pattern.compile("/api/v3/sandboxes/([^/]{1,64})");
   private static final Pattern EXPOSED =
-      Pattern.compile("/api/v3/sandbox/[^/]{1,64}/expose/(http|ssh|vscode)");
+      Pattern.compile("/api/v3/sandbox/([^/]{1,64})/expose/(http|ssh|vscode)");
 
   private static final Pattern VOLUME = Pattern.compile("/api/v2/volumes/([^/]{1,64})");
   private static final Pattern VOLUME_SNAPSHOT =
@@ -67,6 +69,7 @@ final class RestService implements HttpService {
   private final Sandboxes sandboxes;
   private final Volumes volumes;
   private final Snapshots snapshots;
+  private final ExposedHosts hosts;
   private final Executor threads;
   private final int pageSize;
   private final Json json = new Json(4096);
@@ -79,12 +82,14 @@ final class RestService implements HttpService {
       Sandboxes sandboxes,
       Volumes volumes,
       Snapshots snapshots,
+      ExposedHosts hosts,
       Executor threads,
       int pageSize) {
     this.mesh = mesh;
     this.sandboxes = sandboxes;
     this.volumes = volumes;
     this.snapshots = snapshots;
+    this.hosts = hosts;
     this.threads = threads;
     this.pageSize = pageSize;
   }
@@ -167,8 +172,11 @@ final class RestService implements HttpService {
       return Answers.ok(Json.object());
     }
     Matcher exposed = EXPOSED.matcher(path);
+    if (exposed.matches() && exposed.group(2).equals("http") && method == HttpMethod.POST) {
+      return domain(tenant, exposed.group(1), request);
+    }
     if (exposed.matches()) {
-      throw HttpError.notServed("expose " + exposed.group(1));
+      throw HttpError.notServed("expose " + exposed.group(2));
     }
     Matcher platform = PLATFORM.matcher(path);
     String what = platform.matches() ? NOT_SERVED.get(platform.group(1)) : null;
@@ -183,6 +191,16 @@ final class RestService implements HttpService {
     long stopAt = new Params(fields(request)).number("stop_at_ms");
     return Answers.ok(
         Json.object().put("stop_at_ms", sandboxes.extend(tenant, id, stopAt).toEpochMilli()));
+  }
+
+  /** A name that the call {@code exposeHttp} makes stand for a port. */
+  private HttpResponse domain(Tenant tenant, String id, AggregatedHttpRequest request)
+      throws HttpError, CallError {
+    // JavaScript says what for in that call alone; a port that is none is refused as soon as it
+    // can.
+    var _ = ExposeMethods.port(new Params(fields(request)));
+    String sandbox = sandboxes.find(tenant, id).sandbox().getId();
+    return Answers.ok(Json.object().put("domain", hosts.domain(sandbox)));
   }
 
   private JsonNode fields(AggregatedHttpRequest request) throws HttpError {

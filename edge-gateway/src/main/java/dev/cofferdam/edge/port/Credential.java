@@ -46,7 +46,7 @@ record Credential(Kind kind, Optional<DenoToken> token, RequestHead left) {
     List<String> authorization = headers.all("authorization");
     List<String> links = SharedLink.keys(head.target());
     List<String> cookies = KeyCookie.values(headers);
-    RequestHead left = head.with(without(headers)).withTarget(SharedLink.without(head.target()));
+    RequestHead left = without(head);
     if (!forProxy.isEmpty()) {
       return new Credential(Kind.HEADER, only(forProxy), left);
     }
@@ -62,6 +62,11 @@ record Credential(Kind kind, Optional<DenoToken> token, RequestHead left) {
     String everybodys = PortKeys.ofEverybody(name.sandbox(), name.port());
     return new Credential(
         Kind.NONE, Optional.of(new DenoToken(everybodys, Optional.empty())), left);
+  }
+
+  /** A request as a program may see it. */
+  static RequestHead without(RequestHead head) {
+    return head.with(without(head.headers())).withTarget(SharedLink.without(head.target()));
   }
 
   private static Headers without(Headers headers) {

@@ -17,6 +17,7 @@ import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
@@ -32,6 +33,9 @@ final class PortRelay {
 
   /** An idle exchange ends at most a quarter of its time late. */
   private static final int LOOKS = 4;
+
+  private static final int UNAUTHENTICATED = 401;
+  private static final int NOT_FOUND = 404;
 
   private static final Logger log = LoggerFactory.getLogger(PortRelay.class);
 
@@ -94,19 +98,15 @@ final class PortRelay {
   private String serve(RequestHead head, Client client, String from, String scheme, EventLoop timer)
       throws InterruptedException {
     try {
-      PortName name = PortName.of(head.authority(), settings.domain());
-      Credential credential = Credential.of(head, name);
-      if (credential.kind() == Credential.Kind.COOKIE) {
-        CrossSite.check(head, scheme);
-      }
-      DenoToken token = credential.token().orElseThrow(Refusal::notAuthenticated);
-      if (credential.kind() == Credential.Kind.LINK && SharedLink.isFollowed(head)) {
-        return followed(name, token, credential.left(), client, scheme);
-      }
-      RequestHead sent = Heads.toSandbox(credential.left(), from, scheme);
-      try (Tally.Place _ = ofTokens.take(token.api())) {
-        return connected(name, token, sent, client, timer);
-      }
+      return switch (HostName.of(head.authority(), settings.domain())) {
+        case PortName name -> ofPort(name, head, client, from, scheme, timer);
+        case HostName.Exposed exposed ->
+            exposed(
+                new DenoToken(exposed.host().key(), Optional.empty()),
+                Heads.toSandbox(Credential.without(head), from, scheme),
+                client,
+                timer);
+      };
     } catch (HttpError e) {
       return refused(client, e);
     } catch (ClientGoneException e) {
@@ -115,23 +115,59 @@ final class PortRelay {
     }
   }
 
-  /** A link's key becomes a cookie, where it is good for this port. Wakes nothing. */
-  private String followed(
-      PortName name, DenoToken key, RequestHead left, Client client, String scheme)
+  private String ofPort(
+      PortName name, RequestHead head, Client client, String from, String scheme, EventLoop timer)
       throws HttpError, InterruptedException, ClientGoneException {
-    PortKey known;
+    Credential credential = Credential.of(head, name);
+    if (credential.kind() == Credential.Kind.COOKIE) {
+      CrossSite.check(head, scheme);
+    }
+    DenoToken token = credential.token().orElseThrow(Refusal::notAuthenticated);
+    if (credential.kind() == Credential.Kind.LINK && SharedLink.isFollowed(head)) {
+      return followed(name, token, credential.left(), client, scheme);
+    }
+    RequestHead sent = Heads.toSandbox(credential.left(), from, scheme);
+    try (Tally.Place _ = ofTokens.take(token.api())) {
+      return connected(name, token, sent, client, timer);
+    }
+  }
+
+  /**
+   * For everybody: who asks is not looked at.
+   *
+   * @param key of the host's name
+   */
+  private String exposed(DenoToken key, RequestHead sent, Client client, EventLoop timer)
+      throws HttpError, InterruptedException, ClientGoneException {
+    try (Tally.Place _ = ofTokens.take(key.api())) {
+      PortKey known = check(key, CheckPortKeyRequest.getDefaultInstance());
+      return connected(new PortName(known.getPort(), known.getSandbox()), key, sent, client, timer);
+    } catch (HttpError e) {
+      // What never was, and what was there a moment ago, is told in the same words.
+      throw e.status() == UNAUTHENTICATED || e.status() == NOT_FOUND ? Refusal.notExposed() : e;
+    }
+  }
+
+  /** Whether a key is good, and what for. Wakes nothing. */
+  private PortKey check(DenoToken key, CheckPortKeyRequest request) throws HttpError {
     try {
-      known =
-          mesh.tenant(key)
-              .portKeys()
-              .checkPortKey(
-                  CheckPortKeyRequest.newBuilder()
-                      .setSandbox(name.sandbox())
-                      .setPort(name.port())
-                      .build());
+      return mesh.tenant(key).portKeys().checkPortKey(request);
     } catch (StatusException e) {
       throw Refusal.of(e);
     }
+  }
+
+  /** A link's key becomes a cookie, where it is good for this port. */
+  private String followed(
+      PortName name, DenoToken key, RequestHead left, Client client, String scheme)
+      throws HttpError, InterruptedException, ClientGoneException {
+    PortKey known =
+        check(
+            key,
+            CheckPortKeyRequest.newBuilder()
+                .setSandbox(name.sandbox())
+                .setPort(name.port())
+                .build());
     OptionalLong seconds =
         known.hasExpireTime()
             ? OptionalLong.of(

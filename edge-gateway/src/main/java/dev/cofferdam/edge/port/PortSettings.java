@@ -10,6 +10,7 @@ import java.util.Optional;
  *
  * @param tls empty: in clear
  * @param domain what follows {@code <port>-<sandbox>.}, in lower case
+ * @param publicPort at which the world finds the listener; 0: where it listens
  * @param headBytes of a request's and of an answer's head
  * @param connections of clients at a time
  * @param perSandbox requests at a time
@@ -24,6 +25,7 @@ public record PortSettings(
     InetSocketAddress listen,
     Optional<TlsFiles> tls,
     String domain,
+    int publicPort,
     int headBytes,
     int connections,
     int perSandbox,

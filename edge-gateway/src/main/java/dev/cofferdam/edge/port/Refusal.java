@@ -47,6 +47,11 @@ final class Refusal {
         "expected a token with the scope ports, in Authorization or Proxy-Authorization: Bearer");
   }
 
+  /** Of a name that stands for no port, or no longer for one. */
+  static HttpError notExposed() {
+    return new HttpError(404, "HOST_NOT_EXPOSED", "this host stands for no port of a sandbox");
+  }
+
   static HttpError of(MalformedException malformed) {
     return switch (malformed.reason()) {
       case SYNTAX, UPGRADE -> HttpError.invalid("MALFORMED_REQUEST", malformed.text());

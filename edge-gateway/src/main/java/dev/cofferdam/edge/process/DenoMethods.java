@@ -25,6 +25,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongConsumer;
 
 /**
  * The Deno runtime in the guest: {@code spawnDeno}, {@code denoHttpWait} and the REPL. Each is a
@@ -98,9 +99,8 @@ final class DenoMethods {
             path,
             code.isPresent(),
             "DENO_SERVE_ADDRESS",
-            "duplicate,tcp:127.0.0.1:" + port);
-    long pid = spawned.path("pid").asLong();
-    context.servers().put(pid, port);
+            "duplicate,tcp:127.0.0.1:" + port,
+            pid -> context.servers().put(pid, port));
     return ((ObjectNode) spawned).putNull("watcherId");
   }
 
@@ -108,10 +108,13 @@ final class DenoMethods {
       throws CallError, SdkError, StatusException, InterruptedException {
     int port = port();
     String path = GuestScripts.write(context, REPL, ".mjs");
-    JsonNode spawned = run(params, path, true, "DENO_REPL_PORT", Integer.toString(port));
-    long pid = spawned.path("pid").asLong();
-    repls.put(pid, new Repl(context, port));
-    return spawned;
+    return run(
+        params,
+        path,
+        true,
+        "DENO_REPL_PORT",
+        Integer.toString(port),
+        pid -> repls.put(pid, new Repl(context, port)));
   }
 
   private int port() {
@@ -120,8 +123,10 @@ final class DenoMethods {
 
   /**
    * @param ours whether the script is the edge's, which takes it away again
+   * @param known keeps what is to be known of the process until its end
    */
-  private JsonNode run(Params params, String script, boolean ours, String name, String value)
+  private JsonNode run(
+      Params params, String script, boolean ours, String name, String value, LongConsumer known)
       throws CallError, SdkError, StatusException, InterruptedException {
     boolean begun = false;
     try {
@@ -138,6 +143,8 @@ final class DenoMethods {
       JsonNode spawned = processes.spawn(new Params(spawn));
       begun = true;
       long pid = spawned.path("pid").asLong();
+      // Before its end can come, which takes that away.
+      known.accept(pid);
       processes
           .started(pid)
           .orElseThrow(() -> SdkError.processGone(pid))

@@ -3,6 +3,7 @@ package dev.cofferdam.scheduler.api;
 import com.google.protobuf.Duration;
 import dev.cofferdam.kit.call.Caller;
 import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.kit.call.ExposedHost;
 import dev.cofferdam.kit.call.PortKeys;
 import dev.cofferdam.kit.call.TokenHashes;
 import dev.cofferdam.kit.error.Refusal;
@@ -50,8 +51,7 @@ public final class PortKeyApi extends PortKeyServiceGrpc.PortKeyServiceImplBase 
   public void createPortKey(
       CreatePortKeyRequest request, StreamObserver<CreatePortKeyResponse> observer) {
     PortKeyRecord key = record(request);
-    String secret =
-        key.everybodys() ? PortKeys.ofEverybody(key.sandbox(), key.port()) : newSecret();
+    String secret = key.everybodys() ? everybodys(key) : newSecret();
     switch (keys.create(key, TokenHashes.sha256(secret), MOST)) {
       case PortKeyStore.Outcome.Created created -> {
         log.atInfo()
@@ -60,6 +60,7 @@ public final class PortKeyApi extends PortKeyServiceGrpc.PortKeyServiceImplBase 
             .addKeyValue("sandbox", key.sandbox())
             .addKeyValue("port", key.port())
             .addKeyValue("public", key.everybodys())
+            .addKeyValue("host", key.host().map(ExposedHost::label).orElse(""))
             .addKeyValue("token", Callers.tenant().tokenId())
             .log();
         observer.onNext(
@@ -73,11 +74,22 @@ public final class PortKeyApi extends PortKeyServiceGrpc.PortKeyServiceImplBase 
           throw new Refusal(
               ErrorReason.ERROR_REASON_SANDBOX_NOT_FOUND,
               "no sandbox " + Texts.quoted(key.sandbox()) + " of tenant " + key.tenant());
+      case PortKeyStore.Outcome.HostTaken taken ->
+          throw new Refusal(
+              ErrorReason.ERROR_REASON_HOST_TAKEN,
+              "%s stands for port %d already, expected a host that stands for none"
+                  .formatted(key.host().orElseThrow().label(), taken.port()));
       case PortKeyStore.Outcome.OverQuota _ ->
           throw new Refusal(
               ErrorReason.ERROR_REASON_QUOTA_EXCEEDED,
               key.sandbox() + " has as many keys for its ports as it may: " + MOST);
     }
+  }
+
+  private static String everybodys(PortKeyRecord key) {
+    return key.host()
+        .map(ExposedHost::key)
+        .orElseGet(() -> PortKeys.ofEverybody(key.sandbox(), key.port()));
   }
 
   private String newSecret() {
@@ -107,7 +119,10 @@ public final class PortKeyApi extends PortKeyServiceGrpc.PortKeyServiceImplBase 
           request.getPort(),
           request.getPublic(),
           now,
-          end);
+          end,
+          request.getHost().isEmpty()
+              ? Optional.empty()
+              : Optional.of(new ExposedHost(request.getHost())));
     } catch (IllegalArgumentException e) {
       throw invalid(Texts.message(String.valueOf(e.getMessage())));
     }
@@ -147,11 +162,15 @@ public final class PortKeyApi extends PortKeyServiceGrpc.PortKeyServiceImplBase 
     if (!(Callers.current() instanceof Caller.PortKey caller)) {
       throw new IllegalStateException("called by another than a key");
     }
-    if (!caller.sandbox().equals(request.getSandbox()) || caller.port() != request.getPort()) {
+    PortKeyRecord key =
+        keys.find(caller.tenant(), caller.keyId()).orElseThrow(PortKeyApi::noLonger);
+    boolean whatever =
+        key.host().isPresent() && request.equals(CheckPortKeyRequest.getDefaultInstance());
+    if (!whatever
+        && (!key.sandbox().equals(request.getSandbox()) || key.port() != request.getPort())) {
       throw noLonger();
     }
-    observer.onNext(
-        message(keys.find(caller.tenant(), caller.keyId()).orElseThrow(PortKeyApi::noLonger)));
+    observer.onNext(message(key));
     observer.onCompleted();
   }
 
@@ -168,6 +187,7 @@ public final class PortKeyApi extends PortKeyServiceGrpc.PortKeyServiceImplBase 
             .setPublic(key.everybodys())
             .setCreateTime(Wire.timestamp(key.createTime()));
     key.expireTime().map(Wire::timestamp).ifPresent(message::setExpireTime);
+    key.host().map(ExposedHost::label).ifPresent(message::setHost);
     return message.build();
   }
 

@@ -1,6 +1,7 @@
 package dev.cofferdam.scheduler.store;
 
 import dev.cofferdam.kit.call.Caller;
+import dev.cofferdam.kit.call.ExposedHost;
 import dev.cofferdam.scheduler.tenant.PortKeyRecord;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -17,7 +18,7 @@ import java.util.Optional;
  */
 public final class PortKeyStore {
   private static final String COLUMNS =
-      "id, tenant, sandbox, port, public, create_time, expire_time";
+      "id, tenant, sandbox, port, public, create_time, expire_time, host";
 
   /** What came of {@link #create}. */
   public sealed interface Outcome {
@@ -26,6 +27,9 @@ public final class PortKeyStore {
 
     /** Of the tenant there is no such sandbox, or it has ended. */
     record NoSandbox() implements Outcome {}
+
+    /** The host stands for another port, which stays so. */
+    record HostTaken(int port) implements Outcome {}
 
     record OverQuota() implements Outcome {}
   }
@@ -50,7 +54,9 @@ public final class PortKeyStore {
       removeExpired(connection, key.sandbox());
       Optional<PortKeyRecord> there = find(connection, sha256);
       if (there.isPresent()) {
-        return new Outcome.Created(there.get());
+        return there.get().port() == key.port()
+            ? new Outcome.Created(there.get())
+            : new Outcome.HostTaken(there.get().port());
       }
       if (count(connection, key.sandbox()) >= most) {
         return new Outcome.OverQuota();
@@ -89,7 +95,7 @@ public final class PortKeyStore {
     });
   }
 
-  /** Empty for a key that has expired, or is none. */
+  /** Empty for a key that has expired, or is none, and for a host's whose sandbox has ended. */
   Optional<Caller.PortKey> caller(byte[] sha256) {
     return database
         .read(connection -> find(connection, sha256))
@@ -115,7 +121,12 @@ public final class PortKeyStore {
 
   private Optional<PortKeyRecord> find(Connection connection, byte[] sha256) throws SQLException {
     try (PreparedStatement statement =
-        connection.prepareStatement("select " + COLUMNS + " from port_keys where sha256 = ?")) {
+        connection.prepareStatement(
+            "select "
+                + COLUMNS
+                + " from port_keys k where sha256 = ? and (host is null or exists (select 1"
+                + " from sandboxes s where s.id = k.sandbox"
+                + " and s.state not in ('STOPPING', 'ENDED')))")) {
       statement.setBytes(1, sha256);
       return readAll(statement).stream().filter(this::inForce).findFirst();
     }
@@ -159,7 +170,7 @@ public final class PortKeyStore {
       throws SQLException {
     try (PreparedStatement statement =
         connection.prepareStatement(
-            "insert into port_keys (" + COLUMNS + ", sha256) values (?, ?, ?, ?, ?, ?, ?, ?)")) {
+            "insert into port_keys (" + COLUMNS + ", sha256) values (?, ?, ?, ?, ?, ?, ?, ?, ?)")) {
       statement.setString(1, key.id());
       statement.setString(2, key.tenant());
       statement.setString(3, key.sandbox());
@@ -167,7 +178,8 @@ public final class PortKeyStore {
       statement.setBoolean(5, key.everybodys());
       SandboxRows.setInstant(statement, 6, key.createTime());
       SandboxRows.setInstant(statement, 7, key.expireTime().orElse(null));
-      statement.setBytes(8, sha256);
+      statement.setString(8, key.host().map(ExposedHost::label).orElse(null));
+      statement.setBytes(9, sha256);
       statement.executeUpdate();
     }
   }
@@ -184,7 +196,8 @@ public final class PortKeyStore {
                 rows.getInt("port"),
                 rows.getBoolean("public"),
                 SandboxRows.instant(rows, "create_time"),
-                SandboxRows.optionalInstant(rows, "expire_time")));
+                SandboxRows.optionalInstant(rows, "expire_time"),
+                Optional.ofNullable(rows.getString("host")).map(ExposedHost::new)));
       }
     }
     return keys;

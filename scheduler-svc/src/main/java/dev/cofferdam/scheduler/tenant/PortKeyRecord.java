@@ -1,5 +1,6 @@
 package dev.cofferdam.scheduler.tenant;
 
+import dev.cofferdam.kit.call.ExposedHost;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.random.RandomGenerator;
@@ -12,6 +13,7 @@ import java.util.regex.Pattern;
  * @param port 1 to 65535, not the guest agent's own
  * @param everybodys whether it is for everybody, and so no secret
  * @param expireTime empty: it ends with the sandbox
+ * @param host of one for everybody alone
  */
 public record PortKeyRecord(
     String id,
@@ -20,7 +22,8 @@ public record PortKeyRecord(
     int port,
     boolean everybodys,
     Instant createTime,
-    Optional<Instant> expireTime) {
+    Optional<Instant> expireTime,
+    Optional<ExposedHost> host) {
   private static final Pattern ID = Pattern.compile("pk-[a-z2-7]{20}");
   private static final String ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
   private static final int ID_LENGTH = 20;
@@ -39,6 +42,14 @@ public record PortKeyRecord(
     }
     if (everybodys && expireTime.isPresent()) {
       throw new IllegalArgumentException("lifetime is set, expected none of a public key");
+    }
+    if (host.isPresent() && !everybodys) {
+      throw new IllegalArgumentException("host is set, expected none of a key that is not public");
+    }
+    if (host.isPresent() && !host.get().sandbox().equals(sandbox)) {
+      throw new IllegalArgumentException(
+          "host is '%s', expected one that ends with the characters of the sandbox's id"
+              .formatted(host.get().label()));
     }
   }
 

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.cofferdam.kit.call;
+
+import org.jspecify.annotations.NullMarked;
