@@ -80,8 +80,10 @@ public record ServiceProcesses(MeshOptions options) {
     return List.of(
         options.java().resolve("bin/java").toString(),
         // By default a machine's memory decides where it begins, and all of it is in use soon.
-        "-Xms" + service.heapMib() / 8 + "m",
+        "-Xms" + service.heapMib() / 4 + "m",
         "-Xmx" + service.heapMib() + "m",
+        // A third of that small beginning would be full of a second's requests several times.
+        "-XX:NewSize=" + service.heapMib() / 8 + "m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=" + compilers(service),
         "-XX:+ExitOnOutOfMemoryError",

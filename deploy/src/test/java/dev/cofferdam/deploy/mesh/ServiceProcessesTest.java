@@ -90,7 +90,9 @@ final class ServiceProcessesTest {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(real.subList(real.indexOf("/jdk/bin/java") + 1, real.indexOf("-cp")));
+    // It begins smaller too.
     command.replaceAll(word -> word.startsWith("-Xmx") ? "-Xmx24m" : word);
+    command.replaceAll(word -> word.startsWith("-Xms") ? "-Xms24m" : word);
     command.addAll(
         List.of("-cp", System.getProperty("java.class.path"), Exhausting.class.getName()));
     Path said = directory.resolve("said");
