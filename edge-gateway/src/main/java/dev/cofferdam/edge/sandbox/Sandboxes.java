@@ -4,6 +4,7 @@ import com.google.protobuf.Duration;
 import dev.cofferdam.edge.mesh.Tenant;
 import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.edge.secret.CarriedConfig;
+import dev.cofferdam.kit.call.RandomLetters;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.ExtendSandboxRequest;
@@ -31,7 +32,6 @@ public final class Sandboxes {
 
   private static final String SECRETS = CreateOptions.RESERVED + "secrets";
   private static final String REGION = CreateOptions.RESERVED + "region";
-  private static final String ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
   private static final Logger log = LoggerFactory.getLogger(Sandboxes.class);
 
   private final CarriedSecrets secrets;
@@ -111,11 +111,7 @@ public final class Sandboxes {
   }
 
   private String createId() {
-    StringBuilder id = new StringBuilder();
-    for (int i = 0; i < 16; i++) {
-      id.append(ALPHABET.charAt(random.nextInt(ALPHABET.length())));
-    }
-    return id.toString();
+    return RandomLetters.next(16, random);
   }
 
   /** For those that have secrets: what was left of others is forgotten. */

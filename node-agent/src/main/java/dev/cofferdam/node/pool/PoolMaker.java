@@ -1,5 +1,6 @@
 package dev.cofferdam.node.pool;
 
+import dev.cofferdam.kit.call.RandomLetters;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.disk.SparseFile;
 import dev.cofferdam.node.guest.Guest;
@@ -33,7 +34,6 @@ import org.slf4j.LoggerFactory;
 public final class PoolMaker {
   private static final Logger log = LoggerFactory.getLogger(PoolMaker.class);
   private static final Duration PATIENCE = Duration.ofSeconds(20);
-  private static final String LETTERS = "abcdefghijklmnopqrstuvwxyz234567";
 
   /**
    * What is rehearsed: a shell, programs that it starts, a pipe between them, an environment that
@@ -189,10 +189,6 @@ public final class PoolMaker {
 
   /** As a sandbox's, so that all that is keyed by one works. */
   private String name() {
-    StringBuilder name = new StringBuilder("sb-");
-    for (int i = 0; i < 20; i++) {
-      name.append(LETTERS.charAt(random.nextInt(LETTERS.length())));
-    }
-    return name.toString();
+    return "sb-" + RandomLetters.next(20, random);
   }
 }

@@ -1,5 +1,6 @@
 package dev.cofferdam.node.template;
 
+import dev.cofferdam.kit.call.RandomLetters;
 import dev.cofferdam.node.disk.Extent;
 import dev.cofferdam.node.disk.SandboxFiles;
 import dev.cofferdam.node.disk.SparseFile;
@@ -50,8 +51,6 @@ public final class TemplateMaker {
 
   /** Rises whenever templates are made in another way. */
   private static final String FORM = "3";
-
-  private static final String LETTERS = "abcdefghijklmnopqrstuvwxyz234567";
 
   private final NodeHelper helper;
   private final Hypervisor hypervisor;
@@ -262,10 +261,6 @@ public final class TemplateMaker {
 
   /** As a sandbox's, so that all that is keyed by one works. */
   private String name() {
-    StringBuilder name = new StringBuilder("sb-");
-    for (int i = 0; i < 20; i++) {
-      name.append(LETTERS.charAt(random.nextInt(LETTERS.length())));
-    }
-    return name.toString();
+    return "sb-" + RandomLetters.next(20, random);
   }
 }

@@ -1,10 +1,10 @@
 package dev.cofferdam.scheduler.lifecycle;
 
+import dev.cofferdam.kit.call.RandomLetters;
 import java.util.random.RandomGenerator;
 
 /** Ids of 100 random bits: nobody meets another's by chance, and none says anything. */
 final class Ids {
-  private static final String ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
   private static final int LENGTH = 20;
 
   private Ids() {}
@@ -26,10 +26,6 @@ final class Ids {
   }
 
   private static String next(String prefix, RandomGenerator random) {
-    StringBuilder id = new StringBuilder(prefix);
-    for (int i = 0; i < LENGTH; i++) {
-      id.append(ALPHABET.charAt(random.nextInt(ALPHABET.length())));
-    }
-    return id.toString();
+    return prefix + RandomLetters.next(LENGTH, random);
   }
 }

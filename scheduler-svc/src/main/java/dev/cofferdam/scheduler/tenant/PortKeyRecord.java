@@ -1,6 +1,7 @@
 package dev.cofferdam.scheduler.tenant;
 
 import dev.cofferdam.kit.call.ExposedHost;
+import dev.cofferdam.kit.call.RandomLetters;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.random.RandomGenerator;
@@ -25,7 +26,6 @@ public record PortKeyRecord(
     Optional<Instant> expireTime,
     Optional<ExposedHost> host) {
   private static final Pattern ID = Pattern.compile("pk-[a-z2-7]{20}");
-  private static final String ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
   private static final int ID_LENGTH = 20;
   private static final int MAX_PORT = 65535;
 
@@ -54,11 +54,7 @@ public record PortKeyRecord(
   }
 
   public static String newId(RandomGenerator random) {
-    StringBuilder id = new StringBuilder("pk-");
-    for (int i = 0; i < ID_LENGTH; i++) {
-      id.append(ALPHABET.charAt(random.nextInt(ALPHABET.length())));
-    }
-    return id.toString();
+    return "pk-" + RandomLetters.next(ID_LENGTH, random);
   }
 
   public static boolean isId(String text) {

@@ -14,7 +14,6 @@ import java.util.regex.Pattern;
  */
 public record ExposedHost(String label) {
   private static final int OWN = 12;
-  private static final String ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
   private static final String SANDBOX = "sb-";
   private static final Pattern LABEL = Pattern.compile("[a-z2-7]{" + OWN + "}-[a-z2-7]{20}");
 
@@ -31,11 +30,8 @@ public record ExposedHost(String label) {
 
   /** One that nobody can guess. */
   public static ExposedHost random(String sandbox, RandomGenerator random) {
-    StringBuilder label = new StringBuilder();
-    for (int i = 0; i < OWN; i++) {
-      label.append(ALPHABET.charAt(random.nextInt(ALPHABET.length())));
-    }
-    return new ExposedHost(label + "-" + sandbox.substring(SANDBOX.length()));
+    return new ExposedHost(
+        RandomLetters.next(OWN, random) + "-" + sandbox.substring(SANDBOX.length()));
   }
 
   /** Whose port it can be. */
