@@ -146,7 +146,7 @@ public final class SchedulerApp implements AutoCloseable {
                           templates))
                   .service(new SnapshotApi(lifecycle.snapshots(), snapshots))
                   .service(new TemplateApi(templates, config.defaultSize()))
-                  .service(new VolumeApi(lifecycle.volumes(), volumes))
+                  .service(new VolumeApi(lifecycle.volumes(), volumes, templates))
                   .service(new NodeApi(cluster))
                   .service(new TokenApi(tokens, clock))
                   .service(new PortKeyApi(portKeys, clock, new SecureRandom()))

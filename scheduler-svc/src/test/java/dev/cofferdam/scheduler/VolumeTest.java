@@ -17,6 +17,7 @@ import dev.cofferdam.v1.ListVolumesRequest;
 import dev.cofferdam.v1.ListVolumesResponse;
 import dev.cofferdam.v1.RollBackSandboxRequest;
 import dev.cofferdam.v1.Sandbox;
+import dev.cofferdam.v1.SandboxSize;
 import dev.cofferdam.v1.SandboxState;
 import dev.cofferdam.v1.Snapshot;
 import dev.cofferdam.v1.SnapshotKind;
@@ -460,6 +461,144 @@ class VolumeTest extends MeshTest {
         acme.createSandbox(CreateSandboxRequest.newBuilder().setSnapshot(disk.getId()).build());
     assertThat(copy.getVolumesMap()).isEmpty();
     assertThat(mesh.node.started.getLast().getVolumesMap()).isEmpty();
+  }
+
+  @Test
+  void oneThatWasMadeForATemplateIsTheDiskOfASandbox() {
+    Volume made = volumes.createVolume(bootable("disk").setSizeMib(512).build());
+    assertThat(made.getTemplate()).isEqualTo("debian");
+    assertThat(volumes.createVolume(bootable("disk").setSizeMib(512).build())).isEqualTo(made);
+    assertRefused(
+        () -> volumes.createVolume(named("disk").setSizeMib(512).build()),
+        Status.Code.ALREADY_EXISTS,
+        ErrorReason.ERROR_REASON_VOLUME_EXISTS);
+    String id = mesh.node.volumes.keySet().iterator().next();
+    Sandbox sandbox = with("/", "disk");
+    assertThat(sandbox.getTemplate()).isEqualTo("debian");
+    assertThat(sandbox.getSize().getDiskMib()).isEqualTo(512);
+    assertThat(sandbox.getVolumesMap()).containsExactly(Map.entry("/", "disk"));
+    assertThat(mesh.node.started.getLast().getVolumesMap()).containsExactly(Map.entry("/", id));
+    assertInUse(() -> with("/", "disk"));
+    for (SnapshotKind kind :
+        List.of(SnapshotKind.SNAPSHOT_KIND_FULL, SnapshotKind.SNAPSHOT_KIND_DISK)) {
+      assertInUse(() ->
+          mesh.snapshots(token)
+              .createSnapshot(
+                  CreateSnapshotRequest.newBuilder()
+                      .setSandbox(sandbox.getId())
+                      .setKind(kind)
+                      .build()));
+    }
+    var _ = acme.deleteSandbox(delete(sandbox.getId()));
+    assertThat(with("/", "disk").getSize().getDiskMib()).isEqualTo(512);
+  }
+
+  @Test
+  void aDiskThatDoesNotFitIsRefused() {
+    var _ = volumes.createVolume(bootable("disk").setSizeMib(512).build());
+    var _ = volumes.createVolume(named("data").build());
+    for (CreateSandboxRequest.Builder create :
+        List.of(booting("/", "data"), CreateSandboxRequest.newBuilder().setDiskSource("data"))) {
+      assertRefused(
+          () -> acme.createSandbox(create.build()),
+          Status.Code.FAILED_PRECONDITION,
+          ErrorReason.ERROR_REASON_VOLUME_NOT_BOOTABLE);
+    }
+    for (CreateSandboxRequest.Builder create :
+        List.of(
+            booting("/", "disk").setTemplate("other"),
+            booting("/", "disk").setDiskSource("disk"),
+            booting("/dev", "disk"))) {
+      assertRefused(
+          () -> acme.createSandbox(create.build()),
+          Status.Code.INVALID_ARGUMENT,
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT);
+    }
+    for (CreateSandboxRequest.Builder create :
+        List.of(
+            booting("/", "disk").setSize(SandboxSize.newBuilder().setDiskMib(513)),
+            CreateSandboxRequest.newBuilder()
+                .setDiskSource("disk")
+                .setSize(SandboxSize.newBuilder().setDiskMib(511)))) {
+      assertRefused(
+          () -> acme.createSandbox(create.build()),
+          Status.Code.INVALID_ARGUMENT,
+          ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE);
+    }
+    assertRefused(
+        () -> volumes.createVolume(named("other").setTemplate("none").build()),
+        Status.Code.NOT_FOUND,
+        ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND);
+    assertRefused(
+        () -> volumes.createVolume(bootable("copy").setSource("data").build()),
+        Status.Code.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_VOLUME_NOT_BOOTABLE);
+    assertThat(mesh.node.started).isEmpty();
+  }
+
+  @Test
+  void anothersVolumeIsNobodysDisk() {
+    var _ = volumes.createVolume(bootable("disk").build());
+    var other = mesh.sandboxes(mesh.token("other", Mesh.ALL_SCOPES));
+    for (CreateSandboxRequest.Builder create :
+        List.of(booting("/", "disk"), CreateSandboxRequest.newBuilder().setDiskSource("disk"))) {
+      assertRefused(
+          () -> other.createSandbox(create.build()),
+          Status.Code.NOT_FOUND,
+          ErrorReason.ERROR_REASON_VOLUME_NOT_FOUND);
+    }
+  }
+
+  @Test
+  void whileADiskBeginsAsACopyNoSandboxGetsTheVolume() throws Exception {
+    var _ = volumes.createVolume(bootable("disk").setSizeMib(512).build());
+    String id = mesh.node.volumes.keySet().iterator().next();
+    var _ = volumes.createVolume(named("copy").setSource("disk").build());
+    assertThat(volumes.getVolume(volume("copy")).getTemplate())
+        .as("as its source")
+        .isEqualTo("debian");
+    CreateSandboxRequest create =
+        CreateSandboxRequest.newBuilder()
+            .setDiskSource("disk")
+            .setSize(SandboxSize.newBuilder().setDiskMib(1024))
+            .build();
+    CountDownLatch arrived = new CountDownLatch(2);
+    CountDownLatch go = new CountDownLatch(1);
+    mesh.node.hook = holding("StartSandbox", arrived, go);
+    List<CompletableFuture<Sandbox>> starting = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      starting.add(
+          CompletableFuture.supplyAsync(
+              () -> acme.createSandbox(create), Thread::startVirtualThread));
+    }
+    await(arrived);
+    assertInUse(() -> with("/", "disk"));
+    go.countDown();
+    for (CompletableFuture<Sandbox> one : starting) {
+      assertThat(one).succeedsWithin(Mesh.PATIENCE_S, TimeUnit.SECONDS);
+      assertThat(one.join().getVolumesMap()).isEmpty();
+      assertThat(one.join().getSize().getDiskMib()).isEqualTo(1024);
+    }
+    assertThat(mesh.node.started).hasSize(2).allMatch(start -> start.getDiskSource().equals(id));
+    // Nor does a sandbox that did not start keep it.
+    mesh.node.hook =
+        called -> {
+          if (called.equals("StartSandbox")) {
+            throw new Refusal(ErrorReason.ERROR_REASON_SANDBOX_START_FAILED, "no");
+          }
+        };
+    assertThat(catchThrowable(() -> acme.createSandbox(create))).isNotNull();
+    mesh.node.hook = _ -> {};
+    assertThat(with("/", "disk").getVolumesMap()).hasSize(1);
+    assertInUse(() -> acme.createSandbox(create));
+  }
+
+  private static CreateSandboxRequest.Builder booting(String directory, String volume) {
+    return CreateSandboxRequest.newBuilder().putVolumes(directory, volume);
+  }
+
+  private static CreateVolumeRequest.Builder bootable(String name) {
+    return named(name).setTemplate("debian");
   }
 
   private void restart() throws Exception {

@@ -10,6 +10,7 @@ import dev.cofferdam.scheduler.sandbox.TimeoutAction;
 import dev.cofferdam.scheduler.snapshot.Snapshot;
 import dev.cofferdam.scheduler.store.RequestStore.RequestKey;
 import dev.cofferdam.scheduler.template.Template;
+import dev.cofferdam.scheduler.volume.Volume;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.EgressPolicy;
 import dev.cofferdam.v1.ErrorReason;
@@ -47,6 +48,7 @@ final class CreateRequests {
   /**
    * @param otherwise what a create gets that says nothing
    * @param own the tenant's template that the request means; empty: the operator's
+   * @param disk the volume that its own disk is, or begins as a copy of
    * @param snapshot that the request names
    * @throws Refusal with the reason of the first thing that is wrong
    */
@@ -54,20 +56,25 @@ final class CreateRequests {
       CreateSandboxRequest request,
       CreateDefaults otherwise,
       Optional<Template> own,
+      Optional<Volume> disk,
       Optional<Snapshot> snapshot) {
     Optional<RequestKey> key = key(request);
     CreateDefaults defaults =
         snapshot.map(from -> new CreateDefaults(from.template(), from.size())).orElse(otherwise);
+    String base = disk.flatMap(Volume::base).map(Volume.Base::template).orElse(defaults.template());
     if (snapshot.isPresent() && !request.getTemplate().isEmpty()) {
       throw invalid("template and snapshot are both set, expected one of them");
     }
-    String template = request.getTemplate().isEmpty() ? defaults.template() : request.getTemplate();
+    String template = request.getTemplate().isEmpty() ? base : request.getTemplate();
     if (!TEMPLATE.matcher(template).matches()) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_TEMPLATE_NOT_FOUND,
           "template is " + Texts.quoted(template) + ", expected " + TEMPLATE);
     }
-    SandboxSize size = size(request.getSize(), own.map(Template::size).orElse(defaults.size()));
+    SandboxSize usual = own.map(Template::size).orElse(defaults.size());
+    SandboxSize size =
+        size(request.getSize(), disk.map(volume -> DiskRequests.size(usual, volume)).orElse(usual));
+    disk.ifPresent(volume -> DiskRequests.check(request, volume, template, size));
     if (snapshot.isPresent() && !size.equals(snapshot.get().size())) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE,
@@ -93,6 +100,7 @@ final class CreateRequests {
         duration("idle_timeout", request.hasIdleTimeout(), request.getIdleTimeout()),
         snapshot,
         request.getVolumesMap(),
+        DiskRequests.source(request),
         request.getLabelsMap());
   }
 

@@ -12,6 +12,7 @@ import dev.cofferdam.scheduler.store.Position;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.template.Template;
 import dev.cofferdam.scheduler.tenant.Scope;
+import dev.cofferdam.scheduler.volume.Volume;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxResponse;
@@ -61,9 +62,12 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
   @Override
   public void createSandbox(CreateSandboxRequest request, StreamObserver<Sandbox> observer) {
     Caller.Tenant caller = Callers.tenant();
+    Optional<Volume> disk;
     Optional<Template> own;
     try {
-      own = own(caller.tenant(), request);
+      disk =
+          DiskRequests.volume(request).map(name -> lifecycle.volumes().get(caller.tenant(), name));
+      own = own(caller.tenant(), request, disk);
     } catch (Refusal e) {
       requireUse(caller, request.getSecretsCount() > 0, "create");
       answer(
@@ -76,6 +80,7 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
             request,
             defaults,
             own,
+            disk,
             request.getSnapshot().isEmpty()
                 ? Optional.empty()
                 : Optional.of(
@@ -85,9 +90,16 @@ public final class SandboxApi extends SandboxServiceGrpc.SandboxServiceImplBase 
         observer, Wire.sandbox(lifecycle.creates().create(caller.tenant(), Callers.token(), spec)));
   }
 
-  private Optional<Template> own(String tenant, CreateSandboxRequest request) {
+  private Optional<Template> own(
+      String tenant, CreateSandboxRequest request, Optional<Volume> disk) {
     if (!request.getSnapshot().isEmpty()) {
       return Optional.empty();
+    }
+    if (disk.isPresent()) {
+      Optional<Template> own =
+          disk.get().base().flatMap(base -> templates.resolve(tenant, base.template()));
+      var _ = DiskRequests.base(disk.get(), own);
+      return own;
     }
     String name = request.getTemplate();
     return templates.resolve(tenant, name.isEmpty() ? defaults.template() : name);

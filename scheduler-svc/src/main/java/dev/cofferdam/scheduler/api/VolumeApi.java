@@ -1,9 +1,12 @@
 package dev.cofferdam.scheduler.api;
 
 import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.kit.error.Refusal;
+import dev.cofferdam.scheduler.lifecycle.Templates;
 import dev.cofferdam.scheduler.lifecycle.Volumes;
 import dev.cofferdam.scheduler.store.Position;
 import dev.cofferdam.scheduler.store.VolumeStore;
+import dev.cofferdam.scheduler.template.Template;
 import dev.cofferdam.v1.CreateVolumeRequest;
 import dev.cofferdam.v1.DeleteVolumeRequest;
 import dev.cofferdam.v1.DeleteVolumeResponse;
@@ -15,22 +18,45 @@ import dev.cofferdam.v1.VolumeServiceGrpc;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** What tenants do with volumes. The listener has checked token and scope. */
 public final class VolumeApi extends VolumeServiceGrpc.VolumeServiceImplBase {
   private final Volumes volumes;
   private final VolumeStore store;
+  private final Templates templates;
 
-  public VolumeApi(Volumes volumes, VolumeStore store) {
+  public VolumeApi(Volumes volumes, VolumeStore store, Templates templates) {
     this.volumes = volumes;
     this.store = store;
+    this.templates = templates;
   }
 
   @Override
   public void createVolume(CreateVolumeRequest request, StreamObserver<Volume> observer) {
+    String tenant = Callers.tenant().tenant();
     answer(
         observer,
-        Wire.volume(volumes.create(Callers.tenant().tenant(), VolumeRequests.check(request))));
+        Wire.volume(
+            volumes.create(
+                tenant, VolumeRequests.check(request, base(tenant, request.getTemplate())))));
+  }
+
+  /**
+   * @throws Refusal TEMPLATE_NOT_FOUND, TEMPLATE_NOT_READY
+   */
+  private Optional<dev.cofferdam.scheduler.volume.Volume.Base> base(
+      String tenant, String template) {
+    if (template.isEmpty()) {
+      return Optional.empty();
+    }
+    Optional<Template> own = templates.resolve(tenant, template);
+    if (own.isEmpty() && !templates.operators().contains(template)) {
+      throw Templates.notFound(tenant, template);
+    }
+    return Optional.of(
+        new dev.cofferdam.scheduler.volume.Volume.Base(
+            template, own.map(Template::id).orElse(template)));
   }
 
   @Override

@@ -3,6 +3,7 @@ package dev.cofferdam.scheduler.api;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.scheduler.lifecycle.VolumeSpec;
 import dev.cofferdam.scheduler.sandbox.Texts;
+import dev.cofferdam.scheduler.sandbox.VolumeUse;
 import dev.cofferdam.scheduler.volume.Volume;
 import dev.cofferdam.v1.CreateVolumeRequest;
 import dev.cofferdam.v1.ErrorReason;
@@ -24,9 +25,10 @@ final class VolumeRequests {
   private VolumeRequests() {}
 
   /**
+   * @param base what the request's template is; empty where it names none
    * @throws Refusal with the reason of the first thing that is wrong
    */
-  static VolumeSpec check(CreateVolumeRequest request) {
+  static VolumeSpec check(CreateVolumeRequest request, Optional<Volume.Base> base) {
     if (!Volume.isName(request.getName())) {
       throw invalid(
           "name is " + Texts.quoted(request.getName()) + ", expected [a-z][a-z0-9-]{0,62}");
@@ -41,7 +43,8 @@ final class VolumeRequests {
     return new VolumeSpec(
         request.getName(),
         size,
-        Optional.of(request.getSource()).filter(source -> !source.isEmpty()));
+        Optional.of(request.getSource()).filter(source -> !source.isEmpty()),
+        base);
   }
 
   /**
@@ -54,10 +57,10 @@ final class VolumeRequests {
     }
     Set<String> names = new HashSet<>();
     volumes.forEach((directory, name) -> {
-      if (directory.length() > MAX_DIRECTORY || !DIRECTORY.matcher(directory).matches()) {
+      if (!directory.equals(VolumeUse.DISK)
+          && (directory.length() > MAX_DIRECTORY || !DIRECTORY.matcher(directory).matches())) {
         throw invalid(
-            ("volume %s is to be at %s, expected an absolute, plain path that is neither / nor in"
-                    + " /dev, /proc or /sys")
+            "volume %s is to be at %s, expected an absolute, plain path that is not in /dev, /proc or /sys"
                 .formatted(Texts.quoted(name), Texts.quoted(directory)));
       }
       if (!names.add(name)) {

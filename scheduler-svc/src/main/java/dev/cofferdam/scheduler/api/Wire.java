@@ -147,6 +147,7 @@ final class Wire {
         .setSandbox(
             volume.state() instanceof VolumeState.Ready ready ? ready.sandbox().orElse("") : "")
         .setSource(volume.source().map(Volume.Source::name).orElse(""))
+        .setTemplate(volume.base().map(Volume.Base::template).orElse(""))
         .setCreateTime(timestamp(volume.createTime()))
         .build();
   }

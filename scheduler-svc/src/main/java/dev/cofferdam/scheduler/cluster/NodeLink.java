@@ -130,6 +130,7 @@ public final class NodeLink implements AutoCloseable {
       String attachTicket,
       String caCertificate,
       String snapshot,
+      String diskSource,
       Deadline deadline) {
     StartSandboxRequest request =
         StartSandboxRequest.newBuilder()
@@ -142,6 +143,7 @@ public final class NodeLink implements AutoCloseable {
             .setAttachTicket(attachTicket)
             .setCaCertificate(caCertificate)
             .setSnapshot(snapshot)
+            .setDiskSource(diskSource)
             .putAllVolumes(
                 sandbox.volumes().stream()
                     .collect(Collectors.toMap(VolumeUse::directory, VolumeUse::id)))

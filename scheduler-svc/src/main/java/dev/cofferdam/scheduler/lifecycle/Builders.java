@@ -61,6 +61,7 @@ public final class Builders {
             Optional.empty(),
             Optional.empty(),
             Map.of(),
+            Optional.empty(),
             Map.of(LABEL, template.name()));
     var _ = creator.create(template.builder(), template.tenant(), token, spec, () -> true);
   }

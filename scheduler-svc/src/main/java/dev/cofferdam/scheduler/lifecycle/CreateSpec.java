@@ -21,7 +21,9 @@ import java.util.Optional;
  * @param timeoutAction at its end
  * @param snapshot that it is made from, as it was when the request was checked; template and size
  *     are its own then. Empty: from the template
- * @param volumes names by the directory they are mounted at; none with a snapshot
+ * @param volumes names by the directory they are mounted at, at {@code /} the sandbox's own disk;
+ *     none with a snapshot
+ * @param diskSource name of a volume that its own disk begins as a copy of
  * @param idleTimeout at least 1 s; empty: never
  */
 public record CreateSpec(
@@ -37,6 +39,7 @@ public record CreateSpec(
     Optional<Duration> idleTimeout,
     Optional<Snapshot> snapshot,
     Map<String, String> volumes,
+    Optional<String> diskSource,
     Map<String, String> labels) {
   public CreateSpec {
     env = Map.copyOf(env);

@@ -154,6 +154,7 @@ public final class Forks {
               "",
               Map.of(),
               Optional.of(snapshot),
+              Optional.empty(),
               Deadline.after(config.createTimeout().toMillis(), TimeUnit.MILLISECONDS));
       List<Transition> started = startAll(copies, order);
       if (!wanted.getAsBoolean()) {

@@ -107,7 +107,7 @@ final class SandboxCreator {
             spec,
             Deadline.after(config.createTimeout().toMillis(), TimeUnit.MILLISECONDS),
             wanted);
-    Volumes.Found found = volumes.find(tenant, spec.volumes());
+    Volumes.Found found = volumes.find(tenant, spec.volumes(), spec.diskSource());
     NodeView node =
         spec.snapshot().isPresent()
             ? reservations.reserveOn(
@@ -118,7 +118,7 @@ final class SandboxCreator {
     creations.begin(id);
     try {
       Sandbox sandbox = record(id, tenant, spec, node, found.uses());
-      switch (store.create(List.of(sandbox), spec.request(), config.quota())) {
+      switch (store.create(List.of(sandbox), spec.request(), config.quota(), found.diskSource())) {
         case CreateOutcome.Created _ -> recorded = true;
         case CreateOutcome.Duplicate duplicate -> {
           return new Outcome.Known<>(duplicate.known());
@@ -130,7 +130,7 @@ final class SandboxCreator {
                     .formatted(tenant, over.inUse(), config.quota()));
         case CreateOutcome.VolumeTaken taken -> throw volumes.cannotHave(tenant, taken.volume());
       }
-      return new Outcome.Made<>(startSomewhere(sandbox, order));
+      return new Outcome.Made<>(startSomewhere(sandbox, order, found.diskSource()));
     } catch (RuntimeException e) {
       if (recorded) {
         undo(id, e);
@@ -176,16 +176,17 @@ final class SandboxCreator {
   }
 
   /** Where a node refuses, the next one is tried, until none is left that fits. */
-  private Sandbox startSomewhere(Sandbox placed, Order order) {
+  private Sandbox startSomewhere(Sandbox placed, Order order, Optional<VolumeUse> diskSource) {
     Set<String> refused = new HashSet<>();
     Sandbox sandbox = placed;
     while (true) {
       try {
-        return start(sandbox, order);
+        return start(sandbox, order, diskSource);
       } catch (StatusRuntimeException e) {
         if (Refusals.reason(e).filter(NOTHING_MADE::contains).isEmpty()
             || sandbox.origin().isPresent()
-            || !sandbox.volumes().isEmpty()) {
+            || !sandbox.volumes().isEmpty()
+            || diskSource.isPresent()) {
           throw e;
         }
         refused.add(sandbox.node());
@@ -223,7 +224,7 @@ final class SandboxCreator {
     return again.after();
   }
 
-  private Sandbox start(Sandbox sandbox, Order order) {
+  private Sandbox start(Sandbox sandbox, Order order, Optional<VolumeUse> diskSource) {
     Transition started =
         starter.start(
             sandbox,
@@ -232,6 +233,7 @@ final class SandboxCreator {
                 order.spec().offer(),
                 order.spec().env(),
                 order.spec().snapshot().map(Snapshot::id),
+                diskSource.map(VolumeUse::id),
                 order.deadline()));
     if (!order.wanted().getAsBoolean()) {
       throw new Refusal(

@@ -40,12 +40,14 @@ final class SandboxStarter {
    * @param env without placeholders
    * @param template as nodes know it
    * @param snapshot of its node; empty: its template
+   * @param diskSource a volume of its node that its disk begins as a copy of
    */
   record Order(
       String token,
       String template,
       Map<String, String> env,
       Optional<String> snapshot,
+      Optional<String> diskSource,
       Deadline deadline) {
     /** Without token and environment. */
     @Override
@@ -70,6 +72,7 @@ final class SandboxStarter {
                 grants.attachTicket(),
                 grants.caCertificate(),
                 order.snapshot().orElse(""),
+                order.diskSource().orElse(""),
                 order.deadline());
     return sandbox.started(
         new Sandbox.Started(

@@ -5,6 +5,7 @@ import dev.cofferdam.scheduler.cluster.Cluster;
 import dev.cofferdam.scheduler.cluster.NodeLink;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.Texts;
+import dev.cofferdam.scheduler.sandbox.VolumeUse;
 import dev.cofferdam.scheduler.snapshot.Snapshot;
 import dev.cofferdam.scheduler.snapshot.SnapshotKind;
 import dev.cofferdam.scheduler.snapshot.SnapshotState.Creating;
@@ -78,6 +79,8 @@ public final class Snapshots implements AutoCloseable {
             Sandbox sandbox = tenants.live(tenant, spec.sandbox(), "");
             if (spec.kind() == SnapshotKind.FULL) {
               requireNoVolumes(sandbox, "a snapshot with memory");
+            } else if (sandbox.volumes().stream().anyMatch(VolumeUse::isDisk)) {
+              requireNoVolumes(sandbox, "a snapshot: it can be copied itself");
             }
             return take(sandbox, spec, wanted);
           }

@@ -1,5 +1,6 @@
 package dev.cofferdam.scheduler.lifecycle;
 
+import dev.cofferdam.scheduler.volume.Volume;
 import java.util.Optional;
 
 /**
@@ -7,5 +8,7 @@ import java.util.Optional;
  *
  * @param sizeMib 0: as the source, or the default
  * @param source name of one to begin as a copy of
+ * @param base whose sandboxes it can be the disk of; empty: as the source, or none's
  */
-public record VolumeSpec(String name, int sizeMib, Optional<String> source) {}
+public record VolumeSpec(
+    String name, int sizeMib, Optional<String> source, Optional<Volume.Base> base) {}

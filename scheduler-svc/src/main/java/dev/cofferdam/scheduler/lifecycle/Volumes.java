@@ -128,31 +128,48 @@ public final class Volumes implements AutoCloseable {
    * Those that a sandbox is to have, as they are now; storing its record is what gives it them.
    *
    * @param byDirectory names
+   * @param diskSource name of the one that its disk begins as a copy of
    * @throws Refusal VOLUME_NOT_FOUND, VOLUME_IN_USE, or INVALID_ARGUMENT where they lie on
    *     different nodes
    */
-  Found find(String tenant, Map<String, String> byDirectory) {
+  Found find(String tenant, Map<String, String> byDirectory, Optional<String> diskSource) {
     List<VolumeUse> uses = new ArrayList<>();
     Optional<Volume> first = Optional.empty();
     for (Map.Entry<String, String> entry : byDirectory.entrySet()) {
-      Volume volume = get(tenant, entry.getValue());
-      requireFree(volume);
-      if (first.isPresent() && !first.get().node().equals(volume.node())) {
-        throw new Refusal(
-            ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
-            "volume %s lies on node %s and volume %s on node %s, expected all on one"
-                .formatted(first.get().name(), first.get().node(), volume.name(), volume.node()));
-      }
+      Volume volume = free(tenant, entry.getValue(), first);
       first = first.or(() -> Optional.of(volume));
-      uses.add(new VolumeUse(entry.getKey(), volume.name(), volume.id()));
+      uses.add(use(entry.getKey(), volume));
     }
-    return new Found(first.map(Volume::node), uses);
+    Optional<Volume> beside = first;
+    Optional<Volume> source = diskSource.map(name -> free(tenant, name, beside));
+    return new Found(
+        first.or(() -> source).map(Volume::node),
+        uses,
+        source.map(volume -> use(VolumeUse.DISK, volume)));
+  }
+
+  private Volume free(String tenant, String name, Optional<Volume> beside) {
+    Volume volume = get(tenant, name);
+    requireFree(volume);
+    if (beside.isPresent() && !beside.get().node().equals(volume.node())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+          "volume %s lies on node %s and volume %s on node %s, expected all on one"
+              .formatted(beside.get().name(), beside.get().node(), volume.name(), volume.node()));
+    }
+    return volume;
+  }
+
+  private static VolumeUse use(String directory, Volume volume) {
+    return new VolumeUse(directory, volume.name(), volume.id());
   }
 
   /**
    * @param node that has them all; empty where there are none
+   * @param uses those that it gets
+   * @param diskSource the one that its disk begins as a copy of
    */
-  record Found(Optional<String> node, List<VolumeUse> uses) {}
+  record Found(Optional<String> node, List<VolumeUse> uses, Optional<VolumeUse> diskSource) {}
 
   /** Why a sandbox cannot have it, as the record says by now. */
   Refusal cannotHave(String tenant, VolumeUse use) {
@@ -190,6 +207,7 @@ public final class Volumes implements AutoCloseable {
       return same(present.get(), spec);
     }
     Optional<Volume> source = spec.source().map(name -> get(tenant, name));
+    Optional<Volume.Base> base = base(spec, source);
     int size =
         spec.sizeMib() == 0 ? source.map(Volume::sizeMib).orElse(DEFAULT_MIB) : spec.sizeMib();
     if (source.isPresent() && size < source.get().sizeMib()) {
@@ -202,7 +220,7 @@ public final class Volumes implements AutoCloseable {
         new Refusal(ErrorReason.ERROR_REASON_NODE_UNAVAILABLE, "no node is connected");
     for (String node : source.map(of -> List.of(of.node())).orElseGet(() -> nodes(tenant))) {
       try {
-        return make(begun(tenant, spec.name(), size, node, source));
+        return make(begun(tenant, spec.name(), size, node, source, base));
       } catch (RuntimeException e) {
         if (Refusals.reason(e).filter(ELSEWHERE::contains).isEmpty()) {
           throw e;
@@ -211,6 +229,19 @@ public final class Volumes implements AutoCloseable {
       }
     }
     throw last;
+  }
+
+  private static Optional<Volume.Base> base(VolumeSpec spec, Optional<Volume> source) {
+    if (source.isEmpty()) {
+      return spec.base();
+    }
+    if (spec.base().isPresent() && !spec.base().equals(source.get().base())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_VOLUME_NOT_BOOTABLE,
+          "source %s was not made for the template %s that there is now"
+              .formatted(source.get().name(), spec.base().get().template()));
+    }
+    return source.get().base();
   }
 
   private static Volume same(Volume present, VolumeSpec spec) {
@@ -222,14 +253,17 @@ public final class Volumes implements AutoCloseable {
     }
     int wanted = spec.sizeMib() == 0 && spec.source().isEmpty() ? DEFAULT_MIB : spec.sizeMib();
     if ((wanted != 0 && wanted != present.sizeMib())
-        || !present.source().map(Volume.Source::name).equals(spec.source())) {
+        || !present.source().map(Volume.Source::name).equals(spec.source())
+        || ((spec.source().isEmpty() || spec.base().isPresent())
+            && !present.base().equals(spec.base()))) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_VOLUME_EXISTS,
-          "volume %s is there with %d MiB%s"
+          "volume %s is there with %d MiB%s%s"
               .formatted(
                   present.name(),
                   present.sizeMib(),
-                  present.source().map(of -> ", a copy of " + of.name()).orElse("")));
+                  present.source().map(of -> ", a copy of " + of.name()).orElse(""),
+                  present.base().map(of -> ", for the template " + of.template()).orElse("")));
     }
     return present;
   }
@@ -251,7 +285,12 @@ public final class Volumes implements AutoCloseable {
   }
 
   private Volume begun(
-      String tenant, String name, int sizeMib, String node, Optional<Volume> source) {
+      String tenant,
+      String name,
+      int sizeMib,
+      String node,
+      Optional<Volume> source,
+      Optional<Volume.Base> base) {
     return new Volume(
         Ids.volume(random),
         tenant,
@@ -259,6 +298,7 @@ public final class Volumes implements AutoCloseable {
         sizeMib,
         node,
         source.map(of -> new Volume.Source(of.id(), of.name())),
+        base,
         clock.instant().truncatedTo(ChronoUnit.MICROS),
         new Making(creations.process()));
   }

@@ -4,6 +4,7 @@ import dev.cofferdam.scheduler.sandbox.EndCause;
 import dev.cofferdam.scheduler.sandbox.Origin;
 import dev.cofferdam.scheduler.sandbox.Sandbox;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Ended;
+import dev.cofferdam.scheduler.sandbox.SandboxState.Live;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Starting;
 import dev.cofferdam.scheduler.sandbox.SandboxState.Stopping;
 import dev.cofferdam.scheduler.sandbox.SecretUse;
@@ -48,6 +49,19 @@ public final class SandboxStore {
    * @param sandboxes of one tenant, begun at one time; at least one
    */
   public CreateOutcome create(List<Sandbox> sandboxes, Optional<RequestKey> request, int quota) {
+    return create(sandboxes, request, quota, Optional.empty());
+  }
+
+  /**
+   * As above.
+   *
+   * @param source volume that the disk of the only sandbox begins as a copy of
+   */
+  public CreateOutcome create(
+      List<Sandbox> sandboxes,
+      Optional<RequestKey> request,
+      int quota,
+      Optional<VolumeUse> source) {
     String tenant = sandboxes.getFirst().tenant();
     CreateOutcome outcome =
         database.transact(connection -> {
@@ -74,6 +88,10 @@ public final class SandboxStore {
             if (taken.isPresent()) {
               connection.rollback();
               return new CreateOutcome.VolumeTaken(taken.get());
+            }
+            if (source.isPresent() && !VolumeStore.beginCopy(connection, sandbox, source.get())) {
+              connection.rollback();
+              return new CreateOutcome.VolumeTaken(source.get());
             }
             insert(connection, sandbox);
             EventStore.insert(connection, sandbox, sandbox.createdEvent());
@@ -131,6 +149,10 @@ public final class SandboxStore {
     }
     if (after.state() instanceof Ended) {
       VolumeStore.detach(connection, after);
+    }
+    if (after.state() instanceof Ended
+        || (after.state() instanceof Live && transition.before().state() instanceof Starting)) {
+      VolumeStore.endCopy(connection, after);
     }
     if (transition.event().isPresent()) {
       EventStore.insert(connection, after, transition.event().get());

@@ -27,8 +27,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class VolumeStore {
   private static final String COLUMNS =
-      "id, tenant, name, size_mib, node, source_id, source_name, create_time, state, process,"
-          + " sandbox";
+      "id, tenant, name, size_mib, node, source_id, source_name, template, template_offer,"
+          + " create_time, state, process, sandbox";
 
   /** What came of storing the record of a volume that begins. */
   public sealed interface Outcome {
@@ -188,6 +188,7 @@ public final class VolumeStore {
               where id = ? and tenant = ? and state = 'READY' and sandbox is null
                 and not exists
                   (select 1 from volumes c where c.source_id = v.id and c.state = 'MAKING')
+                and not exists (select 1 from volume_copies c where c.volume = v.id)
               """)) {
         statement.setString(1, sandbox.id());
         statement.setString(2, use.id());
@@ -198,6 +199,35 @@ public final class VolumeStore {
       }
     }
     return Optional.empty();
+  }
+
+  /**
+   * Keeps a volume from all sandboxes for as long as one starts whose disk begins as a copy of it.
+   * The tenant is locked. False where that cannot be: it is gone, or a sandbox has it.
+   */
+  static boolean beginCopy(Connection connection, Sandbox sandbox, VolumeUse source)
+      throws SQLException {
+    try (PreparedStatement statement =
+        connection.prepareStatement(
+            """
+            insert into volume_copies (sandbox, volume)
+            select ?, id from volumes
+            where id = ? and tenant = ? and state = 'READY' and sandbox is null
+            """)) {
+      statement.setString(1, sandbox.id());
+      statement.setString(2, source.id());
+      statement.setString(3, sandbox.tenant());
+      return statement.executeUpdate() == 1;
+    }
+  }
+
+  /** The sandbox has been started, or never will be. */
+  static void endCopy(Connection connection, Sandbox sandbox) throws SQLException {
+    try (PreparedStatement statement =
+        connection.prepareStatement("delete from volume_copies where sandbox = ?")) {
+      statement.setString(1, sandbox.id());
+      statement.executeUpdate();
+    }
   }
 
   /** Of a sandbox that has ended: nothing of it can write any more. */
@@ -245,8 +275,8 @@ public final class VolumeStore {
         connection.prepareStatement(
             """
             insert into volumes (id, tenant, name, size_mib, node, source_id, source_name,
-              create_time, state, process, sandbox)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+              template, template_offer, create_time, state, process, sandbox)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (tenant, name) where state <> 'REMOVING' do nothing
             """)) {
       int index = 1;
@@ -257,6 +287,8 @@ public final class VolumeStore {
       statement.setString(index++, volume.node());
       statement.setString(index++, volume.source().map(Volume.Source::id).orElse(null));
       statement.setString(index++, volume.source().map(Volume.Source::name).orElse(null));
+      statement.setString(index++, volume.base().map(Volume.Base::template).orElse(null));
+      statement.setString(index++, volume.base().map(Volume.Base::offer).orElse(null));
       SandboxRows.setInstant(statement, index++, volume.createTime());
       setState(statement, index, volume.state());
       return statement.executeUpdate() == 1;
@@ -292,6 +324,7 @@ public final class VolumeStore {
   private static Volume read(ResultSet row) throws SQLException {
     String state = row.getString("state");
     @Nullable String source = row.getString("source_id");
+    @Nullable String template = row.getString("template");
     return new Volume(
         row.getString("id"),
         row.getString("tenant"),
@@ -301,6 +334,9 @@ public final class VolumeStore {
         source == null
             ? Optional.empty()
             : Optional.of(new Volume.Source(source, row.getString("source_name"))),
+        template == null
+            ? Optional.empty()
+            : Optional.of(new Volume.Base(template, row.getString("template_offer"))),
         SandboxRows.instant(row, "create_time"),
         switch (state) {
           case "MAKING" -> new Making(row.getObject("process", UUID.class));

@@ -12,6 +12,7 @@ import java.util.regex.Pattern;
  * @param sizeMib {@link #MIN_MIB} to {@link #MAX_MIB}
  * @param node that keeps it, and the only one that can run a sandbox with it
  * @param source that it began as a copy of; it may be gone since
+ * @param base whose sandboxes it can be the disk of; empty: none's
  */
 public record Volume(
     String id,
@@ -20,6 +21,7 @@ public record Volume(
     int sizeMib,
     String node,
     Optional<Source> source,
+    Optional<Base> base,
     Instant createTime,
     VolumeState state) {
   public static final int MIN_MIB = 64;
@@ -29,6 +31,14 @@ public record Volume(
 
   /** A volume by both its names. */
   public record Source(String id, String name) {}
+
+  /**
+   * A template that a volume was made for.
+   *
+   * @param template as tenants know it
+   * @param offer as nodes do; another one of the same name has another
+   */
+  public record Base(String template, String offer) {}
 
   public Volume {
     if (!ID.matcher(id).matches() || !isName(name) || sizeMib < MIN_MIB || sizeMib > MAX_MIB) {

@@ -30,7 +30,8 @@ class CreateRequestsTest {
   private static CreateSpec check(Consumer<CreateSandboxRequest.Builder> edit) {
     CreateSandboxRequest.Builder request = CreateSandboxRequest.newBuilder();
     edit.accept(request);
-    return CreateRequests.check(request.build(), DEFAULTS, Optional.empty(), Optional.empty());
+    return CreateRequests.check(
+        request.build(), DEFAULTS, Optional.empty(), Optional.empty(), Optional.empty());
   }
 
   private static void assertRefused(
@@ -157,7 +158,6 @@ class CreateRequestsTest {
     for (String directory :
         new String[] {
           "",
-          "/",
           "data",
           "/data/",
           "//data",
@@ -230,7 +230,8 @@ class CreateRequestsTest {
             Samples.NOW);
     CreateSandboxRequest plain = CreateSandboxRequest.getDefaultInstance();
     CreateSpec spec =
-        CreateRequests.check(plain, DEFAULTS, Optional.empty(), Optional.of(snapshot));
+        CreateRequests.check(
+            plain, DEFAULTS, Optional.empty(), Optional.empty(), Optional.of(snapshot));
     assertThat(spec.size()).isEqualTo(snapshot.size());
     assertThat(spec.template()).isEqualTo(snapshot.template());
     assertThat(spec.snapshot()).contains(snapshot);
@@ -254,8 +255,9 @@ class CreateRequestsTest {
 
   private static void assertRefusedFrom(
       Snapshot snapshot, CreateSandboxRequest request, ErrorReason reason) {
-    assertThatThrownBy(
-            () -> CreateRequests.check(request, DEFAULTS, Optional.empty(), Optional.of(snapshot)))
+    assertThatThrownBy(() ->
+            CreateRequests.check(
+                request, DEFAULTS, Optional.empty(), Optional.empty(), Optional.of(snapshot)))
         .isInstanceOfSatisfying(Refusal.class, e -> assertThat(e.reason()).isEqualTo(reason));
   }
 }
