@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cofferdam.dev/guest-agent/internal/ext4"
 	"cofferdam.dev/guest-agent/internal/image"
 )
 
@@ -86,6 +87,10 @@ func leave() error {
 		{sandboxDisk, "/disk", "ext4", unix.MS_NODEV | unix.MS_NOATIME, ""},
 	}); err != nil {
 		return err
+	}
+	// It may be a copy of a smaller one. What is in it is there all the same.
+	if err := ext4.Fill(sandboxDisk, "/disk"); err != nil {
+		slog.Warn("disk_not_grown", "cause", err.Error())
 	}
 	for _, directory := range []string{"/disk/upper", "/disk/work"} {
 		if err := os.MkdirAll(directory, 0o755); err != nil {

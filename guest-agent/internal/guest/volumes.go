@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cofferdam.dev/guest-agent/internal/ext4"
 	"cofferdam.dev/guest-agent/internal/refusal"
 )
 
@@ -65,36 +66,12 @@ func (Kernel) MountVolumes(directories []string) error {
 		if err := unix.Mount(device, directory, "ext4", unix.MS_NODEV|unix.MS_NOATIME, ""); err != nil {
 			return fmt.Errorf("mount %s on %s: %w", device, directory, err)
 		}
-		if err := fill(device, directory); err != nil {
+		if err := ext4.Fill(device, directory); err != nil {
 			// What is in it is there all the same.
 			slog.Warn("volume_not_grown", "directory", directory, "cause", err.Error())
 		}
 	}
 	return nil
-}
-
-// fill lets a volume's file system grow to the size of its disk: a copy may be larger than what it is a copy of, and nobody
-// but its guest looks into it.
-func fill(device, directory string) error {
-	disk, err := os.Open(device)
-	if err != nil {
-		return err
-	}
-	defer disk.Close()
-	blocks, blockSize, err := fileSystemSize(disk)
-	if err != nil {
-		return err
-	}
-	size, err := diskSize(disk)
-	if err != nil || size/blockSize <= blocks {
-		return err
-	}
-	root, err := os.Open(directory)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return resizeMounted(root, size/blockSize)
 }
 
 // volumeDevice finds a volume's disk by the serial number that the hypervisor gave it, and looks for new devices if none

@@ -277,6 +277,7 @@ public final class NodeApp implements AutoCloseable {
                     hypervisor,
                     files,
                     new MkfsDisks(),
+                    volumes::copyOut,
                     guests,
                     gateway,
                     InstantSource.system(),
@@ -309,7 +310,7 @@ public final class NodeApp implements AutoCloseable {
     sandboxes.checkBy(order -> {
       drain.requireNone();
       volumes.require(order.volumeIds());
-      return room.promise(order.size().diskMib());
+      return room.promise(order.newDiskMib());
     });
     NodeMeters.register(
         meters, hypervisor, config.limits(), sandboxes, slots, pressure::now, config.sandboxRoot());

@@ -37,6 +37,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 
 /** NodeService: what the scheduler orders. */
 public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
@@ -64,7 +65,8 @@ public final class NodeApi extends NodeServiceGrpc.NodeServiceImplBase {
             request.getCaCertificate(),
             Optional.of(request.getSnapshot()).filter(id -> !id.isEmpty()),
             idle(request.getIdleTimeoutMs()),
-            request.getVolumesMap());
+            new TreeMap<>(request.getVolumesMap()),
+            Optional.of(request.getDiskSource()).filter(id -> !id.isEmpty()));
     Started started = sandboxes.start(order);
     response.onNext(
         StartSandboxResponse.newBuilder()

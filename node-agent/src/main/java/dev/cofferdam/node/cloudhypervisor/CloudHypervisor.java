@@ -94,7 +94,8 @@ public final class CloudHypervisor implements Hypervisor, AutoCloseable {
 
   @Override
   public Machine boot(MachineSpec spec, Steps steps) {
-    if (!Files.isRegularFile(directory(spec.sandbox()).resolve(MachineSpec.DISK))) {
+    if (spec.diskVolume().isEmpty()
+        && !Files.isRegularFile(directory(spec.sandbox()).resolve(MachineSpec.DISK))) {
       // The guest's first instruction is the first that needs it, which is late to be told.
       throw new MachineException("%s has no %s".formatted(spec.sandbox(), MachineSpec.DISK));
     }
@@ -236,7 +237,7 @@ public final class CloudHypervisor implements Hypervisor, AutoCloseable {
                           spec.size().memoryMib(),
                           spec.size().vcpus(),
                           own,
-                          spec.volumes())));
+                          spec.jailed())));
     } catch (HelperException e) {
       if (e.code() == HelperException.Code.UNAVAILABLE) {
         // It may have been started before the answer was lost.

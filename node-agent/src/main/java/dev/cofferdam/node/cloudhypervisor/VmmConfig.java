@@ -96,11 +96,7 @@ final class VmmConfig {
         .put("path", "/image/" + spec.root())
         .put("readonly", true)
         .put("image_type", "Raw");
-    disks
-        .addObject()
-        .put("id", DISK)
-        .put("path", "/sandbox/" + MachineSpec.DISK)
-        .put("image_type", "Raw");
+    disks.addObject().put("id", DISK).put("path", spec.diskPath()).put("image_type", "Raw");
     config.putArray("net").addObject().put("id", "net0").put("tap", "tap0").put("mac", MAC);
     config.putObject("rng").put("src", "/dev/urandom");
     // A snapshot's clones inherit it: a tenant could fill the host's disk through a file.

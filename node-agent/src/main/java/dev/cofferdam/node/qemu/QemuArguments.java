@@ -85,7 +85,7 @@ final class QemuArguments {
                 "-device",
                 "virtio-blk-pci,drive=root",
                 "-drive",
-                "if=none,id=" + DISK + ",file=/sandbox/disk.ext4,format=raw",
+                "if=none,id=" + DISK + ",file=" + spec.diskPath() + ",format=raw",
                 "-device",
                 "virtio-blk-pci,drive=" + DISK,
                 "-netdev",

@@ -197,7 +197,7 @@ public final class QemuHypervisor implements Hypervisor {
                           spec.size().memoryMib(),
                           spec.size().vcpus(),
                           memory == Memory.OWN,
-                          spec.volumes())));
+                          spec.jailed())));
     } catch (HelperException e) {
       if (e.code() == HelperException.Code.UNAVAILABLE) {
         // It may have been started before the answer was lost.

@@ -76,10 +76,16 @@ final class Keeper {
 
   /** The sandbox is afterwards what it was before: running, paused or suspended. */
   Snapshot take(String sandbox, Cells.Cell cell, String id, boolean full, Steps steps) {
-    if (full && !profiles.read(sandbox).volumes().isEmpty()) {
+    Profile profile = profiles.read(sandbox);
+    if (full && !profile.volumes().isEmpty()) {
       throw new Refusal(
           ErrorReason.ERROR_REASON_VOLUME_IN_USE,
           sandbox + " has a volume, which is no part of a snapshot with memory");
+    }
+    if (Mounts.disk(profile.volumes()).isPresent()) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_VOLUME_IN_USE,
+          sandbox + " has a volume for its disk, which is no part of a snapshot");
     }
     try {
       Path target = store.begin(id);

@@ -5,14 +5,20 @@ import dev.cofferdam.node.volume.Volumes;
 import dev.cofferdam.v1.ErrorReason;
 import java.util.Collections;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** Which volumes a sandbox has, and where. */
 final class Mounts {
+  /** Where a volume is the sandbox's own disk. */
+  static final String DISK = "/";
+
   private static final int MAX = 8;
   private static final int MAX_PATH = 1024;
 
@@ -34,9 +40,10 @@ final class Mounts {
     Set<String> ids = new HashSet<>();
     volumes.forEach((directory, id) -> {
       Volumes.requireId(id);
-      if (directory.length() > MAX_PATH || !DIRECTORY.matcher(directory).matches()) {
+      if (!directory.equals(DISK)
+          && (directory.length() > MAX_PATH || !DIRECTORY.matcher(directory).matches())) {
         throw invalid(
-            "a volume's directory is '%s', expected an absolute, plain path that is neither / nor in /dev, /proc or /sys"
+            "a volume's directory is '%s', expected an absolute, plain path that is not in /dev, /proc or /sys"
                 .formatted(directory));
       }
       if (!ids.add(id)) {
@@ -44,6 +51,25 @@ final class Mounts {
       }
     });
     return Collections.unmodifiableSortedMap(new TreeMap<>(volumes));
+  }
+
+  /** Those that are mounted, by their number. */
+  static List<String> mounted(SortedMap<String, String> volumes) {
+    return mounts(volumes).map(Map.Entry::getValue).toList();
+  }
+
+  /** Where, by number. */
+  static List<String> points(SortedMap<String, String> volumes) {
+    return mounts(volumes).map(Map.Entry::getKey).toList();
+  }
+
+  /** The one that is the sandbox's own disk; empty: it has one in its directory. */
+  static Optional<String> disk(SortedMap<String, String> volumes) {
+    return Optional.ofNullable(volumes.get(DISK));
+  }
+
+  private static Stream<Map.Entry<String, String>> mounts(SortedMap<String, String> volumes) {
+    return volumes.entrySet().stream().filter(entry -> !entry.getKey().equals(DISK));
   }
 
   private static Refusal invalid(String message) {

@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Collections;
-import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -22,7 +21,7 @@ import java.util.TreeMap;
  * @param idle it is suspended after so long without anything to do; zero: never
  * @param environment of every process, placeholders included
  * @param caCertificate PEM, or empty
- * @param volumes ids by the directory they are mounted at, in the order of their numbers
+ * @param volumes ids by the directory they are mounted at, as {@link Mounts} has them
  */
 record Profile(
     String image,
@@ -75,16 +74,6 @@ record Profile(
     SortedMap<String, String> texts = new TreeMap<>();
     object.properties().forEach(each -> texts.put(each.getKey(), each.getValue().asText()));
     return texts;
-  }
-
-  /** The volumes by their number. */
-  List<String> volumeIds() {
-    return List.copyOf(volumes.values());
-  }
-
-  /** Where, by number. */
-  List<String> mountPoints() {
-    return List.copyOf(volumes.keySet());
   }
 
   /** Nothing of it belongs in a log. */

@@ -66,9 +66,20 @@ final class Profiles {
     return images;
   }
 
+  /** Whether its writable disk lies in its directory, and not with the volumes. */
+  boolean hasOwnDisk(String sandbox) {
+    return Mounts.disk(read(sandbox).volumes()).isEmpty();
+  }
+
   MachineSpec spec(String sandbox, int slot, MachineSize size) {
     Profile profile = read(sandbox);
     return new MachineSpec(
-        sandbox, slot, profile.image(), size, profile.kernelArguments(), profile.volumeIds());
+        sandbox,
+        slot,
+        profile.image(),
+        size,
+        profile.kernelArguments(),
+        Mounts.mounted(profile.volumes()),
+        Mounts.disk(profile.volumes()));
   }
 }

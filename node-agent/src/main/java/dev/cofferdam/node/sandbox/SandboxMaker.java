@@ -55,11 +55,22 @@ public final class SandboxMaker {
   private final Hypervisor hypervisor;
   private final SandboxFiles files;
   private final Disks disks;
+  private final DiskSources sources;
   private final GuestConnector guests;
   private final Gateway gateway;
   private final InstantSource clock;
   private final RandomGenerator random;
   private final ExecutorService executor;
+
+  /** Where the disk of a sandbox can begin as a copy of a volume. */
+  @FunctionalInterface
+  public interface DiskSources {
+    /**
+     * @param target made here
+     * @param sizeMib of the target, not smaller than the volume
+     */
+    void copy(String volume, Path target, int sizeMib) throws IOException;
+  }
 
   /**
    * @param random draws entropy and tokens: cryptographically strong
@@ -70,6 +81,7 @@ public final class SandboxMaker {
       Hypervisor hypervisor,
       SandboxFiles files,
       Disks disks,
+      DiskSources sources,
       GuestConnector guests,
       Gateway gateway,
       InstantSource clock,
@@ -79,6 +91,7 @@ public final class SandboxMaker {
     this.hypervisor = hypervisor;
     this.files = files;
     this.disks = disks;
+    this.sources = sources;
     this.guests = guests;
     this.gateway = gateway;
     this.clock = clock;
@@ -153,7 +166,7 @@ public final class SandboxMaker {
   private Brought fresh(StartOrder order, Template template, Slot slot, Steps steps)
       throws IOException {
     Path disk = files.create(order.sandbox()).resolve(MachineSpec.DISK);
-    boolean restored = order.size().restoresFrom(template.size());
+    boolean restored = !order.bringsDisk() && order.size().restoresFrom(template.size());
     boolean grown = restored && grown(order, template);
     Machine machine =
         restored
@@ -232,7 +245,7 @@ public final class SandboxMaker {
         order.sandbox(),
         order.environment(),
         order.caCertificate(),
-        order.mountPoints());
+        Mounts.points(order.volumes()));
   }
 
   /**
@@ -244,7 +257,7 @@ public final class SandboxMaker {
     try (FileChannel channel = SparseFile.create(disk, size(order, template))) {
       Future<?> copied = executor.submit(() -> steps.time("disk", () -> copy(template, channel)));
       try {
-        prepare(order, slot, steps);
+        prepare(order, slot, List.of(MachineSpec.DISK), steps);
         Machine machine =
             hypervisor.restore(
                 spec(order, template, slot, template.size()), template.name(), steps);
@@ -257,15 +270,16 @@ public final class SandboxMaker {
   }
 
   private Machine boot(StartOrder order, Template template, Slot slot, Path disk, Steps steps) {
-    steps.time("disk", () -> format(disk, order.size().diskMib()));
-    prepare(order, slot, steps);
+    boolean own = Mounts.disk(order.volumes()).isEmpty();
+    if (own) {
+      steps.time("disk", () -> lay(order, disk));
+    }
+    prepare(order, slot, own ? List.of(MachineSpec.DISK) : List.of(), steps);
     return hypervisor.boot(spec(order, template, slot, order.size()), steps);
   }
 
-  private void prepare(StartOrder order, Slot slot, Steps steps) {
-    steps.time(
-        "prepare",
-        () -> helper.prepareSandbox(slot.number(), order.sandbox(), List.of(MachineSpec.DISK)));
+  private void prepare(StartOrder order, Slot slot, List<String> disks, Steps steps) {
+    steps.time("prepare", () -> helper.prepareSandbox(slot.number(), order.sandbox(), disks));
   }
 
   private static MachineSpec spec(
@@ -276,14 +290,20 @@ public final class SandboxMaker {
         template.image().digest(),
         size,
         template.image().kernelArguments(),
-        order.volumeIds());
+        Mounts.mounted(order.volumes()),
+        Mounts.disk(order.volumes()));
   }
 
-  private void format(Path disk, int sizeMib) {
+  private void lay(StartOrder order, Path disk) {
+    int size = order.size().diskMib();
     try {
-      disks.format(disk, sizeMib);
+      if (order.diskSource().isPresent()) {
+        sources.copy(order.diskSource().get(), disk, size);
+      } else {
+        disks.format(disk, size);
+      }
     } catch (IOException e) {
-      throw new MachineException("the disk was not formatted: " + e.getMessage(), e);
+      throw new MachineException("the disk was not made: " + e.getMessage(), e);
     }
   }
 

@@ -415,7 +415,7 @@ public final class Sandboxes implements AutoCloseable {
     boolean claimed = false;
     try {
       Optional<Pooled> pooled =
-          order.volumes().isEmpty() && order.size().equals(template.size())
+          order.volumeIds().isEmpty() && order.size().equals(template.size())
               ? pool.claim(order.template(), template, steps)
               : Optional.empty();
       claimed = true;

@@ -16,7 +16,6 @@ import dev.cofferdam.node.sandbox.SandboxState.Running;
 import dev.cofferdam.node.sandbox.SandboxState.Suspended;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
@@ -169,7 +168,8 @@ final class Sleeper {
         "sync",
         () -> {
           try {
-            files.sync(sandbox, List.of(MachineSpec.RAM, MachineSpec.STATE, MachineSpec.DISK));
+            // A volume is the guest's to sync, and it did.
+            files.sync(sandbox, waking.withDisk(sandbox, MachineSpec.RAM, MachineSpec.STATE));
           } catch (IOException e) {
             throw new MachineException(sandbox + " is not durable: " + e.getMessage(), e);
           }

@@ -3,12 +3,16 @@ package dev.cofferdam.node.sandbox;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.snapshot.SnapshotStore;
+import dev.cofferdam.node.volume.Volumes;
 import dev.cofferdam.v1.ErrorReason;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * A sandbox to start here.
@@ -20,8 +24,10 @@ import java.util.regex.Pattern;
  * @param caCertificate PEM, or empty
  * @param snapshot what it is made of instead of the template
  * @param idle it is suspended after so long without anything to do; zero: never
- * @param volumes ids of this node's by the directory they are mounted at; at most 8, and none with
- *     a snapshot
+ * @param volumes ids of this node's by the directory they are mounted at, at {@code /} the
+ *     sandbox's own disk; at most 8, and none with a snapshot
+ * @param diskSource id of a volume of this node's that its own disk begins as a copy of; none with
+ *     a snapshot or a volume as its disk
  */
 public record StartOrder(
     String sandbox,
@@ -33,7 +39,8 @@ public record StartOrder(
     String caCertificate,
     Optional<String> snapshot,
     Duration idle,
-    Map<String, String> volumes) {
+    SortedMap<String, String> volumes,
+    Optional<String> diskSource) {
   private static final Pattern SANDBOX = Pattern.compile("sb-[a-z2-7]{20}");
   private static final Pattern VARIABLE = Pattern.compile("[A-Za-z_][A-Za-z0-9_]{0,127}");
   private static final int MAX_VARIABLES = 512;
@@ -59,6 +66,13 @@ public record StartOrder(
           ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
           "snapshot and volumes are both set, expected one of them");
     }
+    diskSource.ifPresent(Volumes::requireId);
+    if (diskSource.isPresent() && (snapshot.isPresent() || Mounts.disk(volumes).isPresent())) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_INVALID_ARGUMENT,
+          "disk_source is set beside %s, expected one of them"
+              .formatted(snapshot.isPresent() ? "snapshot" : "a volume at /"));
+    }
   }
 
   /** Of the template, with volumes. */
@@ -81,7 +95,8 @@ public record StartOrder(
         caCertificate,
         Optional.empty(),
         Duration.ZERO,
-        volumes);
+        new TreeMap<>(volumes),
+        Optional.empty());
   }
 
   /** Without volumes. */
@@ -105,17 +120,26 @@ public record StartOrder(
         caCertificate,
         snapshot,
         idle,
-        Map.of());
+        new TreeMap<>(),
+        Optional.empty());
   }
 
-  /** The volumes by their number: parents are mounted before what lies in them. */
+  /** All volumes of this node that it needs. */
   public List<String> volumeIds() {
-    return List.copyOf(volumes.values());
+    return Stream.concat(volumes.values().stream(), diskSource.stream()).toList();
   }
 
-  /** Where, by number. */
-  List<String> mountPoints() {
-    return List.copyOf(volumes.keySet());
+  /** MiB that its disk may come to take: none where a volume is its disk. */
+  public int newDiskMib() {
+    return Mounts.disk(volumes).isPresent() ? 0 : size.diskMib();
+  }
+
+  /**
+   * Whether its disk has a content of its own: it boots then, for a template's memory fits no
+   * other.
+   */
+  boolean bringsDisk() {
+    return diskSource.isPresent() || Mounts.disk(volumes).isPresent();
   }
 
   /** Of the template, and never suspended by itself. */

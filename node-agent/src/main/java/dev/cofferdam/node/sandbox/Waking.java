@@ -22,6 +22,7 @@ import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.random.RandomGenerator;
 import org.slf4j.Logger;
@@ -69,7 +70,7 @@ final class Waking {
 
   /** Its guest can be reached, and is stopped as it was. */
   Running load(String sandbox, Suspended asleep, Steps steps) {
-    prepare(sandbox, asleep, List.of(MachineSpec.DISK, MachineSpec.RAM), steps);
+    prepare(sandbox, asleep, withDisk(sandbox, MachineSpec.RAM), steps);
     Machine machine = hypervisor.wake(spec(sandbox, asleep), steps);
     return attended(
         machine,
@@ -82,7 +83,7 @@ final class Waking {
 
   /** It starts from its disk, with another token. */
   Running boot(String sandbox, Suspended asleep, Steps steps) {
-    prepare(sandbox, asleep, List.of(MachineSpec.DISK), steps);
+    prepare(sandbox, asleep, withDisk(sandbox), steps);
     Profile profile = profiles.read(sandbox);
     GuestIdentity identity =
         GuestIdentity.fresh(
@@ -91,7 +92,7 @@ final class Waking {
             sandbox,
             profile.environment(),
             profile.caCertificate(),
-            profile.mountPoints());
+            Mounts.points(profile.volumes()));
     Machine machine = hypervisor.boot(spec(sandbox, asleep), steps);
     return attended(
         machine,
@@ -101,6 +102,15 @@ final class Waking {
           files.writeToken(sandbox, identity.token());
           steps.time("guest", () -> guest.configure(identity, BOOTED));
         });
+  }
+
+  /** Files of its directory: these, and its disk where that is one of them. */
+  List<String> withDisk(String sandbox, String... files) {
+    List<String> all = new ArrayList<>(List.of(files));
+    if (profiles.hasOwnDisk(sandbox)) {
+      all.add(MachineSpec.DISK);
+    }
+    return all;
   }
 
   /** What it woke from, or was put back to, is of no more use; a VMM that has it keeps it. */

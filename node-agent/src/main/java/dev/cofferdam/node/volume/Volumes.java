@@ -169,6 +169,24 @@ public final class Volumes {
         .log();
   }
 
+  /**
+   * Copies one that nobody writes to.
+   *
+   * @param target made here
+   * @param sizeMib of the target, not smaller than the volume; what its file system does not fill
+   *     yet, the guest that boots from it lets it grow into
+   * @throws Refusal VOLUME_NOT_FOUND, SIZE_OUT_OF_RANGE
+   */
+  public void copyOut(String id, Path target, int sizeMib) throws IOException {
+    requireId(id);
+    begin(id);
+    try {
+      copy(Source.unused(id), target, (long) sizeMib << 20);
+    } finally {
+      end(id);
+    }
+  }
+
   /** Removing what is not there succeeds. A machine that has it goes on with what nobody finds. */
   public void remove(String id) throws IOException {
     requireId(id);

@@ -11,6 +11,7 @@ import dev.cofferdam.node.machine.MachineSpec;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -25,7 +26,8 @@ class KeptDisksTest {
           ALONE.image(),
           ALONE.size(),
           ALONE.kernelArguments(),
-          List.of("vol-a", "vol-b"));
+          List.of("vol-a", "vol-b"),
+          Optional.empty());
 
   @Test
   void aTemplateKnowsNoneAndLandlockAdmitsThemAll() throws IOException {

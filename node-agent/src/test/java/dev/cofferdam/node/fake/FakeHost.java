@@ -133,6 +133,10 @@ public final class FakeHost {
                 acts.act("disk.format");
                 SparseFile.create(file, (long) sizeMib << 20).close();
               },
+              (volume, file, sizeMib) -> {
+                acts.act("disk.copy");
+                SparseFile.create(file, (long) sizeMib << 20).close();
+              },
               guests,
               gateway,
               InstantSource.system(),

@@ -145,12 +145,13 @@ public final class FakeHypervisor implements Hypervisor {
 
   private Machine start(MachineSpec spec) {
     acts.act("machine.start");
-    if (!Files.isRegularFile(directory(spec.sandbox()).resolve(MachineSpec.DISK))) {
+    if (spec.diskVolume().isEmpty()
+        && !Files.isRegularFile(directory(spec.sandbox()).resolve(MachineSpec.DISK))) {
       throw new MachineException("no disk");
     }
     FakeMachine machine = new FakeMachine(spec.sandbox(), spec.slot());
     machine.process = kernel.start(spec.slot(), spec.sandbox(), machine::died);
-    kernel.memory(spec.slot()).orElseThrow().volumes = spec.volumes();
+    kernel.memory(spec.slot()).orElseThrow().volumes = spec.jailed();
     return machine;
   }
 

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -367,6 +368,21 @@ public abstract class HypervisorContract {
     assertRuns(hypervisor.wake(spec, steps));
   }
 
+  @Test
+  void aVolumeIsTheDiskOfWhatBootsAndSleeps() throws IOException {
+    Hypervisor hypervisor = hypervisor();
+    List<String> volumes = volumes();
+    MachineSpec spec = withDisk(spec(hypervisor, A, 1), volumes.subList(0, 1), volumes.getLast());
+    // It has none of its own.
+    Files.delete(hypervisor.directory(A).resolve(MachineSpec.DISK));
+    Machine machine = hypervisor.boot(spec, steps);
+    machine.resume();
+    machine.pause();
+    machine.snapshot(hypervisor.directory(A));
+    machine.stop();
+    assertRuns(hypervisor.wake(spec, steps));
+  }
+
   private List<String> volumes() throws IOException {
     List<String> volumes = List.of("vol-" + "a".repeat(20), "vol-" + "b".repeat(20));
     for (String volume : volumes) {
@@ -377,7 +393,24 @@ public abstract class HypervisorContract {
 
   protected static MachineSpec withVolumes(MachineSpec spec, List<String> volumes) {
     return new MachineSpec(
-        spec.sandbox(), spec.slot(), spec.image(), spec.size(), spec.kernelArguments(), volumes);
+        spec.sandbox(),
+        spec.slot(),
+        spec.image(),
+        spec.size(),
+        spec.kernelArguments(),
+        volumes,
+        Optional.empty());
+  }
+
+  private static MachineSpec withDisk(MachineSpec spec, List<String> volumes, String disk) {
+    return new MachineSpec(
+        spec.sandbox(),
+        spec.slot(),
+        spec.image(),
+        spec.size(),
+        spec.kernelArguments(),
+        volumes,
+        Optional.of(disk));
   }
 
   private Path kept(Hypervisor hypervisor, String sandbox, int slot) throws IOException {

@@ -13,11 +13,14 @@ import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.v1.ErrorReason;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -409,11 +412,72 @@ class SandboxesTest {
   }
 
   @Test
+  void aVolumeThatIsTheDiskIsBootedFromAndAnswersForAllThatTheDiskDoes() {
+    String disk = "vol-aaaaaaaaaaaaaaaaaaaa";
+    String data = "vol-bbbbbbbbbbbbbbbbbbbb";
+    StartOrder order = order(Map.of("/", disk, "/data", data));
+    assertThat(order.newDiskMib()).as("promised as a volume").isZero();
+    Started started = node.sandboxes.start(order);
+    assertThat(started.way()).contains(StartWay.BOOTED);
+    assertThat(node.acts.done()).doesNotContain("disk.format");
+    assertThat(node.guests.configured().getLast().volumes()).containsExactly("/data");
+    assertThat(host.kernel.memory(A).volumes).containsExactly(data, disk);
+    // Asleep and awake again it is the same one.
+    node.sandboxes.states().set(A, 1, SandboxStates.Visible.SUSPENDED);
+    node.sandboxes.states().set(A, 1, SandboxStates.Visible.RUNNING);
+    assertThat(host.kernel.memory(A).volumes).containsExactly(data, disk);
+    for (boolean full : List.of(true, false)) {
+      assertReason(
+          ErrorReason.ERROR_REASON_VOLUME_IN_USE,
+          () -> node.sandboxes.states().take(A, 1, "sn-aaaaaaaaaaaaaaaaaaaa", full));
+    }
+    node.sandboxes.remove(A, 1);
+    assertThat(node.acts.done()).as("what was written is in it").contains("guest.freeze");
+  }
+
+  @Test
+  void aDiskThatBeginsAsACopyIsBootedFromAndItsOwn() {
+    StartOrder order = from(Optional.empty(), Map.of(), "vol-aaaaaaaaaaaaaaaaaaaa");
+    assertThat(order.newDiskMib()).isEqualTo(FakeHost.PREPARED.diskMib());
+    assertThat(order.volumeIds()).as("it has to be there").hasSize(1);
+    assertThat(node.sandboxes.start(order).way()).contains(StartWay.BOOTED);
+    assertThat(node.acts.done()).contains("disk.copy").doesNotContain("disk.format");
+    assertThat(host.kernel.memory(A).volumes).isEmpty();
+    for (ThrowingCallable call :
+        List.<ThrowingCallable>of(
+            () -> from(Optional.of("sn-aaaaaaaaaaaaaaaaaaaa"), Map.of(), "vol-" + "a".repeat(20)),
+            () ->
+                from(
+                    Optional.empty(),
+                    Map.of("/", "vol-" + "b".repeat(20)),
+                    "vol-" + "a".repeat(20)),
+            () -> from(Optional.empty(), Map.of(), "vol-../../etc"))) {
+      assertReason(ErrorReason.ERROR_REASON_INVALID_ARGUMENT, call);
+    }
+  }
+
+  private static StartOrder from(
+      Optional<String> snapshot, Map<String, String> volumes, String source) {
+    return new StartOrder(
+        A,
+        1,
+        "debian",
+        FakeHost.PREPARED,
+        Map.of(),
+        "ticket",
+        "",
+        snapshot,
+        Duration.ZERO,
+        new TreeMap<>(volumes),
+        Optional.of(source));
+  }
+
+  @Test
   void volumesThatMakeNoSenseAreRefused() {
     String volume = "vol-aaaaaaaaaaaaaaaaaaaa";
     for (String directory :
         List.of(
-            "", "/", "data", "/a/../b", "/a/./b", "/a//b", "/a/", "/.", "/a\0", "/proc/1", "/sys",
+            "", "data", "/a/../b", "/a/./b", "/a//b", "/a/", "/.", "/a\0", "/proc/1", "/sys",
             "/dev")) {
       assertReason(
           ErrorReason.ERROR_REASON_INVALID_ARGUMENT, () -> order(Map.of(directory, volume)));

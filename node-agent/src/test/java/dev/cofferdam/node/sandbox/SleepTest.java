@@ -25,6 +25,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -375,7 +376,8 @@ class SleepTest {
                 "",
                 Optional.of(KEPT),
                 Duration.ZERO,
-                Map.of("/data", FIRST)));
+                new TreeMap<>(Map.of("/data", FIRST)),
+                Optional.empty()));
   }
 
   @ParameterizedTest

@@ -110,6 +110,30 @@ class VolumesTest {
   }
 
   @Test
+  void aDiskBeginsAsACopyAndMayBeLarger(@TempDir Path sandbox) throws IOException {
+    Volumes volumes = volumes();
+    make(volumes, A, 64, Optional.empty());
+    write(A, "then");
+    Path disk = sandbox.resolve("disk");
+    volumes.copyOut(A, disk, 65);
+    assertThat(Files.size(disk)).isEqualTo(65 << 20);
+    write(A, "late");
+    try (var in = Files.newInputStream(disk)) {
+      assertThat(in.readNBytes(4)).isEqualTo("then".getBytes(StandardCharsets.US_ASCII));
+    }
+    refused(ErrorReason.ERROR_REASON_VOLUME_NOT_FOUND, () -> copied(volumes, B, sandbox, 64));
+    refused(ErrorReason.ERROR_REASON_SIZE_OUT_OF_RANGE, () -> copied(volumes, A, sandbox, 63));
+    refused(ErrorReason.ERROR_REASON_INVALID_ARGUMENT, () -> copied(volumes, "../x", sandbox, 64));
+    assertThat(sandbox.resolve("other")).doesNotExist();
+  }
+
+  private static boolean copied(Volumes volumes, String id, Path directory, int mib)
+      throws IOException {
+    volumes.copyOut(id, directory.resolve("other"), mib);
+    return true;
+  }
+
+  @Test
   void withoutRoomNothingIsMade() {
     Volumes full =
         new Volumes(
