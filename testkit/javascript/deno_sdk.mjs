@@ -212,7 +212,17 @@ const checks = {
     assert.deepEqual((await Array.fromAsync(await snapshots.list({ search: slug }))).map((one) => one.slug), [snapshot.slug]);
     const copy = await volumes.create({ slug: `${slug}-c`, region: "ord", capacity: "64MiB", from: snapshot.slug });
     assert.equal(copy.baseSnapshot.slug, snapshot.slug);
-    assert.equal((await rejected(volumes.create({ slug: `${slug}-b`, region: "ord", capacity: "64MiB", from: "builtin:debian-13" }))).status, 501);
+    const disk = await volumes.create({ slug: `${slug}-b`, region: "ord", capacity: "300MiB", from: "builtin:debian-13" });
+    assert.equal(disk.isBootable, true);
+    const first = await Sandbox.create({ root: disk.slug });
+    await first.sh`echo tool >/usr/local/bin/tool`.text();
+    await first.kill();
+    await Snapshot.create(disk.slug, { slug: `${slug}-bs`, token: process.env.DENO_DEPLOY_TOKEN });
+    await withSandbox({ root: `${slug}-bs` }, async (sandbox) => {
+      assert.equal(await sandbox.sh`cat /usr/local/bin/tool`.text(), "tool\n");
+    });
+    await snapshots.delete(`${slug}-bs`);
+    await volumes.delete(disk.id);
     await snapshots.delete(snapshot.id);
     assert.equal(await snapshots.get(snapshot.id), null);
     await volumes.delete(copy.id);

@@ -44,8 +44,10 @@ public final class EdgeApp implements AutoCloseable {
       ExecutorService threads =
           parts.add(Executors.newVirtualThreadPerTaskExecutor(), ExecutorService::shutdownNow);
       SecureRandom random = new SecureRandom();
+      Snapshots snapshots = new Snapshots(config.region());
       Sandboxes sandboxes =
           new Sandboxes(
+              snapshots,
               random,
               Clock.systemUTC(),
               config.region(),
@@ -68,7 +70,7 @@ public final class EdgeApp implements AutoCloseable {
                   mesh,
                   sandboxes,
                   new Volumes(config.region()),
-                  new Snapshots(config.region()),
+                  snapshots,
                   hosts,
                   List.of(
                       context -> new ProcessMethods(context, config.deno()),

@@ -496,6 +496,7 @@ final class FakeMesh implements AutoCloseable {
                       ? request.getSizeMib()
                       : source.getSizeMib())
               .setSource(request.getSource())
+              .setTemplate(source == null ? request.getTemplate() : source.getTemplate())
               .build();
       if (volumes.putIfAbsent(request.getName(), made) != null) {
         answer.onError(refusal(ErrorReason.ERROR_REASON_VOLUME_EXISTS, "there is one"));

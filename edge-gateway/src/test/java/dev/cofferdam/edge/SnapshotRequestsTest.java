@@ -1,14 +1,18 @@
 package dev.cofferdam.edge;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.cofferdam.v1.Snapshot;
 import java.net.http.HttpResponse;
+import java.net.http.WebSocketHandshakeException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
@@ -117,6 +121,58 @@ final class SnapshotRequestsTest {
     assertThat(send("GET", SNAPSHOTS + "/" + other, "").statusCode()).isEqualTo(404);
   }
 
+  @Test
+  void aVolumeForATemplateIsBootedFromAndSoAreItsSnapshotsWhichStayAsTheyWere() throws Exception {
+    for (String builtin : List.of("debian-13", "debian", "web")) {
+      String body =
+          "{\"slug\":\"disk\",\"capacity\":\"2GiB\",\"from\":\"builtin:%s\"}".formatted(builtin);
+      assertThat(JSON.readTree(send("POST", VOLUMES, body).body()).path("is_bootable").asBoolean())
+          .isTrue();
+      assertThat(mesh.volumes)
+          .hasEntrySatisfying(
+              "disk",
+              volume -> {
+                assertThat(volume.getTemplate())
+                    .isEqualTo(builtin.equals("web") ? "web" : "debian");
+                assertThat(volume.getSource()).isEmpty();
+              });
+      send("DELETE", VOLUMES + "/disk", "");
+    }
+    send("POST", VOLUMES, "{\"slug\":\"disk\",\"capacity\":\"2GiB\",\"from\":\"builtin:debian\"}");
+    JsonNode kept =
+        JSON.readTree(send("POST", VOLUMES + "/disk/snapshot", "{\"slug\":\"tools\"}").body());
+    assertThat(kept.path("is_bootable").asBoolean()).isTrue();
+
+    var _ = sdk.create(Sdk.BOTH, "{\"root\":{\"volume\":\"disk\"}}");
+    assertThat(mesh.created.getLast().getVolumesMap()).containsExactly(Map.entry("/", "disk"));
+    assertThat(mesh.created.getLast().getDiskSource()).isEmpty();
+    var _ =
+        sdk.create(Sdk.BOTH, "{\"root\":{\"volume\":\"tools\"},\"volumes\":{\"/data\":\"data\"}}");
+    assertThat(mesh.created.getLast().getVolumesMap()).containsExactly(Map.entry("/data", "data"));
+    assertThat(mesh.created.getLast().getDiskSource()).isEqualTo("deno-snapshot-tools");
+
+    for (String root : List.of("none", "deno-snapshot-tools")) {
+      assertThat(refused("{\"root\":{\"volume\":\"%s\"}}".formatted(root)))
+          .contains("VOLUME_NOT_FOUND");
+    }
+    assertThat(refused("{\"root\":{\"volume\":\"disk\"},\"volumes\":{\"/\":\"data\"}}"))
+        .contains("INVALID_CONFIGURATION");
+    send("DELETE", SNAPSHOTS + "/tools", "");
+    send("DELETE", VOLUMES + "/disk", "");
+  }
+
+  /** What a create was answered that was refused. */
+  private String refused(String config) {
+    AtomicReference<String> body = new AtomicReference<>("");
+    assertThatThrownBy(() -> sdk.create(Sdk.BOTH, config))
+        .isInstanceOf(CompletionException.class)
+        .cause()
+        .isInstanceOfSatisfying(
+            WebSocketHandshakeException.class,
+            answer -> body.set(String.valueOf(answer.getResponse().body())));
+    return body.get();
+  }
+
   /** A snapshot that something could write to would be none: no way of the SDKs' leads there. */
   @ParameterizedTest
   @CsvSource(
@@ -135,8 +191,8 @@ final class SnapshotRequestsTest {
         "PUT    | /api/v2/snapshots/kept        | {}                            | 404",
         "POST   | /api/v2/volumes | {\"slug\":\"a\",\"capacity\":67108864,\"from\":\"none\"} | 404",
         "POST   | /api/v2/volumes | {\"slug\":\"a\",\"capacity\":67108864,\"from\":\"data\"} | 404",
-        "POST   | /api/v2/volumes | {\"slug\":\"a\",\"capacity\":1,\"from\":\"builtin:debian-13\"}"
-            + " | 501",
+        "POST   | /api/v2/volumes |"
+            + " {\"slug\":\"a\",\"capacity\":1,\"from\":\"sn-abcdefghij234567abcd\"} | 501",
       })
   void whatCannotBeIsRefused(String method, String path, String body, int status) throws Exception {
     send("POST", VOLUMES + "/data/snapshot", "{\"slug\":\"kept\"}");

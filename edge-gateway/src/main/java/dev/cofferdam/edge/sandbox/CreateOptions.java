@@ -27,7 +27,7 @@ import java.util.regex.Pattern;
  * @param allowNet empty: no list was given
  * @param secrets by the environment variable, in the order in which their values stood
  * @param volumes by the directory that they are mounted at
- * @param root the snapshot of a sandbox that it is made from; empty: a template
+ * @param root the volume or snapshot that it boots from; empty: a template
  */
 public record CreateOptions(
     Optional<Duration> lifetime,
@@ -228,15 +228,11 @@ public record CreateOptions(
     return volumes;
   }
 
-  private static Optional<String> root(JsonNode json, Params params) throws CallError, HttpError {
+  private static Optional<String> root(JsonNode json, Params params) throws CallError {
     if (json.path("root").isMissingNode() || json.path("root").isNull()) {
       return Optional.empty();
     }
-    String root = params.object("root").text("volume");
-    if (!Snapshots.ofSandbox(root)) {
-      throw HttpError.notServed("a volume, or a snapshot of one, as root");
-    }
-    return Optional.of(root);
+    return Optional.of(params.object("root").text("volume"));
   }
 
   /** The hosts that it may reach: those listed, else those that its secrets are for. */

@@ -4,6 +4,7 @@ import com.google.protobuf.Duration;
 import dev.cofferdam.edge.mesh.Tenant;
 import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.edge.secret.CarriedConfig;
+import dev.cofferdam.edge.volume.Snapshots;
 import dev.cofferdam.kit.call.RandomLetters;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
@@ -35,6 +36,7 @@ public final class Sandboxes {
   private static final Logger log = LoggerFactory.getLogger(Sandboxes.class);
 
   private final CarriedSecrets secrets;
+  private final Snapshots snapshots;
   private final SecureRandom random;
   private final InstantSource clock;
   private final String region;
@@ -47,12 +49,14 @@ public final class Sandboxes {
    * @param unnamedMemory MiB that mean no size was named; -1: none do
    */
   public Sandboxes(
+      Snapshots snapshots,
       SecureRandom random,
       InstantSource clock,
       String region,
       java.time.Duration lease,
       int unnamedMemory) {
     this.secrets = new CarriedSecrets(clock);
+    this.snapshots = snapshots;
     this.random = random;
     this.clock = clock;
     this.region = region;
@@ -76,6 +80,9 @@ public final class Sandboxes {
         CreateOptions.parse(config.text(), config.values().size(), clock.instant(), unnamedMemory);
     String create = createId();
     CreateSandboxRequest.Builder request = request(options, create);
+    if (options.root().isPresent()) {
+      snapshots.boot(tenant, options.root().get(), request);
+    }
     List<SecretReference> references =
         secrets.put(tenant, create, options.secrets(), config.values());
     boolean created = false;
@@ -106,8 +113,7 @@ public final class Sandboxes {
         .setEgressPolicy(AllowNet.policy(options.hosts()))
         .setLifetime(proto(options.lifetime().orElse(lease)))
         .setTimeoutAction(TimeoutAction.TIMEOUT_ACTION_DELETE)
-        .putAllVolumes(options.volumes())
-        .setSnapshot(options.root().orElse(""));
+        .putAllVolumes(options.volumes());
   }
 
   private String createId() {

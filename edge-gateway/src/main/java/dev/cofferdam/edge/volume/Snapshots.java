@@ -7,6 +7,7 @@ import dev.cofferdam.edge.protocol.CallError;
 import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.edge.protocol.Json;
 import dev.cofferdam.edge.protocol.Params;
+import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.CreateVolumeRequest;
 import dev.cofferdam.v1.DeleteSnapshotRequest;
 import dev.cofferdam.v1.DeleteVolumeRequest;
@@ -29,9 +30,9 @@ import java.util.Set;
  *
  * <ul>
  *   <li>What the SDKs make, a snapshot of a volume, is a copy of that volume, under a name that
- *       says so. No sandbox of the edge's gets it, so that it stays what it was.
- *   <li>What they can boot from is a snapshot of a sandbox, which other clients of the public API
- *       make. Its id is its slug.
+ *       says so. No sandbox of the edge's gets it, so that it stays what it was; the disk of one
+ *       that boots from it begins as a copy.
+ *   <li>A snapshot of a sandbox is what other clients of the public API make. Its id is its slug.
  * </ul>
  *
  * Safe for use by several threads.
@@ -44,6 +45,9 @@ public final class Snapshots {
   private static final String OF_SANDBOXES = "sandboxes.";
 
   private static final String OF_VOLUMES = "volumes.";
+
+  /** Where a volume of the mesh's is the disk of a sandbox. */
+  private static final String DISK = "/";
 
   private final String region;
 
@@ -121,15 +125,46 @@ public final class Snapshots {
     }
   }
 
+  /**
+   * Makes a create boot from what the SDKs name as its root: a snapshot of a sandbox or of a
+   * volume, or, changing with the sandbox, a volume.
+   */
+  public void boot(Tenant tenant, String root, CreateSandboxRequest.Builder create)
+      throws HttpError {
+    if (ofSandbox(root)) {
+      create.setSnapshot(root);
+      return;
+    }
+    if (create.containsVolumes(DISK)) {
+      throw HttpError.invalid("INVALID_CONFIGURATION", "root is set beside a volume at " + DISK);
+    }
+    try {
+      if (!isOne(root) && volume(tenant, root).isPresent()) {
+        create.putVolumes(DISK, root);
+      } else if (found(tenant, root).isPresent()) {
+        create.setDiskSource(volume(root));
+      } else {
+        throw new HttpError(404, "VOLUME_NOT_FOUND", "there is no volume or snapshot " + root);
+      }
+    } catch (StatusException e) {
+      throw HttpError.of(e);
+    }
+  }
+
   private static HttpError notFound(String slug) {
     return new HttpError(404, "SNAPSHOT_NOT_FOUND", "there is no snapshot " + slug);
   }
 
   private static Optional<Volume> found(Tenant tenant, String slug)
       throws StatusException, HttpError {
+    return volume(tenant, volume(slug));
+  }
+
+  private static Optional<Volume> volume(Tenant tenant, String name)
+      throws StatusException, HttpError {
     try {
       return Optional.of(
-          tenant.volumes().getVolume(GetVolumeRequest.newBuilder().setName(volume(slug)).build()));
+          tenant.volumes().getVolume(GetVolumeRequest.newBuilder().setName(name).build()));
     } catch (StatusException e) {
       if (HttpError.of(e).status() == 404) {
         return Optional.empty();
@@ -223,7 +258,7 @@ public final class Snapshots {
   /** Of its size, the mesh knows its capacity alone. */
   private JsonNode json(Volume volume) {
     String slug = slug(volume.getName()).orElse(volume.getName());
-    ObjectNode json = json(slug, (long) volume.getSizeMib() << 20, false);
+    ObjectNode json = json(slug, (long) volume.getSizeMib() << 20, !volume.getTemplate().isEmpty());
     if (volume.getSource().isEmpty()) {
       json.putNull("volume");
     } else {

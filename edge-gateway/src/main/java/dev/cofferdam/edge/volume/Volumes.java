@@ -18,6 +18,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** A volume's id and its slug are its name in the mesh. Safe for use by several threads. */
 public final class Volumes {
@@ -26,8 +28,9 @@ public final class Volumes {
   /** {@code Volume.create} and {@code Snapshot.create} of JavaScript send their client's too. */
   private static final Set<String> OF_CLIENT = Set.of("token", "org", "apiEndpoint");
 
-  /** What a volume of their platform can begin as beside a snapshot. */
-  private static final String BUILTIN = "builtin:";
+  /** What a volume can begin as beside a snapshot: nothing but what a template has. */
+  private static final Pattern BUILTIN =
+      Pattern.compile("builtin:(?:(debian)(?:-[0-9]{1,2})?|(.+))");
 
   private final String region;
 
@@ -54,23 +57,24 @@ public final class Volumes {
       throw HttpError.invalid("INVALID_SLUG", "snapshots have such names");
     }
     Optional<String> from = params.optionalText("from");
-    if (from.isPresent() && (from.get().startsWith(BUILTIN) || Snapshots.ofSandbox(from.get()))) {
-      throw HttpError.notServed("a volume to boot from");
+    if (from.isPresent() && Snapshots.ofSandbox(from.get())) {
+      throw HttpError.notServed("a volume that begins as the snapshot of a sandbox");
     }
+    Matcher builtin = BUILTIN.matcher(from.orElse(""));
     JsonNode capacity = fields.path("capacity");
     if (!capacity.isTextual() && !capacity.isIntegralNumber()) {
       throw HttpError.invalid("INVALID_CAPACITY", "a capacity is a number or a text");
     }
+    CreateVolumeRequest.Builder request =
+        CreateVolumeRequest.newBuilder().setName(slug).setSizeMib(Capacity.mib(capacity.asText()));
+    if (builtin.matches()) {
+      // The mesh's Debian is of one release, whichever is named.
+      request.setTemplate(builtin.group(1) == null ? builtin.group(2) : builtin.group(1));
+    } else {
+      request.setSource(from.map(Snapshots::volume).orElse(""));
+    }
     try {
-      return json(
-          tenant
-              .volumes()
-              .createVolume(
-                  CreateVolumeRequest.newBuilder()
-                      .setName(slug)
-                      .setSource(from.map(Snapshots::volume).orElse(""))
-                      .setSizeMib(Capacity.mib(capacity.asText()))
-                      .build()));
+      return json(tenant.volumes().createVolume(request.build()));
     } catch (StatusException e) {
       throw HttpError.of(e);
     }
@@ -149,7 +153,7 @@ public final class Volumes {
             .put("capacity", bytes)
             .put("estimated_allocated_size", bytes)
             .put("estimated_flattened_size", bytes)
-            .put("is_bootable", false);
+            .put("is_bootable", !volume.getTemplate().isEmpty());
     Optional<String> base = Snapshots.slug(volume.getSource());
     if (base.isPresent()) {
       json.set("base_snapshot", named(base.get()));

@@ -83,7 +83,6 @@ final class CreateOptionsTest {
         "{\"region\":\"../x\"}|INVALID_REGION",
         "{\"deny_net\":[\"a\"]}|UNKNOWN_OPTION",
         "{\"labels\":{\"deno.create\":\"x\"}}|INVALID_LABEL",
-        "{\"root\":{\"volume\":\"x\"}}|NOT_SERVED",
         "{\"root\":{\"snapshot\":\"x\"}}|INVALID_CONFIGURATION",
         "{\"root\":\"x\"}|INVALID_CONFIGURATION",
         "{\"volumes\":{\"/d\":\"deno-snapshot-x\"}}|VOLUME_NOT_FOUND",
