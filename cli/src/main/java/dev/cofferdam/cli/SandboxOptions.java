@@ -60,8 +60,16 @@ final class SandboxOptions {
   @Option(
       names = "--volume",
       paramLabel = "NAME:DIRECTORY",
-      description = "A volume, mounted there; repeatable. No other sandbox has it meanwhile.")
+      description =
+          "A volume, mounted there; repeatable. At / it is the sandbox's own disk, where it was"
+              + " made for a template. No other sandbox has it meanwhile.")
   private List<String> volumes = new ArrayList<>();
+
+  @Option(
+      names = "--disk-from",
+      paramLabel = "VOLUME",
+      description = "Begin with a copy of this volume, which was made for a template.")
+  private String diskSource = "";
 
   CreateSandboxRequest request() {
     CreateSandboxRequest.Builder request =
@@ -69,6 +77,7 @@ final class SandboxOptions {
             .setRequestId(UUID.randomUUID().toString())
             .setTemplate(template)
             .setSnapshot(snapshot)
+            .setDiskSource(diskSource)
             .setTimeoutAction(end.timeoutAction())
             .putAllEnv(environment)
             .putAllLabels(labels)

@@ -60,6 +60,13 @@ final class VolumeCommands {
         description = "Begin as a copy of this one as it is now.")
     private String source = "";
 
+    @Option(
+        names = "--template",
+        paramLabel = "NAME",
+        description =
+            "For sandboxes of this template to boot from. Default: as the source, or none.")
+    private String template = "";
+
     Create(Context context) {
       this.context = context;
     }
@@ -67,7 +74,12 @@ final class VolumeCommands {
     @Override
     public Integer call() throws StatusException, InterruptedException {
       CreateVolumeRequest request =
-          CreateVolumeRequest.newBuilder().setName(name).setSizeMib(size).setSource(source).build();
+          CreateVolumeRequest.newBuilder()
+              .setName(name)
+              .setSizeMib(size)
+              .setSource(source)
+              .setTemplate(template)
+              .build();
       try (Connections connections = context.connections().get()) {
         // An answer that was lost is asked for again: the same request gives the same volume.
         context
@@ -90,7 +102,8 @@ final class VolumeCommands {
     @Override
     public Integer call() throws StatusException {
       try (Connections connections = context.connections().get()) {
-        Table table = new Table("VOLUME", "MIB", "SANDBOX", "SOURCE", "NODE", "CREATED");
+        Table table =
+            new Table("VOLUME", "MIB", "SANDBOX", "SOURCE", "TEMPLATE", "NODE", "CREATED");
         String page = "";
         do {
           ListVolumesResponse answer =
@@ -110,6 +123,7 @@ final class VolumeCommands {
           Integer.toString(volume.getSizeMib()),
           volume.getSandbox(),
           volume.getSource(),
+          volume.getTemplate(),
           volume.getNode(),
           SandboxCommands.time(volume.getCreateTime()));
     }

@@ -459,7 +459,9 @@ final class ClientTest {
     assertThat(lines).hasSize(3);
     assertThat(lines.get(1)).startsWith("data").contains("64", "sb-has-it", "n1");
     assertThat(lines.get(2)).startsWith("copy").contains("data");
-    assertThat(type("volume", "rm", "data", "copy")).isZero();
+    assertThat(type("volume", "create", "disk", "--template", "debian")).isZero();
+    assertThat(the(mesh.volumes, "disk").getTemplate()).isEqualTo("debian");
+    assertThat(type("volume", "rm", "data", "copy", "disk")).isZero();
     assertThat(mesh.volumes).isEmpty();
 
     assertThat(type("sandbox", "create", "--volume", "data:/srv/a:b", "--volume", "x:/x")).isZero();
@@ -474,6 +476,9 @@ final class ClientTest {
     assertThat(err.toString(StandardCharsets.UTF_8))
         .contains("'data', expected NAME:DIRECTORY", "two at '/x'");
     assertThat(mesh.sandboxes).hasSize(1);
+    assertThat(type("sandbox", "create", "--disk-from", "disk")).isZero();
+    assertThat(mesh.sandboxes.values().stream().map(CreateSandboxRequest::getDiskSource))
+        .contains("disk");
   }
 
   @Test
