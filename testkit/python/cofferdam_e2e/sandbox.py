@@ -111,7 +111,7 @@ class Sandbox:
         return self.record.id
 
     @staticmethod
-    def create(tenant: Tenant, *, secrets=(), egress=None, env=None, labels=None, lifetime=0, request_id="", size=None, template="", snapshot="", volumes=None) -> "Sandbox":
+    def create(tenant: Tenant, *, secrets=(), egress=None, env=None, labels=None, lifetime=0, request_id="", size=None, template="", snapshot="", volumes=None, disk_source="") -> "Sandbox":
         request = sandbox_pb2.CreateSandboxRequest(
             request_id=request_id,
             template=template,
@@ -123,6 +123,7 @@ class Sandbox:
             lifetime=duration_pb2.Duration(seconds=lifetime) if lifetime else None,
             labels=labels or {},
             volumes=volumes or {},
+            disk_source=disk_source,
         )
         return Sandbox(tenant, tenant.sandboxes.CreateSandbox(request, timeout=2 * CALL_SECONDS))
 

@@ -114,6 +114,35 @@ def test_it_stays_through_a_pause_and_through_sleep(tenant, new_volume, sandbox_
         tenant.sandboxes.ForkSandbox(sandbox_pb2.ForkSandboxRequest(sandbox=sandbox.id), timeout=CALL_SECONDS)
 
 
+def test_one_that_was_made_for_a_template_is_the_disk_of_one_after_the_other(tenant, new_volume, new_sandbox):
+    disk, data = new_volume(size_mib=256, template="debian"), new_volume(size_mib=SMALL)
+    assert get(tenant, disk).template == "debian"
+    first = new_sandbox(volumes={"/": disk, "/data": data})
+    assert first.record.size.disk_mib == 256 and first.record.start.way == sandbox_pb2.START_WAY_BOOTED
+    first.output("echo tool >/usr/local/bin/tool; echo kept >/data/kept; mv /etc/motd /etc/moved")
+    with refused(PRECONDITION, IN_USE):
+        new_sandbox(volumes={"/": disk})
+    # Two that begin as a copy would have to copy what is being written.
+    with refused(PRECONDITION, IN_USE):
+        new_sandbox(disk_source=disk)
+    tenant.sandboxes.SuspendSandbox(sandbox_pb2.SuspendSandboxRequest(sandbox=first.id), timeout=3 * CALL_SECONDS)
+    assert first.output("cat /usr/local/bin/tool /data/kept") == "tool\nkept"
+    first.delete()
+    second = new_sandbox(volumes={"/": disk})
+    assert second.output("cat /usr/local/bin/tool; ls /etc/moved; ls /etc/motd 2>&1 | grep -c 'No such'; ls -d /data/kept 2>&1 | grep -c 'No such'") == (
+        "tool\n/etc/moved\n1\n1"
+    )
+    second.delete()
+    # As many as there are begin as a copy, each its own, larger where that is asked; what they do stays with them.
+    copies = [new_sandbox(disk_source=disk, size=sandbox_pb2.SandboxSize(disk_mib=mib)) for mib in (0, 1024)]
+    for copy, least in zip(copies, (200, 900), strict=True):
+        assert copy.output("cat /usr/local/bin/tool; echo mine >/usr/local/bin/tool") == "tool"
+        assert int(copy.output("df -m --output=size / | tail -1")) >= least
+    assert new_sandbox(volumes={"/": disk}).output("cat /usr/local/bin/tool") == "tool"
+    with refused(PRECONDITION, "VOLUME_NOT_BOOTABLE"):
+        new_sandbox(volumes={"/": data})
+
+
 def test_a_roll_back_of_the_disk_leaves_it_as_it_is(tenant, new_volume, sandbox_with):
     sandbox = sandbox_with(new_volume(size_mib=SMALL))
     sandbox.output("echo old >/root/own; echo old >/data/kept; sync")

@@ -320,6 +320,30 @@ def test_a_snapshot_of_a_volume_stays_what_it_was(sdk, tenant):
         sdk.volumes.delete(volume)
 
 
+def test_boot_from_a_volume_and_from_snapshots_of_it(sdk, tenant):
+    slug, snapshot = (f"deno-{kind}-{random.token_hex(4)}" for kind in ("v", "s"))
+    made = sdk.volumes.create(slug, "ord", "300MiB", from_snapshot="builtin:debian-13")
+    assert (made["is_bootable"], made["base_snapshot"]) == (True, None)
+    with sdk.sandbox.create(root=slug) as sandbox:
+        sh(sandbox, "echo tool >/usr/local/bin/tool")
+        with pytest.raises(InvalidStatus, match="409"), sdk.sandbox.create(root=slug):
+            pass
+    eventually(lambda: ended(tenant, sandbox.id), "its end")
+    assert sdk.volumes.snapshot(slug, slug=snapshot)["is_bootable"]
+    with sdk.sandbox.create(root=slug) as sandbox:
+        assert sh(sandbox, "cat /usr/local/bin/tool; echo later >/usr/local/bin/tool") == "tool\n"
+    # Any number of a snapshot, each with a disk of its own, which goes with it.
+    for _ in range(2):
+        with sdk.sandbox.create(root=snapshot) as copy:
+            assert sh(copy, "cat /usr/local/bin/tool; echo mine >/usr/local/bin/tool") == "tool\n"
+    eventually(lambda: ended(tenant, sandbox.id), "its end")
+    for root in (f"none-{slug}", f"deno-snapshot-{snapshot}"):
+        with pytest.raises(InvalidStatus, match="404"), sdk.sandbox.create(root=root):
+            pass
+    sdk.snapshots.delete(snapshot)
+    sdk.volumes.delete(slug)
+
+
 def test_boot_from_a_snapshot_of_a_sandbox(sdk, tenant):
     with sdk.sandbox.create() as sandbox:
         sandbox.fs.write_text_file("/root/kept", "kept")
