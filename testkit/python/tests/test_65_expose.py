@@ -1,10 +1,11 @@
-"""`exposeHttp` of both SDKs of Deno Sandbox: a host name of its own for a port, which is for everybody. What the one for JavaScript
-does is a check of testkit/javascript/deno_sdk.mjs; how requests are parsed is tested in edge-gateway."""
+"""`exposeHttp` of both SDKs of Deno Sandbox: a host name of its own for a port, which is for everybody; and Python's port of a
+create, which is for everybody under the URL that says it. What the one for JavaScript does is a check of testkit/javascript/deno_sdk.mjs; how requests are parsed is tested in edge-gateway."""
 
 import http.client
 import json
 import os
 import re
+import secrets as random
 import socket
 
 import pytest
@@ -12,10 +13,11 @@ from deno_sandbox import DenoDeploy
 from deno_sandbox.errors import HTTPStatusError, RpcValidationError
 from test_61_deno_sdk import own_id, run_javascript
 from test_62_port_urls import LARGE, PORT, SERVER, domain
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from cofferdam.v1 import port_key_pb2, sandbox_pb2
-from cofferdam_e2e.mesh import CALL_SECONDS
+from cofferdam_e2e.mesh import API_SCOPES, CALL_SECONDS
 from cofferdam_e2e.sandbox import Sandbox
 from cofferdam_e2e.waiting import eventually
 
@@ -115,6 +117,37 @@ def test_a_port_has_a_name_for_everybody(shared):
     assert again != url
     assert [ask(each).status for each in (url, again)] == [200, 200]
     assert ask(f"https://{PORT}-{own_id(shared.id)}.{name}:{listening}").status == 401, "the port's own URL"
+
+
+def test_a_port_of_the_create_is_for_everybody(tenant, sdk):
+    with sdk.sandbox.create(port=PORT) as sandbox:
+        serve(sandbox)
+        name, listening = domain()
+        own = own_id(sandbox.id)
+        assert ask(f"https://{PORT}-{own}.{name}:{listening}", "/a").status == 200
+        assert ask(f"https://{PORT + 1}-{own}.{name}:{listening}").status == 401, "no other port"
+        keys = tenant.port_keys.ListPortKeys(port_key_pb2.ListPortKeysRequest(sandbox=own), timeout=CALL_SECONDS).keys
+        assert [(key.port, key.public, key.host) for key in keys] == [(PORT, True, "")]
+
+
+def refused_create(deploy: DenoDeploy, port: int) -> tuple[int, dict]:
+    with pytest.raises(InvalidStatus) as refused, deploy.sandbox.create(port=port):
+        pass
+    return refused.value.response.status_code, json.loads(refused.value.response.body)
+
+
+def test_a_port_of_the_create_that_is_none(sdk):
+    for port in (0, 65536, 1024):
+        status, answer = refused_create(sdk, port)
+        assert (status, answer["code"]) == (400, "INVALID_PORT")
+
+
+def test_a_sandbox_whose_port_may_not_be_public_is_taken_back(new_token):
+    without = DenoDeploy({"token": "ddo_" + new_token(f"other-{random.token_hex(4)}", [scope for scope in API_SCOPES if scope != "ports"])})
+    status, answer = refused_create(without, PORT)
+    assert (status, answer["code"]) == (403, "SCOPE_MISSING")
+    assert f"port {PORT} could not be made public" in answer["message"]
+    assert [made["status"] for made in without.sandbox.list()] == ["stopped"]
 
 
 def test_websockets_too(shared):

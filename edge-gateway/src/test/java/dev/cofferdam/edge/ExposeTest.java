@@ -10,7 +10,9 @@ import dev.cofferdam.kit.call.ExposedHost;
 import dev.cofferdam.v1.PortKey;
 import java.io.IOException;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -311,6 +313,51 @@ final class ExposeTest {
       assertThat(error.path("message").asText()).contains("no Deno process " + pid);
     }
     assertThat(mesh.portKeys).isEmpty();
+  }
+
+  private static final String SECRET =
+      "\"secrets\":{\"A\":{\"hosts\":[\"a.test\"],\"value\":\"0123456789abcdef\"}}";
+
+  @Test
+  void aPortOfACreateIsForEverybodyUnderTheUrlThatSaysIt() throws Exception {
+    GuestServer guest = saying(OK);
+    sdk.create(Sdk.BOTH, "{%s,%s}".formatted(port(guest.port()), SECRET));
+    String id =
+        mesh.sandboxes.keySet().stream().filter(other -> !other.equals(sandbox)).findAny().get();
+    assertThat(mesh.portKeys.values())
+        .containsExactly(
+            PortKey.newBuilder().setSandbox(id).setPort(guest.port()).setPublic(true).build());
+    assertThat(ask(guest.port() + "-" + id + ".localhost", "/", "").body()).isEqualTo("ok");
+    assertThat(ask(guest.port() + "-" + sandbox + ".localhost", "/", "").status()).isEqualTo(401);
+    assertThat(mesh.secrets).hasSize(1);
+  }
+
+  @Test
+  void withoutItsPortNoSandboxIsMade() throws Exception {
+    mesh.keptPrivate = true;
+    for (String timeout : List.of("session", "10m")) {
+      String config = "{\"port\":8000,\"timeout\":\"%s\",%s}".formatted(timeout, SECRET);
+      RawClient client = new RawClient(app.port());
+      parts.add(client);
+      RawClient.Answer answer =
+          client
+              .send(
+                  "GET /api/v3/sandboxes/create HTTP/1.1\r\nHost: edge\r\nConnection: Upgrade\r\n"
+                      + "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                      + "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: Bearer "
+                      + Sdk.BOTH
+                      + "\r\nx-deno-sandbox-config: "
+                      + Base64.getEncoder()
+                          .encodeToString(config.getBytes(StandardCharsets.ISO_8859_1))
+                      + "\r\n\r\n")
+              .answer();
+      assertThat(answer.status()).isEqualTo(403);
+      assertThat(answer.body())
+          .contains("SCOPE_MISSING", "port 8000 could not be made public", "has no scope ports");
+      assertThat(mesh.deleted).hasSize(mesh.created.size() - 1);
+      assertThat(mesh.sandboxes).containsOnlyKeys(sandbox);
+      assertThat(mesh.secrets).isEmpty();
+    }
   }
 
   @Test

@@ -110,6 +110,9 @@ final class FakeMesh implements AutoCloseable {
   final AtomicInteger cancelledProcesses = new AtomicInteger();
   volatile boolean full;
 
+  /** Whether no port can be made public. */
+  volatile boolean keptPrivate;
+
   private final List<Processes.Program> running = new CopyOnWriteArrayList<>();
   private final Map<String, List<StreamObserver<SandboxEvent>>> watchers =
       new ConcurrentHashMap<>();
@@ -186,10 +189,15 @@ final class FakeMesh implements AutoCloseable {
   }
 
   private final class PortKeys extends PortKeyServiceGrpc.PortKeyServiceImplBase {
-    /** For everybody, by a host. */
+    /** For everybody, by a host or by the port itself. */
     @Override
     public void createPortKey(
         CreatePortKeyRequest request, StreamObserver<CreatePortKeyResponse> answer) {
+      if (keptPrivate) {
+        answer.onError(
+            refusal(ErrorReason.ERROR_REASON_SCOPE_MISSING, "the token has no scope ports"));
+        return;
+      }
       PortKey key =
           PortKey.newBuilder()
               .setSandbox(request.getSandbox())
@@ -197,7 +205,10 @@ final class FakeMesh implements AutoCloseable {
               .setPublic(request.getPublic())
               .setHost(request.getHost())
               .build();
-      String secret = new ExposedHost(request.getHost()).key();
+      String secret =
+          request.getHost().isEmpty()
+              ? dev.cofferdam.kit.call.PortKeys.ofEverybody(request.getSandbox(), request.getPort())
+              : new ExposedHost(request.getHost()).key();
       PortKey there = portKeys.putIfAbsent(secret, key);
       if (there != null && !there.equals(key)) {
         answer.onError(refusal(ErrorReason.ERROR_REASON_HOST_TAKEN, "of another port"));

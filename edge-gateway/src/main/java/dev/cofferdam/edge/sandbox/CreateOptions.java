@@ -28,6 +28,7 @@ import java.util.regex.Pattern;
  * @param secrets by the environment variable, in the order in which their values stood
  * @param volumes by the directory that they are mounted at
  * @param root the volume or snapshot that it boots from; empty: a template
+ * @param port that is for everybody, 1 to 65535 and not the agent's
  */
 public record CreateOptions(
     Optional<Duration> lifetime,
@@ -38,7 +39,8 @@ public record CreateOptions(
     Map<String, SecretHosts> secrets,
     Map<String, String> volumes,
     Optional<String> root,
-    Optional<String> region) {
+    Optional<String> region,
+    Optional<Integer> port) {
   /** Labels of ours begin so. */
   static final String RESERVED = "deno.";
 
@@ -58,6 +60,8 @@ public record CreateOptions(
           "ssh",
           "port");
 
+  private static final int MAX_PORT = 65535;
+  private static final int AGENTS_PORT = 1024;
   private static final Pattern TIMEOUT = Pattern.compile("([0-9]{1,6})(s|m)");
   private static final Pattern REGION = Pattern.compile("[a-z]{3}[0-9]?");
 
@@ -111,9 +115,6 @@ public record CreateOptions(
     if (params.flag("ssh", false)) {
       throw HttpError.notServed("SSH");
     }
-    if (params.optionalNumber("port").isPresent()) {
-      throw HttpError.notServed("a URL for a port");
-    }
     var _ = params.optionalFlag("debug");
     Map<String, SecretHosts> secrets = secrets(json.path("secrets"), params);
     if (secrets.size() != values) {
@@ -138,7 +139,8 @@ public record CreateOptions(
         secrets,
         volumes(json.path("volumes"), params),
         root(json, params),
-        region);
+        region,
+        port(params));
   }
 
   /** Not an array: absent, or refused. */
@@ -153,6 +155,18 @@ public record CreateOptions(
       throw HttpError.invalid("INVALID_MEMORY", "memory is " + memory + " MiB");
     }
     return (int) memory;
+  }
+
+  private static Optional<Integer> port(Params params) throws CallError, HttpError {
+    Optional<Long> port = params.optionalNumber("port");
+    if (port.isPresent()
+        && (port.get() < 1 || port.get() > MAX_PORT || port.get() == AGENTS_PORT)) {
+      throw HttpError.invalid(
+          "INVALID_PORT",
+          "port is %d, expected 1 to %d but for %d, the agent's"
+              .formatted(port.get(), MAX_PORT, AGENTS_PORT));
+    }
+    return port.map(Math::toIntExact);
   }
 
   private static Optional<Duration> lifetime(Params params, Instant now)

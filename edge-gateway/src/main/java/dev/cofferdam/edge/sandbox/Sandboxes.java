@@ -6,6 +6,7 @@ import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.edge.secret.CarriedConfig;
 import dev.cofferdam.edge.volume.Snapshots;
 import dev.cofferdam.kit.call.RandomLetters;
+import dev.cofferdam.v1.CreatePortKeyRequest;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.DeleteSandboxRequest;
 import dev.cofferdam.v1.ExtendSandboxRequest;
@@ -89,12 +90,44 @@ public final class Sandboxes {
     try {
       Sandbox sandbox = tenant.creating().createSandbox(request.addAllSecrets(references).build());
       created = true;
+      if (options.port().isPresent()) {
+        makePublic(tenant, sandbox, options.port().get());
+      }
       return new Opened(sandbox, foreignId(sandbox), options.lifetime().isEmpty());
     } catch (StatusException e) {
       throw HttpError.of(e);
     } finally {
       if (!created) {
         secrets.forget(tenant, create, references.size());
+      }
+    }
+  }
+
+  /** A sandbox that is not as it was asked for is none. */
+  private void makePublic(Tenant tenant, Sandbox sandbox, int port) throws HttpError {
+    boolean made = false;
+    try {
+      // Under the URL that says its port and its sandbox: the SDK that asks shows no other.
+      var _ =
+          tenant
+              .portKeys()
+              .createPortKey(
+                  CreatePortKeyRequest.newBuilder()
+                      .setSandbox(sandbox.getId())
+                      .setPort(port)
+                      .setPublic(true)
+                      .build());
+      made = true;
+    } catch (StatusException e) {
+      HttpError why = HttpError.of(e);
+      throw new HttpError(
+          why.status(),
+          why.code(),
+          "no sandbox was made, for its port %d could not be made public: %s"
+              .formatted(port, why.getMessage()));
+    } finally {
+      if (!made) {
+        end(tenant, sandbox);
       }
     }
   }

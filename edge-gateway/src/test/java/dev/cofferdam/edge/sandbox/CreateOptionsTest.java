@@ -28,7 +28,7 @@ final class CreateOptionsTest {
             """
             {"memory_mb":2048,"debug":true,"region":"ams1","env":{"A_B":"c"},"timeout":"2m",
              "labels":{"x":"y"},"volumes":{"/data":"data"},"allow_net":["a.test"],
-             "secrets":{"KEY":{"hosts":["b.test"],"value":""}},"ssh":false}
+             "secrets":{"KEY":{"hosts":["b.test"],"value":""}},"ssh":false,"port":8000}
             """,
             1);
     assertThat(options.lifetime()).contains(Duration.ofMinutes(2));
@@ -38,6 +38,7 @@ final class CreateOptionsTest {
     assertThat(options.volumes()).isEqualTo(Map.of("/data", "data"));
     assertThat(options.hosts()).containsExactly("a.test");
     assertThat(options.region()).contains("ams1");
+    assertThat(options.port()).contains(8000);
     assertThat(options.secrets()).containsOnlyKeys("KEY");
   }
 
@@ -65,6 +66,13 @@ final class CreateOptionsTest {
     assertThat(parse("{\"timeout\":null}", 0).lifetime()).isEqualTo(Optional.empty());
   }
 
+  @Test
+  void portsBeginAt1AndEndAt65535() throws HttpError {
+    assertThat(parse("{\"port\":1}", 0).port()).contains(1);
+    assertThat(parse("{\"port\":65535}", 0).port()).contains(65535);
+    assertThat(parse("{\"port\":null}", 0).port()).isEqualTo(Optional.empty());
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -88,7 +96,13 @@ final class CreateOptionsTest {
         "{\"volumes\":{\"/d\":\"deno-snapshot-x\"}}|VOLUME_NOT_FOUND",
         "{\"volumes\":[{\"volume\":\"deno-snapshot-x\",\"path\":\"/d\"}]}|VOLUME_NOT_FOUND",
         "{\"ssh\":true}|NOT_SERVED",
-        "{\"port\":8000}|NOT_SERVED"
+        "{\"port\":0}|INVALID_PORT",
+        "{\"port\":65536}|INVALID_PORT",
+        "{\"port\":-1}|INVALID_PORT",
+        "{\"port\":4294967376}|INVALID_PORT",
+        "{\"port\":1024}|INVALID_PORT",
+        "{\"port\":1.5}|INVALID_CONFIGURATION",
+        "{\"port\":\"80\"}|INVALID_CONFIGURATION"
       })
   void whatCannotBeDoneIsRefusedByName(String json, String code) {
     assertThatThrownBy(() -> parse(json, 0))
