@@ -25,11 +25,13 @@ PYTHON=$COFFERDAM_CACHE/tools/bin/python3
 STAGE=$ROOT/deploy/stage/stage
 # What docs/deno-protocol.md was read from.
 DENO_SANDBOX=0.13.2
+# Wants the Node that the SDK runs on.
+CODE_SERVER=4.139.1
 # The shares, about equally long. In each everything happens to one mesh in this order, and in the end is searched for where
 # the secrets' values went.
 SHARES=(
   "nine_checks test_10_nine_checks.py test_45_learn.py test_45_approvals.py test_46_data_rules.py test_47_egress_run.py test_48_websocket.py \
-test_49_hmac.py test_49_oauth.py test_49_shapes.py test_50_uniqueness.py test_62_port_urls.py test_65_expose.py test_70_metrics.py test_35_builds.py test_80_kill.py test_81_survive.py test_90_canary.py"
+test_49_hmac.py test_49_oauth.py test_49_shapes.py test_50_uniqueness.py test_62_port_urls.py test_65_expose.py test_66_vscode.py test_67_readme.py test_70_metrics.py test_35_builds.py test_80_kill.py test_81_survive.py test_90_canary.py"
   "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py \
 test_40_substitution.py test_41_trust.py test_42_targets.py test_43_policy.py test_44_signing.py test_51_lifecycle.py test_52_sleep.py \
 test_53_snapshots_api.py test_54_sizes.py test_55_fail_closed.py test_56_pressure.py test_60_cli.py test_61_deno_sdk.py test_63_deno_runtime.py test_90_canary.py"
@@ -136,6 +138,32 @@ deno() {
   rm -rf "$wheel"
 }
 
+# VS Code for browsers, as npm has it, for guests: a tar of it with the Node that it wants. No package's script is run, so what
+# is native and built here is missing (it logs to its output alone); what no test needs is left out.
+code_server() {
+  local into=$COFFERDAM_CACHE/tools/code-server node=$COFFERDAM_CACHE/tools/deno-sdk/node
+  rm -rf "$into.new" && mkdir -p "$into.new/bin"
+  (
+    export PATH=$node/bin:$PATH
+    npm=(node "$node/lib/node_modules/npm/bin/npm-cli.js" install --silent --no-fund --no-audit --ignore-scripts --omit=dev)
+    cd "$into.new"
+    "${npm[@]}" "code-server@$CODE_SERVER"
+    cd node_modules/code-server/lib/vscode
+    "${npm[@]}"
+    rm -rf extensions/copilot extensions/mermaid-markdown-features node_modules/@github node_modules/@microsoft/mxc-sdk \
+      node_modules/node-pty/third_party
+    find node_modules/@vscode/ripgrep-universal/bin -mindepth 1 -maxdepth 1 ! -name linux-x64 -exec rm -rf {} +
+  )
+  find "$into.new" -name '*.map' -delete
+  cp "$node/bin/node" "$into.new/bin/node"
+  printf '#!/bin/sh\nexec /opt/code-server/bin/node /opt/code-server/node_modules/code-server/out/node/entry.js "$@"\n' \
+    >"$into.new/bin/code-server"
+  chmod 755 "$into.new" "$into.new/bin/"*
+  tar --owner=0 --group=0 -C "$into.new" -cf "$into.tar.new" .
+  rm -rf "$into.new"
+  mv "$into.tar.new" "$into.tar"
+}
+
 # Another kernel than the built-in one, for a template to choose.
 other_kernel() {
   local into=$COFFERDAM_CACHE/tools/kernels built package
@@ -157,6 +185,7 @@ prepare() {
   compgen -G "$COFFERDAM_CACHE/tools/kernels/*.modules" >/dev/null || step "another kernel (Debian's)" e2e-kernel other_kernel
   [ -x "$COFFERDAM_CACHE/tools/registry/usr/bin/docker-registry" ] || step "registry of images (Debian's)" e2e-registry registry
   [ -f "$COFFERDAM_CACHE/tools/deno-sdk/node_modules/@deno/sandbox/package.json" ] || step "Deno Sandbox SDK (npm's)" e2e-deno-sdk deno_sdk
+  [ -f "$COFFERDAM_CACHE/tools/code-server.tar" ] || step "code-server (npm's)" e2e-code-server code_server
   [ -x "$COFFERDAM_CACHE/tools/deno/deno" ] || step "Deno (of PyPI)" e2e-deno deno
   [ -f "$COFFERDAM_CACHE/tools/npm/bin/npm-cli.js" ] || step "npm (of PyPI's node)" e2e-npm npm
   [ -d "$COFFERDAM_CACHE/tools/httpx/httpx" ] || step "httpx (of PyPI)" e2e-httpx httpx

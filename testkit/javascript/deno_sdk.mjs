@@ -20,6 +20,19 @@ async function withSandbox(options, use) {
 
 const rejected = async (promise) => await promise.then(() => assert.fail("it succeeded"), (error) => error);
 
+// Names below localhost are this machine's, and the tests' edge has no TLS.
+const to = (url, path, headers) => ({ host: "127.0.0.1", port: process.env.PORTS_PORT, path, headers: { host: new URL(url).host, ...headers } });
+
+const ask = (url, headers = {}, path = "/page") =>
+  new Promise((resolve, reject) => {
+    const asked = request(to(url, path, headers), async (answer) => {
+      let body = "";
+      for await (const part of answer) body += part;
+      resolve([answer.statusCode, body]);
+    });
+    asked.on("error", reject).end();
+  });
+
 const checks = {
   async processes() {
     await withSandbox({ env: { GREETING: "hello there" } }, async (sandbox) => {
@@ -309,7 +322,8 @@ const checks = {
     assert.deepEqual([apps.name, apps.status, apps.code], ["ClientError", 501, "NOT_SERVED"]);
     await withSandbox({}, async (sandbox) => {
       const vscode = await rejected(sandbox.exposeVscode("/root"));
-      assert.equal(vscode.code, "NOT_SERVED");
+      assert.deepEqual([vscode.constructor.name, vscode.code], ["NotSupported", "NOT_SERVED"]);
+      assert.match(vscode.message, /template has no code-server/);
       const deploy = await rejected(sandbox.deno.deploy("app"));
       assert.equal(deploy.name, "DeployError");
     });
@@ -317,17 +331,6 @@ const checks = {
 
   // Its own test file runs it.
   async expose() {
-    // Names below localhost are this machine's, and the tests' edge has no TLS.
-    const ask = (url, headers = {}) =>
-      new Promise((resolve, reject) => {
-        const { host } = new URL(url);
-        const asked = request({ host: "127.0.0.1", port: process.env.PORTS_PORT, path: "/page", headers: { host, ...headers } }, async (answer) => {
-          let body = "";
-          for await (const part of answer) body += part;
-          resolve([answer.statusCode, body]);
-        });
-        asked.on("error", reject).end();
-      });
     await withSandbox({ port: 8098 }, async (sandbox) => {
       const server = `require("http").createServer((q, a) => a.end(JSON.stringify([q.url, q.headers.host, q.headers.cookie ?? ""]))).listen(8098, () => console.log("ready"))`;
       const running = await sandbox.spawn("node", { args: ["-e", server], stdout: "piped" });
@@ -347,6 +350,38 @@ const checks = {
       const agents = await rejected(sandbox.exposeHttp({ port: 1024 }));
       assert.deepEqual([agents.constructor.name, agents.code], ["TypeError", "EINVAL"]);
     });
+  },
+
+  // Likewise, in a sandbox that has a code-server.
+  async vscode() {
+    const sandbox = await Sandbox.connect(process.env.SANDBOX);
+    try {
+      assert.equal((await rejected(sandbox.exposeVscode("/no/such/directory"))).code, "ENOENT");
+      assert.equal((await rejected(sandbox.exposeVscode("/home/app", { preview: "http://localhost/" }))).code, "NOT_SERVED");
+      const options = { env: { MARK: "of-the-caller" }, editorSettings: { "editor.fontSize": 20 } };
+      const vscode = await sandbox.exposeVscode("/home/app", options);
+      assert.match(vscode.url, new RegExp(`^https://[a-z2-7]{12}-[a-z2-7]{20}\\.localhost:${process.env.PORTS_PORT}$`));
+      const [status, page] = await ask(vscode.url, {}, "/?folder=/home/app");
+      assert.equal(status, 200);
+      assert.match(page, /id="vscode-workbench-web-configuration"/);
+      assert.equal(await sandbox.fs.readTextFile("/root/.local/share/code-server/User/settings.json"), '{"editor.fontSize":20}');
+      const environments = await sandbox.sh`cat /proc/[0-9]*/environ | tr '\\0' '\\n'`.text();
+      assert.match(environments, /^MARK=of-the-caller$/m);
+      assert.ok(!environments.includes("DENO_DEPLOY_SANDBOX_TOKEN") && !environments.includes(process.env.DENO_DEPLOY_TOKEN));
+      await new Promise((resolve, reject) => {
+        const key = { "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==", "sec-websocket-version": "13" };
+        const origin = new URL(vscode.url).origin.replace("https:", "http:");
+        const asked = request(to(vscode.url, "/?reconnectionToken=a", { connection: "Upgrade", upgrade: "websocket", origin, ...key }));
+        asked.on("upgrade", (_, socket) => resolve(socket.destroy()));
+        asked.on("response", (answer) => reject(new Error(`no upgrade: ${answer.statusCode}`)));
+        asked.on("error", reject).end();
+      });
+      await vscode.kill();
+      await vscode.status;
+      assert.equal((await ask(vscode.url))[0], 502);
+    } finally {
+      await sandbox.close();
+    }
   },
 
   async secret() {

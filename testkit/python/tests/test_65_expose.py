@@ -1,5 +1,6 @@
 """`exposeHttp` of both SDKs of Deno Sandbox: a host name of its own for a port, which is for everybody; and Python's port of a
-create, which is for everybody under the URL that says it. What the one for JavaScript does is a check of testkit/javascript/deno_sdk.mjs; how requests are parsed is tested in edge-gateway."""
+create, which is for everybody under the URL that says it. What the one for JavaScript does is a check of
+testkit/javascript/deno_sdk.mjs; how requests are parsed is tested in edge-gateway."""
 
 import http.client
 import json
@@ -147,7 +148,7 @@ def test_a_sandbox_whose_port_may_not_be_public_is_taken_back(new_token):
     status, answer = refused_create(without, PORT)
     assert (status, answer["code"]) == (403, "SCOPE_MISSING")
     assert f"port {PORT} could not be made public" in answer["message"]
-    assert [made["status"] for made in without.sandbox.list()] == ["stopped"]
+    assert [made["status"] for made in without.sandbox.list().items] == ["stopped"]
 
 
 def test_websockets_too(shared):

@@ -377,6 +377,17 @@ final class ExposeTest {
   }
 
   @Test
+  void vscodeIsExposedUnderANameOfTheSameKind() throws Exception {
+    HttpResponse<String> answer =
+        sdk.send("POST", "/api/v3/sandbox/" + foreign(sandbox) + "/expose/vscode", Sdk.BOTH, "{}");
+    assertThat(answer.statusCode()).isEqualTo(200);
+    GuestServer guest = saying(OK);
+    String domain = JSON.readTree(answer.body()).path("domain").asText();
+    assertThat(expose(domain, port(guest.port())).at("/result").has("ok")).isTrue();
+    assertThat(ask(domain, "/", "").body()).isEqualTo("ok");
+  }
+
+  @Test
   void namesAreShownAsTheWorldFindsThem() throws Exception {
     sdk.close();
     app.close();

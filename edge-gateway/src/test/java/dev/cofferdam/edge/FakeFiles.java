@@ -44,6 +44,7 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
   final List<Message> asked = new CopyOnWriteArrayList<>();
 
   volatile boolean withoutDeno;
+  volatile boolean withoutVscode;
   final AtomicInteger open = new AtomicInteger();
   final AtomicInteger locking = new AtomicInteger();
 
@@ -66,10 +67,17 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
     }
   }
 
+  private static FileType type(String path, boolean link) {
+    if (link) {
+      return FileType.FILE_TYPE_SYMLINK;
+    }
+    return path.equals("/home/app") ? FileType.FILE_TYPE_DIRECTORY : FileType.FILE_TYPE_REGULAR;
+  }
+
   private static FileInfo info(String path, boolean link) {
     return FileInfo.newBuilder()
         .setPath(path)
-        .setType(link ? FileType.FILE_TYPE_SYMLINK : FileType.FILE_TYPE_REGULAR)
+        .setType(type(path, link))
         .setLinkTarget(link ? "../else" : "")
         .setRawMode(link ? 0120777 : 0100640)
         .setMode(0640)
@@ -91,8 +99,10 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
 
   @Override
   public void statFile(StatFileRequest request, StreamObserver<FileInfo> answer) {
-    boolean deno = withoutDeno && request.getPath().endsWith("/deno");
-    if (request.getPath().startsWith("/new") || deno) {
+    boolean absent =
+        (withoutDeno && request.getPath().endsWith("/deno"))
+            || (withoutVscode && request.getPath().endsWith("/code-server"));
+    if (request.getPath().startsWith("/new") || absent) {
       answer.onError(FakeMesh.refusal(ErrorReason.ERROR_REASON_FILE_NOT_FOUND, "not there"));
       return;
     }

@@ -172,7 +172,7 @@ final class RestService implements HttpService {
       return Answers.ok(Json.object());
     }
     Matcher exposed = EXPOSED.matcher(path);
-    if (exposed.matches() && exposed.group(2).equals("http") && method == HttpMethod.POST) {
+    if (exposed.matches() && !exposed.group(2).equals("ssh") && method == HttpMethod.POST) {
       return domain(tenant, exposed.group(1), request);
     }
     if (exposed.matches()) {

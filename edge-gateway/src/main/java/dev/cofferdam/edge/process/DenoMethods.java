@@ -11,15 +11,9 @@ import dev.cofferdam.edge.protocol.Params;
 import dev.cofferdam.edge.protocol.SdkError;
 import dev.cofferdam.edge.session.Method;
 import dev.cofferdam.edge.session.SessionContext;
-import dev.cofferdam.kit.error.Refusals;
-import dev.cofferdam.v1.ErrorReason;
 import dev.cofferdam.v1.RemoveFileRequest;
 import io.grpc.Context;
 import io.grpc.StatusException;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -35,13 +29,7 @@ final class DenoMethods {
   private static final Set<String> EXTENSIONS =
       Set.of("js", "cjs", "mjs", "ts", "cts", "mts", "jsx", "tsx");
 
-  /** Below those that the kernel gives to connections. */
-  private static final int FIRST_PORT = 20_000;
-
-  private static final int PORTS = 10_000;
-  private static final long SOON_MILLIS = 50;
-  private static final long SELDOM_MILLIS = 1_000;
-  private static final String REPL = text("repl.mjs");
+  private static final String REPL = GuestScripts.text("repl.mjs");
 
   private final SessionContext context;
   private final ProcessMethods processes;
@@ -64,17 +52,6 @@ final class DenoMethods {
         "denoReplClose", this::closeRepl);
   }
 
-  private static String text(String resource) {
-    try (InputStream in = DenoMethods.class.getResourceAsStream(resource)) {
-      if (in == null) {
-        throw new IllegalStateException(resource + " is not in the program");
-      }
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
   private JsonNode spawnDeno(Params params)
       throws CallError, SdkError, StatusException, InterruptedException {
     if (params.flagOrTexts("watch")) {
@@ -92,7 +69,7 @@ final class DenoMethods {
       String entrypoint = params.text("entrypoint");
       path = entrypoint.startsWith("-") ? "./" + entrypoint : entrypoint;
     }
-    int port = port();
+    int port = Listening.port(context);
     JsonNode spawned =
         run(
             params,
@@ -106,7 +83,7 @@ final class DenoMethods {
 
   private JsonNode spawnRepl(Params params)
       throws CallError, SdkError, StatusException, InterruptedException {
-    int port = port();
+    int port = Listening.port(context);
     String path = GuestScripts.write(context, REPL, ".mjs");
     return run(
         params,
@@ -115,10 +92,6 @@ final class DenoMethods {
         "DENO_REPL_PORT",
         Integer.toString(port),
         pid -> repls.put(pid, new Repl(context, port)));
-  }
-
-  private int port() {
-    return FIRST_PORT + (int) (context.outputs().number() % PORTS);
   }
 
   /**
@@ -200,26 +173,7 @@ final class DenoMethods {
       // A REPL serves nothing: the answer is its end's.
       return BooleanNode.valueOf(!process.ended(Long.MAX_VALUE));
     }
-    for (long pause = SOON_MILLIS; ; pause = Math.min(2 * pause, SELDOM_MILLIS)) {
-      if (listens(port)) {
-        return BooleanNode.TRUE;
-      }
-      if (process.ended(pause)) {
-        return BooleanNode.FALSE;
-      }
-    }
-  }
-
-  private boolean listens(int port) throws StatusException, InterruptedException {
-    try {
-      PortCall.open(context, port).close();
-      return true;
-    } catch (StatusException e) {
-      if (Refusals.reason(e).equals(Optional.of(ErrorReason.ERROR_REASON_PORT_CLOSED))) {
-        return false;
-      }
-      throw e;
-    }
+    return BooleanNode.valueOf(Listening.await(context, process, port));
   }
 
   private JsonNode eval(Params params)

@@ -74,7 +74,7 @@ final class DenoProgram {
     }
   }
 
-  private static boolean isThere(SessionContext context, String path) throws StatusException {
+  static boolean isThere(SessionContext context, String path) throws StatusException {
     try {
       var _ =
           context

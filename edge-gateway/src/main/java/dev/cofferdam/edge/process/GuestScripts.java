@@ -11,13 +11,27 @@ import dev.cofferdam.v1.WriteFileTarget;
 import io.grpc.StatusException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 
-/** Files of the edge's in a guest. */
+/** What the edge runs in guests, and files of the edge's there. */
 final class GuestScripts {
   private static final int CHUNK = 64 << 10;
   private static final int PRIVATE = 0600;
 
   private GuestScripts() {}
+
+  /** One of the edge's own. */
+  static String text(String resource) {
+    try (InputStream in = GuestScripts.class.getResourceAsStream(resource)) {
+      if (in == null) {
+        throw new IllegalStateException(resource + " is not in the program");
+      }
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
 
   /** A text under a name that nothing had. */
   static String write(SessionContext context, String text, String suffix)

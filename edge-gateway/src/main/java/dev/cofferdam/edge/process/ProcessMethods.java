@@ -49,6 +49,7 @@ public final class ProcessMethods implements SessionContext.Part {
   private final Environment environment = new Environment();
   private final Map<Long, Running> running = new ConcurrentHashMap<>();
   private final DenoMethods deno;
+  private final VscodeMethods vscode;
 
   /**
    * @param deno the program that sandboxes without one get; empty: none
@@ -56,6 +57,7 @@ public final class ProcessMethods implements SessionContext.Part {
   public ProcessMethods(SessionContext context, Optional<Path> deno) {
     this.context = context;
     this.deno = new DenoMethods(context, this, new DenoProgram(deno));
+    this.vscode = new VscodeMethods(context, this);
   }
 
   @Override
@@ -66,7 +68,7 @@ public final class ProcessMethods implements SessionContext.Part {
             "spawn", this::spawn,
             "processWait", this::processWait,
             "processKill", this::processKill,
-            "vscode", _ -> vscode(),
+            "vscode", vscode::vscode,
             "envGet", this::envGet,
             "envSet", this::envSet,
             "envDelete", this::envDelete,
@@ -207,9 +209,6 @@ public final class ProcessMethods implements SessionContext.Part {
 
   private JsonNode processKill(Params params)
       throws CallError, SdkError, StatusException, InterruptedException {
-    if (params.flag("vscode", false)) {
-      throw SdkError.notServed("VS Code");
-    }
     long pid = params.number("pid");
     Optional<String> name = params.optionalText("signal");
     int signal = SIGTERM;
@@ -244,10 +243,6 @@ public final class ProcessMethods implements SessionContext.Part {
       }
       throw e;
     }
-  }
-
-  private static JsonNode vscode() throws SdkError {
-    throw SdkError.notServed("VS Code");
   }
 
   /** One that another session started. */

@@ -204,6 +204,11 @@ public final class Params {
     return new Params(node.orElseGet(Json::object));
   }
 
+  /** All of them, as they came. */
+  public JsonNode json() {
+    return json;
+  }
+
   private Optional<JsonNode> node(String name) {
     JsonNode node = json.path(name);
     return node.isMissingNode() || node.isNull() ? Optional.empty() : Optional.of(node);
