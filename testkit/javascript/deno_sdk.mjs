@@ -317,7 +317,7 @@ const checks = {
     const invalid = await rejected(Sandbox.create({ token: "ddo_nobody" }));
     assert.equal(invalid.name, "InvalidTokenError");
     const root = await rejected(Sandbox.create({ root: "x" }));
-    assert.deepEqual([root.name, root.status, root.code], ["ConnectionEstablishmentError", 501, "NOT_SERVED"]);
+    assert.deepEqual([root.name, root.status, root.code], ["ConnectionEstablishmentError", 404, "VOLUME_NOT_FOUND"]);
     const apps = await rejected(new Client().apps.list());
     assert.deepEqual([apps.name, apps.status, apps.code], ["ClientError", 501, "NOT_SERVED"]);
     await withSandbox({}, async (sandbox) => {
