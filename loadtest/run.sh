@@ -7,6 +7,7 @@
 #   loadtest/run.sh bodies [--bytes 10000000] [--directions DOWNLOAD,UPLOAD] [--content RANDOM|TEXT] [--rounds 3] [--seconds 2] [--json FILE]
 #   loadtest/run.sh idle [--connections 5000] [--sandboxes 10] [--json FILE]
 #   loadtest/run.sh flood [--rate 200] [--kinds ALLOWED,DENIED,USES] [--rounds 3] [--seconds 4] [--json FILE]
+#   loadtest/run.sh sdk [--parts CREATE,SPAWN,FILES,IDLE] [--creates 30] [--spawns 200] [--bytes 64000000] [--sessions 500] [--json FILE]
 #   loadtest/run.sh policy [--only REQUEST,POLICY,DATA,SEARCH]
 #
 # Needs root, but for `policy`. See loadtest/README.md for what each number means.
@@ -15,7 +16,7 @@ ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 export COFFERDAM_ROOT=$ROOT COFFERDAM_CACHE=${COFFERDAM_CACHE:-/var/cache/cofferdam}
 # shellcheck source=deploy/provision/lib.sh
 . "$ROOT/deploy/provision/lib.sh"
-[ $# -gt 0 ] || die "which workload? loadtest/run.sh create|attach|https|bodies|idle|flood|policy [OPTIONS]"
+[ $# -gt 0 ] || die "which workload? loadtest/run.sh create|attach|https|bodies|idle|flood|sdk|policy [OPTIONS]"
 [ "$1" = policy ] || need_root "the load tests"
 find_jdk
 find_maven

@@ -18,7 +18,8 @@ import picocli.CommandLine.Command;
       HttpsCommand.class,
       IdleCommand.class,
       LoadClient.class,
-      PolicyCommand.class
+      PolicyCommand.class,
+      SdkCommand.class
     },
     description = "Measures a running mesh, which the variables of `cofferdam env` describe.")
 public final class Main {

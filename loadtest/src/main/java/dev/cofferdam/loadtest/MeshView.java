@@ -10,7 +10,8 @@ import java.util.stream.Stream;
 
 /** The services that have part in a request, seen from their host. */
 final class MeshView implements AutoCloseable {
-  private static final String GATEWAY = "egress-gateway";
+  static final String GATEWAY = "egress-gateway";
+  static final String EDGE = "edge-gateway";
   private static final List<String> PARTS = List.of(GATEWAY, "vault-broker", "postgres");
 
   private final Path state;
@@ -58,12 +59,17 @@ final class MeshView implements AutoCloseable {
 
   /** Bytes of the gateway's process that are in memory. */
   long gatewayResident() throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc", pid(GATEWAY) + "", "status"))) {
+    return resident(GATEWAY);
+  }
+
+  /** Bytes of a service's process that are in memory. */
+  long resident(String part) throws IOException {
+    for (String line : Files.readAllLines(Path.of("/proc", pid(part) + "", "status"))) {
       if (line.startsWith("VmRSS:")) {
         return Long.parseLong(line.replaceAll("[^0-9]", "")) * 1024;
       }
     }
-    throw new IOException("the gateway's process has no VmRSS");
+    throw new IOException(part + ": the process has no VmRSS");
   }
 
   @Override
