@@ -327,6 +327,14 @@ final class EdgeAppTest {
     }
   }
 
+  /** It starts only once its input has ended. */
+  @Test
+  void withoutInputItsEndGoesWithTheStart() throws Exception {
+    Sdk.Socket socket = sdk.create(Sdk.BOTH, "{}");
+    socket.call(1, "spawn", "{\"command\":\"inputless\",\"stdout\":\"null\",\"stderr\":\"null\"}");
+    assertThat(socket.answer(1).at("/result/ok/pid").asInt()).isPositive();
+  }
+
   @Test
   void errorsAreThoseOfTheSdks() throws Exception {
     Sdk.Socket socket = sdk.create(Sdk.BOTH, "{}");

@@ -31,6 +31,7 @@ import dev.cofferdam.v1.WriteFileResponse;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -205,6 +206,11 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
     private final StringBuilder content = new StringBuilder();
     private int position;
 
+    /** Answers a read with the next one, and both at once. */
+    private boolean paired;
+
+    private Optional<OpenFileResponse> held = Optional.empty();
+
     Opened(StreamObserver<OpenFileResponse> answers) {
       this.answers = answers;
     }
@@ -219,6 +225,7 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
             open.decrementAndGet();
             return;
           }
+          paired = request.getTarget().getPath().endsWith("/paired");
           answer.setFile(info(request.getTarget().getPath(), false));
         }
         case WRITE -> {
@@ -230,6 +237,12 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
           int end = Math.min(content.length(), position + request.getRead());
           answer.setData(ByteString.copyFromUtf8(content.substring(position, end)));
           position = end;
+          if (paired && held.isEmpty()) {
+            held = Optional.of(answer.build());
+            return;
+          }
+          held.ifPresent(answers::onNext);
+          held = Optional.empty();
         }
         case SEEK -> {
           if (request.getSeek().getOffset() < 0) {

@@ -350,6 +350,9 @@ final class FakeMesh implements AutoCloseable {
           program = request.getSpec().getArgv(0);
           started.add(request.getSpec());
           begin(request);
+        } else if (program.equals("inputless") && request.hasCloseStdin()) {
+          tellStarted();
+          exit(0);
         } else if (program.equals("cat") && request.hasCloseStdin()) {
           exit(0);
         } else if (program.equals("echo") && request.hasCloseStdin()) {
@@ -365,11 +368,11 @@ final class FakeMesh implements AutoCloseable {
           out.onError(refusal(ErrorReason.ERROR_REASON_COMMAND_NOT_FOUND, "nothing: not in PATH"));
           return;
         }
-        int pid = pids.incrementAndGet();
-        out.onNext(
-            ProcessEvent.newBuilder()
-                .setStarted(ProcessStarted.newBuilder().setPid(pid).setProcess("p" + pid))
-                .build());
+        if (program.equals("inputless")) {
+          // Nothing is said of it before its input has ended.
+          return;
+        }
+        tellStarted();
         if (request.getSpec().getArgvList().contains("exit-now")) {
           exit(0);
           return;
@@ -392,6 +395,14 @@ final class FakeMesh implements AutoCloseable {
             // It waits for its stdin.
           }
         }
+      }
+
+      private void tellStarted() {
+        int pid = pids.incrementAndGet();
+        out.onNext(
+            ProcessEvent.newBuilder()
+                .setStarted(ProcessStarted.newBuilder().setPid(pid).setProcess("p" + pid))
+                .build());
       }
 
       /** What curl passes on of the answer that a path stands for. */

@@ -4,15 +4,21 @@ import com.google.protobuf.ByteString;
 import dev.cofferdam.edge.protocol.SdkError;
 import dev.cofferdam.edge.session.SessionContext;
 import dev.cofferdam.kit.client.TwoWayCall;
+import dev.cofferdam.v1.FileFailure;
 import dev.cofferdam.v1.OpenFileRequest;
 import dev.cofferdam.v1.OpenFileResponse;
 import dev.cofferdam.v1.OpenFileTarget;
 import io.grpc.StatusException;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 
 /** A file that is open in the guest as long as its call lasts. One operation at a time. */
 final class OpenFile implements AutoCloseable {
+  /** Reads that are on their way at a time. */
+  private static final int AHEAD = 4;
+
   private final TwoWayCall<OpenFileRequest, OpenFileResponse> call;
   private final ReentrantLock turn = new ReentrantLock(true);
 
@@ -75,23 +81,47 @@ final class OpenFile implements AutoCloseable {
     }
   }
 
-  /** Up to so many bytes; empty at the end of the file. */
+  /**
+   * Up to so many bytes; empty at the end of the file. Several reads are on their way at a time:
+   * one that waits for the one before it is as slow as the way to the guest and back.
+   */
   ByteString read(long length) throws SdkError, StatusException, InterruptedException {
     ByteString read = ByteString.EMPTY;
+    Deque<Integer> asked = new ArrayDeque<>();
+    long wanted = length;
+    Optional<FileFailure> failure = Optional.empty();
     turn.lockInterruptibly();
     try {
-      while (read.size() < length) {
-        int wanted = (int) Math.min(GuestFiles.CHUNK, length - read.size());
-        ByteString part = ask(OpenFileRequest.newBuilder().setRead(wanted).build()).getData();
-        if (part.isEmpty()) {
-          break;
+      while (wanted > 0 || !asked.isEmpty()) {
+        while (wanted > 0 && asked.size() < AHEAD) {
+          int part = (int) Math.min(GuestFiles.CHUNK, wanted);
+          if (!call.write(OpenFileRequest.newBuilder().setRead(part).build())) {
+            throw closed();
+          }
+          asked.add(part);
+          wanted -= part;
         }
-        read = read.concat(part);
+        OpenFileResponse answer = call.read().orElseThrow(OpenFile::closed);
+        int part = asked.remove();
+        read = read.concat(answer.getData());
+        if (answer.hasFailure() && failure.isEmpty()) {
+          failure = Optional.of(answer.getFailure());
+        }
+        // What is already asked for is answered still; files of /proc give less than there is.
+        boolean over = failure.isPresent() || answer.getData().isEmpty();
+        wanted = over ? 0 : wanted + part - answer.getData().size();
       }
-      return read;
     } finally {
+      if (!asked.isEmpty()) {
+        // Another operation would take their answers for its own.
+        close();
+      }
       turn.unlock();
     }
+    if (failure.isPresent()) {
+      throw SdkError.of(failure.get().getReason(), failure.get().getMessage());
+    }
+    return read;
   }
 
   /** Ends what waits in it too. */

@@ -89,15 +89,12 @@ public final class ProcessMethods implements SessionContext.Part {
     try {
       TwoWayCall<StartProcessRequest, ProcessEvent> call = context.tenant().startProcess();
       try {
-        Running process = Running.start(call, context.sandbox(), spec, out, err);
+        Running process = Running.start(call, context.sandbox(), spec, input.isPresent(), out, err);
         running.put(process.pid(), process);
         if (input.isPresent()) {
           // The process shall not wait for what will never come.
           Stdin toProcess = process.stdin();
           context.executor().execute(() -> toProcess.feed(input.get(), toProcess::close));
-        } else {
-          // Not here: what has said much and ended takes no more until that is read.
-          context.executor().execute(process.stdin()::close);
         }
         context.executor().execute(process::follow);
         begun = true;

@@ -12,6 +12,8 @@ import dev.cofferdam.v1.StartProcessRequest;
 import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.StatusException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -49,15 +51,26 @@ final class Running {
     }
   }
 
-  /** Returns once it runs. */
+  /**
+   * Returns once it runs.
+   *
+   * @param input whether it gets any
+   */
   static Running start(
       TwoWayCall<StartProcessRequest, ProcessEvent> call,
       String sandbox,
       ProcessSpec spec,
+      boolean input,
       Optional<Output> stdout,
       Optional<Output> stderr)
       throws StatusException, InterruptedException {
-    var _ = call.write(StartProcessRequest.newBuilder().setSandbox(sandbox).setSpec(spec).build());
+    List<StartProcessRequest> requests = new ArrayList<>();
+    requests.add(StartProcessRequest.newBuilder().setSandbox(sandbox).setSpec(spec).build());
+    if (!input) {
+      // One message less for the guest to wake for while the process runs.
+      requests.add(Stdin.END);
+    }
+    var _ = call.writeTogether(requests);
     ProcessStarted started =
         call.read()
             .filter(ProcessEvent::hasStarted)

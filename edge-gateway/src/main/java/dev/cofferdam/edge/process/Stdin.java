@@ -18,6 +18,10 @@ public final class Stdin {
   /** Of one message to the guest. */
   private static final int CHUNK = 64 << 10;
 
+  /** There is no more, or was none. */
+  static final StartProcessRequest END =
+      StartProcessRequest.newBuilder().setCloseStdin(CloseStdin.getDefaultInstance()).build();
+
   private final TwoWayCall<StartProcessRequest, ProcessEvent> call;
 
   public Stdin(TwoWayCall<StartProcessRequest, ProcessEvent> call) {
@@ -61,10 +65,6 @@ public final class Stdin {
   }
 
   private void end() throws StatusException, InterruptedException {
-    var _ =
-        call.write(
-            StartProcessRequest.newBuilder()
-                .setCloseStdin(CloseStdin.getDefaultInstance())
-                .build());
+    var _ = call.write(END);
   }
 }

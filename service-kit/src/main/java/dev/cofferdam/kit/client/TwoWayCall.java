@@ -8,6 +8,7 @@ import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusException;
 import java.util.ArrayDeque;
+import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
 
@@ -53,6 +54,14 @@ public final class TwoWayCall<Q, R> {
    * @throws StatusException when it has ended otherwise
    */
   public boolean write(Q message) throws InterruptedException, StatusException {
+    return writeTogether(List.of(message));
+  }
+
+  /**
+   * As {@link #write}; nothing is waited for between them, as one by one is where the server has
+   * ended the call, and what it has sent is not read yet.
+   */
+  public boolean writeTogether(List<Q> messages) throws InterruptedException, StatusException {
     synchronized (this) {
       while (end.isEmpty() && !cancelled && !call.isReady()) {
         wait();
@@ -65,7 +74,7 @@ public final class TwoWayCall<Q, R> {
         throw new StatusException(Status.CANCELLED);
       }
       // Within the lock: a call that was cancelled takes no message.
-      call.sendMessage(message);
+      messages.forEach(call::sendMessage);
       return true;
     }
   }

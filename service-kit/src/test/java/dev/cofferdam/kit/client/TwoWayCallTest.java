@@ -17,6 +17,7 @@ import io.grpc.StatusException;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.inprocess.InProcessServerBuilder;
 import io.grpc.stub.StreamObserver;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -102,6 +103,21 @@ final class TwoWayCallTest {
     call.halfClose();
     assertThat(call.read()).isEmpty();
     assertThat(call.read()).isEmpty();
+  }
+
+  /** The server has ended the call, and what it has said is more than is taken unasked. */
+  @Test
+  void whatIsWrittenTogetherWaitsForNothingBetween() throws Exception {
+    var call = call();
+    assertThat(
+            call.writeTogether(
+                List.of(saying("a"), saying("b"), saying("c"), saying("end"), saying("late"))))
+        .isTrue();
+    for (String word : List.of("a", "b", "c")) {
+      assertThat(call.read().orElseThrow().getStdout().getData().toStringUtf8()).isEqualTo(word);
+    }
+    assertThat(call.read()).isEmpty();
+    assertThat(call.writeTogether(List.of(saying("later"), saying("still")))).isFalse();
   }
 
   /** Where grpc-java's own waits for ever. */
