@@ -180,6 +180,13 @@ class Grpc:
         self._read(int(size))
         return [since(begin)]
 
+    def output(self, size: str) -> list[int]:
+        begin = time.perf_counter_ns()
+        read = len(self.sandbox.start("cat", FILE).wait().stdout)
+        total = since(begin)
+        whole(read, int(size))
+        return [total]
+
     def _read(self, size: int) -> None:
         request = file_pb2.ReadFileRequest(sandbox=self.id, path=FILE)
         whole(sum(len(part.data) for part in self.tenant.files.ReadFile(request, timeout=10 * CALL_SECONDS)), size)

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.EnumSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -109,7 +110,7 @@ final class SdkCommand extends GatewayCommand {
     }
     report.number(
         "create_p50", "of the SDK, p50", of(total, Way.SDK).p50(), "ms", Goal.atMost(150));
-    added(report, "create", total);
+    report.number("create_added", "added by the SDK's way, p50", added(total), "ms");
   }
 
   private static void awaitFull(NodeView node) throws IOException {
@@ -137,45 +138,51 @@ final class SdkCommand extends GatewayCommand {
     for (Way way : Way.values()) {
       report.times("spawn_" + way.key(), "echo to its end, " + way.key(), of(times, way));
     }
-    added(report, "spawn", times);
-  }
-
-  /** What the SDK's way takes beyond the API's. */
-  private static void added(Report report, String key, Map<Way, List<Long>> times) {
-    double added = of(times, Way.SDK).p50() - of(times, Way.GRPC).p50();
-    if (key.equals("spawn")) {
-      report.number(key + "_added", "added by the SDK's way, p50", added, "ms", Goal.atMost(5));
-    } else {
-      report.number(key + "_added", "added by the SDK's way, p50", added, "ms");
-    }
+    report.number("spawn_added", "added by the SDK's way, p50", added(times), "ms", Goal.atMost(5));
   }
 
   private void files(Report report, SdkClient client) throws IOException {
     report.line("files: the median of %d turns".formatted(rounds));
-    compare(report, client, "upload", "upload", bytes, bytes);
-    compare(report, client, "download", "download", bytes, bytes);
-    compare(report, client, "output", "download", bytes, bytes);
-    compare(report, client, "write", "write", (long) SMALL * SMALL_FILES, SMALL, SMALL_FILES);
-    compare(report, client, "read", "read", (long) SMALL * SMALL_FILES, SMALL, SMALL_FILES);
+    long all = (long) SMALL * SMALL_FILES;
+    compare(report, client, "upload", List.of("upload"), bytes, bytes);
+    compare(report, client, "download", List.of("download"), bytes, bytes);
+    compare(report, client, "output", List.of("download", "output"), bytes, bytes);
+    compare(report, client, "write", List.of("write"), all, SMALL, SMALL_FILES);
+    compare(report, client, "read", List.of("read"), all, SMALL, SMALL_FILES);
   }
 
+  /**
+   * @param besides what the API does in turns with it
+   */
   private void compare(
-      Report report, SdkClient client, String task, String beside, long size, long... arguments)
+      Report report,
+      SdkClient client,
+      String task,
+      List<String> besides,
+      long size,
+      long... arguments)
       throws IOException {
     List<Double> sdk = new ArrayList<>();
-    List<Double> grpc = new ArrayList<>();
+    Map<String, List<Double>> api = new LinkedHashMap<>();
     for (int round = -1; round < rounds; round++) {
       double one = rate(size, client.ask(Way.SDK, task, arguments));
-      double other = rate(size, client.ask(Way.GRPC, beside, arguments));
+      for (String beside : besides) {
+        double other = rate(size, client.ask(Way.GRPC, beside, arguments));
+        if (round >= 0) {
+          api.computeIfAbsent(beside, _ -> new ArrayList<>()).add(other);
+        }
+      }
       if (round >= 0) {
         sdk.add(one);
-        grpc.add(other);
       }
     }
     report.number(task + "_sdk", task + " by the SDK", median(sdk), "MB/s");
-    report.number(task + "_grpc", beside + " by the API, beside it", median(grpc), "MB/s");
-    report.number(
-        task + "_ratio", "  times the API", median(sdk) / median(grpc), "", Goal.atLeast(0.5));
+    api.forEach((beside, rates) -> {
+      String key = task + "_beside_" + beside;
+      report.number(key, "  " + beside + " by the API, beside it", median(rates), "MB/s");
+      report.number(
+          key + "_ratio", "  times that", median(sdk) / median(rates), "", Goal.atLeast(0.5));
+    });
   }
 
   private static double rate(long size, long[] nanos) {
@@ -208,6 +215,11 @@ final class SdkCommand extends GatewayCommand {
         "MB",
         Goal.atMost(200));
     var _ = client.ask(Way.SDK, "disconnect");
+  }
+
+  /** What the SDK's way takes beyond the API's, in milliseconds. */
+  private static double added(Map<Way, List<Long>> times) {
+    return of(times, Way.SDK).p50() - of(times, Way.GRPC).p50();
   }
 
   private static Percentiles of(Map<Way, List<Long>> times, Way way) {
