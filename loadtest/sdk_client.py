@@ -127,9 +127,14 @@ class Sdk:
         return [self._spawn(session) for session in self.idle]
 
     def disconnect(self) -> list[int]:
+        times = []
+        for session in self.idle:
+            begin = time.perf_counter_ns()
+            session.close()
+            times.append(since(begin))
         self.idle.clear()
         self.sessions.close()
-        return []
+        return times
 
 
 class Grpc:

@@ -25,14 +25,14 @@ import picocli.CommandLine.Option;
 final class SdkCommand extends GatewayCommand {
   /** What is measured. */
   enum Part {
+    /** The edge's memory with sessions that do nothing: first, before files have grown its heap. */
+    IDLE,
     /** To the first byte of a command in a new sandbox. */
     CREATE,
     /** A command to its end, in one sandbox. */
     SPAWN,
     /** A long file each way, and short ones. */
-    FILES,
-    /** The edge's memory with sessions that do nothing. */
-    IDLE
+    FILES
   }
 
   private static final double MEGABYTE = 1e6;
@@ -214,7 +214,8 @@ final class SdkCommand extends GatewayCommand {
         mesh.resident(MeshView.EDGE) / MEGABYTE,
         "MB",
         Goal.atMost(200));
-    var _ = client.ask(Way.SDK, "disconnect");
+    report.times(
+        "disconnect", "close of one", Percentiles.ofNanos(client.ask(Way.SDK, "disconnect")));
   }
 
   /** What the SDK's way takes beyond the API's, in milliseconds. */
