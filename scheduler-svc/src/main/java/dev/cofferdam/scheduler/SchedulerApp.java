@@ -14,6 +14,7 @@ import dev.cofferdam.scheduler.api.NodeRegistryApi;
 import dev.cofferdam.scheduler.api.PortKeyApi;
 import dev.cofferdam.scheduler.api.SandboxApi;
 import dev.cofferdam.scheduler.api.SnapshotApi;
+import dev.cofferdam.scheduler.api.SshKeyApi;
 import dev.cofferdam.scheduler.api.TemplateApi;
 import dev.cofferdam.scheduler.api.TokenApi;
 import dev.cofferdam.scheduler.api.VolumeApi;
@@ -32,6 +33,7 @@ import dev.cofferdam.scheduler.store.PortKeyStore;
 import dev.cofferdam.scheduler.store.RequestStore;
 import dev.cofferdam.scheduler.store.SandboxStore;
 import dev.cofferdam.scheduler.store.SnapshotStore;
+import dev.cofferdam.scheduler.store.SshKeyStore;
 import dev.cofferdam.scheduler.store.TemplateStore;
 import dev.cofferdam.scheduler.store.TokenStore;
 import dev.cofferdam.scheduler.store.VolumeStore;
@@ -81,7 +83,8 @@ public final class SchedulerApp implements AutoCloseable {
       SnapshotStore snapshots = new SnapshotStore(database, events);
       VolumeStore volumes = new VolumeStore(database);
       PortKeyStore portKeys = new PortKeyStore(database, clock);
-      TokenStore tokens = new TokenStore(database, portKeys);
+      SshKeyStore sshKeys = new SshKeyStore(database, clock);
+      TokenStore tokens = new TokenStore(database, portKeys, sshKeys);
 
       ManagedChannel brokerChannel =
           parts.add(channels.to(config.broker(), "vault-broker"), ManagedChannel::shutdownNow);
@@ -150,6 +153,7 @@ public final class SchedulerApp implements AutoCloseable {
                   .service(new NodeApi(cluster))
                   .service(new TokenApi(tokens, clock))
                   .service(new PortKeyApi(portKeys, clock, new SecureRandom()))
+                  .service(new SshKeyApi(sshKeys, clock, new SecureRandom()))
                   .service(
                       new NodeRegistryApi(
                           lifecycle.nodes(), cluster, config.heartbeatInterval(), clock))

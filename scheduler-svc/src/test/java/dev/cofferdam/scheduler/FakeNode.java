@@ -38,6 +38,8 @@ import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.ReadFileRequest;
 import dev.cofferdam.v1.ReadFileResponse;
 import dev.cofferdam.v1.SandboxState;
+import dev.cofferdam.v1.SignalProcessRequest;
+import dev.cofferdam.v1.SignalProcessResponse;
 import dev.cofferdam.v1.StartProcessRequest;
 import dev.cofferdam.v1.StartWay;
 import dev.cofferdam.v1.StatFileRequest;
@@ -247,6 +249,14 @@ final class FakeNode extends NodeServiceGrpc.NodeServiceImplBase {
 
   /** Says back on stdout what it reads on stdin, then exits with 7. */
   final class EchoProcesses extends ProcessServiceGrpc.ProcessServiceImplBase {
+    @Override
+    public void signalProcess(
+        SignalProcessRequest request, StreamObserver<SignalProcessResponse> observer) {
+      tokensSeen.add(Callers.token());
+      observer.onNext(SignalProcessResponse.getDefaultInstance());
+      observer.onCompleted();
+    }
+
     @Override
     public StreamObserver<StartProcessRequest> startProcess(StreamObserver<ProcessEvent> observer) {
       tokensSeen.add(Callers.token());

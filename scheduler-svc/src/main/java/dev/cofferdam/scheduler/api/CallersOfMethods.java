@@ -10,6 +10,7 @@ import dev.cofferdam.v1.PortServiceGrpc;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
 import dev.cofferdam.v1.SnapshotServiceGrpc;
+import dev.cofferdam.v1.SshKeyServiceGrpc;
 import dev.cofferdam.v1.TemplateServiceGrpc;
 import dev.cofferdam.v1.TokenServiceGrpc;
 import dev.cofferdam.v1.VolumeServiceGrpc;
@@ -59,9 +60,17 @@ public final class CallersOfMethods {
         .peers(NodeServiceGrpc.getDrainNodeMethod(), OPERATOR)
         .peers(NodeServiceGrpc.getUndrainNodeMethod(), OPERATOR)
         .peers(NodeRegistryServiceGrpc.getConnectMethod(), NODE);
-    for (MethodDescriptor<?, ?> method : ProcessServiceGrpc.getServiceDescriptor().getMethods()) {
-      rules.tenant(method, Scope.EXEC.wireName());
-    }
+    String exec = Scope.EXEC.wireName();
+    rules
+        .sshSessionOr(ProcessServiceGrpc.getStartProcessMethod(), exec)
+        .sshSessionOr(ProcessServiceGrpc.getSignalProcessMethod(), exec)
+        .tenant(ProcessServiceGrpc.getAttachProcessMethod(), exec)
+        .tenant(ProcessServiceGrpc.getListProcessesMethod(), exec)
+        .tenant(SshKeyServiceGrpc.getCreateSshKeyMethod(), exec)
+        .tenant(SshKeyServiceGrpc.getListSshKeysMethod(), exec)
+        .tenant(SshKeyServiceGrpc.getDeleteSshKeyMethod(), exec)
+        .open(SshKeyServiceGrpc.getOpenSshSessionMethod())
+        .sshSession(SshKeyServiceGrpc.getCloseSshSessionMethod());
     for (MethodDescriptor<?, ?> method : FileServiceGrpc.getServiceDescriptor().getMethods()) {
       rules.tenant(method, Scope.FILES.wireName());
     }

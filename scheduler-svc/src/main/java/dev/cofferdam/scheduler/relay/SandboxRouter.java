@@ -42,6 +42,13 @@ public final class SandboxRouter implements OpaqueRelay.Router {
 
   @Override
   public OpaqueRelay.Route route(byte[] first, MethodDescriptor<?, ?> method) {
+    if (Callers.current() instanceof Caller.SshSession session) {
+      if (!OpaqueRelay.sandboxOf(first).equals(session.sandbox())) {
+        throw new Refusal(
+            ErrorReason.ERROR_REASON_TOKEN_INVALID, "the session is not for what is asked");
+      }
+      return route(session.tenant(), session.sandbox(), method);
+    }
     if (!(Callers.current() instanceof Caller.PortKey key)) {
       return route(OpaqueRelay.sandboxOf(first), method);
     }

@@ -33,10 +33,17 @@ public final class TokenStore implements TokenVerifier {
 
   private final Database database;
   private final PortKeyStore portKeys;
+  private final SshKeyStore sshKeys;
 
-  public TokenStore(Database database, PortKeyStore portKeys) {
+  public TokenStore(Database database, PortKeyStore portKeys, SshKeyStore sshKeys) {
     this.database = database;
     this.portKeys = portKeys;
+    this.sshKeys = sshKeys;
+  }
+
+  @Override
+  public Optional<Caller.SshSession> sshSession(String credential) {
+    return sshKeys.caller(TokenHashes.sha256(credential));
   }
 
   @Override

@@ -28,10 +28,16 @@ public final class CallRules {
     record Tenant(String scope) implements Rule {}
 
     /**
-     * A token with this scope, or a key for one port, to which the handler holds it; with an empty
-     * scope a key alone.
+     * A token with this scope, an SSH session as with {@link SshSessionOr}, or a key for one port,
+     * to which the handler holds it; with an empty scope a key alone.
      */
     record PortKeyOr(String scope) implements Rule {}
+
+    /**
+     * A token with this scope, or an SSH session whose key's token has it, to whose sandbox the
+     * handler holds it; with an empty scope any session alone.
+     */
+    record SshSessionOr(String scope) implements Rule {}
 
     /** Nothing. */
     record Open() implements Rule {}
@@ -86,6 +92,15 @@ public final class CallRules {
     /** A key for one port alone. */
     public Builder portKey(MethodDescriptor<?, ?> method) {
       return put(method, new Rule.PortKeyOr(""));
+    }
+
+    public Builder sshSessionOr(MethodDescriptor<?, ?> method, String scope) {
+      return put(method, new Rule.SshSessionOr(scope));
+    }
+
+    /** An SSH session alone. */
+    public Builder sshSession(MethodDescriptor<?, ?> method) {
+      return put(method, new Rule.SshSessionOr(""));
     }
 
     public Builder open(MethodDescriptor<?, ?> method) {

@@ -27,6 +27,21 @@ public sealed interface Caller {
    */
   record PortKey(String tenant, String sandbox, int port, String keyId) implements Caller {}
 
+  /**
+   * Whoever got in over SSH: may start processes in one sandbox, and connect to its ports where the
+   * scopes have that.
+   *
+   * @param tenant whose sandbox it is
+   * @param scopes of the token that the key was registered with
+   * @param key the name of the key that opened it
+   */
+  record SshSession(String tenant, String sandbox, Set<String> scopes, String key)
+      implements Caller {
+    public SshSession {
+      scopes = Set.copyOf(scopes);
+    }
+  }
+
   /** A caller of a method that asks for nobody in particular (health, reflection). */
   record Anonymous() implements Caller {}
 }

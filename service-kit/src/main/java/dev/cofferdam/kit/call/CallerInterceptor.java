@@ -81,8 +81,25 @@ public final class CallerInterceptor implements ServerInterceptor {
       case CallRules.Rule.PortKeyOr ports ->
           token.startsWith(PortKeys.PREFIX)
               ? tokens.portKey(token).orElseThrow(CallerInterceptor::unknown)
-              : tenant(method, ports.scope(), token);
+              : ports.scope().isEmpty()
+                  ? tenant(method, ports.scope(), token)
+                  : sshSession(method, ports.scope(), token);
+      case CallRules.Rule.SshSessionOr ssh -> sshSession(method, ssh.scope(), token);
     };
+  }
+
+  private Caller sshSession(String method, String scope, String token) {
+    if (!token.startsWith(SshSessions.PREFIX)) {
+      return tenant(method, scope, token);
+    }
+    Caller.SshSession session = tokens.sshSession(token).orElseThrow(CallerInterceptor::unknown);
+    if (!scope.isEmpty() && !session.scopes().contains(scope)) {
+      throw new Refusal(
+          ErrorReason.ERROR_REASON_SCOPE_MISSING,
+          "%s needs the scope %s, which the token of the key %s lacks"
+              .formatted(method, scope, session.key()));
+    }
+    return session;
   }
 
   private Caller tenant(String method, String scope, String token) {

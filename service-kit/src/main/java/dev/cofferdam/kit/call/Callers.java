@@ -31,6 +31,8 @@ public final class Callers {
       case Caller.Peer peer ->
           throw new IllegalStateException("called by a peer: " + peer.identity());
       case Caller.PortKey key -> throw new IllegalStateException("called by " + key.keyId());
+      case Caller.SshSession session ->
+          throw new IllegalStateException("called over SSH with " + session.key());
       case Caller.Anonymous _ -> throw new IllegalStateException("called by nobody");
     };
   }
@@ -41,6 +43,8 @@ public final class Callers {
       case Caller.Tenant tenant ->
           throw new IllegalStateException("called by tenant " + tenant.tenant());
       case Caller.PortKey key -> throw new IllegalStateException("called by " + key.keyId());
+      case Caller.SshSession session ->
+          throw new IllegalStateException("called over SSH with " + session.key());
       case Caller.Anonymous _ -> throw new IllegalStateException("called by nobody");
     };
   }

@@ -18,6 +18,11 @@ public interface TokenVerifier {
     return Optional.empty();
   }
 
+  /** Empty for a credential of no SSH session, or of one that is over. May refuse likewise. */
+  default Optional<Caller.SshSession> sshSession(String credential) {
+    return Optional.empty();
+  }
+
   /** For listeners that have no tenants. */
   static TokenVerifier none() {
     return token -> Optional.empty();

@@ -88,7 +88,8 @@ public final class Refusals {
   /** The status code that goes with a reason. */
   public static Status.Code code(ErrorReason reason) {
     return switch (reason) {
-      case ERROR_REASON_TOKEN_MISSING, ERROR_REASON_TOKEN_INVALID -> Status.Code.UNAUTHENTICATED;
+      case ERROR_REASON_TOKEN_MISSING, ERROR_REASON_TOKEN_INVALID, ERROR_REASON_SSH_REFUSED ->
+          Status.Code.UNAUTHENTICATED;
       case ERROR_REASON_SCOPE_MISSING,
           ERROR_REASON_PEER_NOT_ALLOWED,
           ERROR_REASON_THROUGH_SCHEDULER,
@@ -129,6 +130,7 @@ public final class Refusals {
           ERROR_REASON_SECRET_EXISTS,
           ERROR_REASON_VOLUME_EXISTS,
           ERROR_REASON_HOST_TAKEN,
+          ERROR_REASON_SSH_KEY_EXISTS,
           ERROR_REASON_TEMPLATE_EXISTS ->
           Status.Code.ALREADY_EXISTS;
       case ERROR_REASON_ETAG_MISMATCH, ERROR_REASON_CONNECTION_RESET -> Status.Code.ABORTED;
