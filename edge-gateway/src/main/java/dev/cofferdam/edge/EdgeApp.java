@@ -12,6 +12,7 @@ import dev.cofferdam.edge.port.ExposedHosts;
 import dev.cofferdam.edge.port.PortServer;
 import dev.cofferdam.edge.process.ProcessMethods;
 import dev.cofferdam.edge.sandbox.Sandboxes;
+import dev.cofferdam.edge.ssh.SshGateway;
 import dev.cofferdam.edge.volume.Snapshots;
 import dev.cofferdam.edge.volume.Volumes;
 import dev.cofferdam.kit.admin.AdminServer;
@@ -23,6 +24,7 @@ import java.security.SecureRandom;
 import java.time.Clock;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
@@ -31,6 +33,7 @@ public final class EdgeApp implements AutoCloseable {
   private final Parts parts = new Parts();
   private final EdgeServer server;
   private final PortServer ports;
+  private final Optional<SshGateway> ssh;
   private final AdminServer admin;
 
   private EdgeApp(EdgeConfig config, MeshClient mesh) throws IOException {
@@ -52,7 +55,8 @@ public final class EdgeApp implements AutoCloseable {
               Clock.systemUTC(),
               config.region(),
               config.lease(),
-              config.unnamedMemoryMib() == 0 ? -1 : config.unnamedMemoryMib());
+              config.unnamedMemoryMib() == 0 ? -1 : config.unnamedMemoryMib(),
+              config.ssh().hostKey().isPresent());
       ports =
           parts.add(
               PortServer.start(config.ports(), mesh, threads, Clock.systemUTC(), random, meters),
@@ -62,6 +66,16 @@ public final class EdgeApp implements AutoCloseable {
               config.ports().domain(),
               config.ports().publicPort() == 0 ? ports.port() : config.ports().publicPort(),
               random);
+      if (config.ssh().hostKey().isPresent()) {
+        ssh =
+            Optional.of(
+                parts.add(
+                    SshGateway.start(
+                        config.ssh(), config.ssh().hostKey().get(), mesh, threads, meters),
+                    SshGateway::close));
+      } else {
+        ssh = Optional.empty();
+      }
       server =
           parts.add(
               EdgeServer.start(
@@ -72,6 +86,7 @@ public final class EdgeApp implements AutoCloseable {
                   new Volumes(config.region()),
                   snapshots,
                   hosts,
+                  ssh,
                   List.of(
                       context -> new ProcessMethods(context, config.deno()),
                       FileMethods::new,
@@ -110,6 +125,11 @@ public final class EdgeApp implements AutoCloseable {
   /** Of ports' URLs. */
   public int portsPort() {
     return ports.port();
+  }
+
+  /** Of SSH; empty where it is not served. */
+  public Optional<Integer> sshPort() {
+    return ssh.map(SshGateway::port);
   }
 
   public int adminPort() {

@@ -3,6 +3,7 @@ package dev.cofferdam.edge;
 import dev.cofferdam.edge.api.EdgeServer;
 import dev.cofferdam.edge.port.PortSettings;
 import dev.cofferdam.edge.session.SessionLimits;
+import dev.cofferdam.edge.ssh.SshSettings;
 import dev.cofferdam.kit.config.Settings;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -61,6 +62,14 @@ import java.util.Optional;
  *     nothing of a body that is not whole, or read nothing of an answer, 1s to 1h, default 60s;
  *     {@code ports.idle}: how long a request may be without a byte either way, 1s to 24h, default
  *     1h.
+ * @param ssh of SSH into sandboxes. {@code ssh.host-key}: absolute path of the server's own Ed25519
+ *     key as OpenSSH writes it, made where there is none; without this setting SSH is not served;
+ *     {@code ssh.listen}: host:port. Default 127.0.0.1:7483; {@code ssh.public-host}, {@code
+ *     ssh.public-port}: what {@code exposeSsh} answers; default localhost and the listener's own
+ *     port, which 0 says too; {@code ssh.connections}: at a time, those that have not got in among
+ *     them, 1 to 65536, default 256; {@code ssh.channels}: of one connection at a time, 1 to 1024,
+ *     default 64; {@code ssh.auth-timeout}: to get in, 1s to 10m, default 15s; {@code ssh.idle}:
+ *     how long a connection may be without a byte either way, 10s to 24h, default 1h.
  */
 public record EdgeConfig(
     InetSocketAddress listen,
@@ -73,7 +82,8 @@ public record EdgeConfig(
     Duration lease,
     Optional<Path> deno,
     EdgeServer.Limits limits,
-    PortSettings ports) {
+    PortSettings ports,
+    SshSettings ssh) {
   private static final int MAX = 1 << 30;
 
   /**
@@ -96,9 +106,31 @@ public record EdgeConfig(
     Optional<Path> deno = settings.optionalPath("deno.program");
     EdgeServer.Limits limits = limits(settings);
     PortSettings ports = ports(settings);
+    SshSettings ssh = ssh(settings);
     settings.finish();
     return new EdgeConfig(
-        listen, admin, api, broker, authority, region, memory, lease, deno, limits, ports);
+        listen, admin, api, broker, authority, region, memory, lease, deno, limits, ports, ssh);
+  }
+
+  private static SshSettings ssh(Settings settings) {
+    String host = settings.text("ssh.public-host", "localhost");
+    if (!host.matches("[A-Za-z0-9.:-]{1,253}")) {
+      settings.problem("ssh.public-host", "is '" + host + "', expected a host name or an address");
+    }
+    return new SshSettings(
+        settings.address("ssh.listen", "127.0.0.1:7483"),
+        settings.optionalPath("ssh.host-key"),
+        host,
+        settings.integer("ssh.public-port", 0, 0, 65535),
+        settings.integer("ssh.connections", 256, 1, 65536),
+        settings.integer("ssh.channels", 64, 1, 1024),
+        settings.duration(
+            "ssh.auth-timeout",
+            Duration.ofSeconds(15),
+            Duration.ofSeconds(1),
+            Duration.ofMinutes(10)),
+        settings.duration(
+            "ssh.idle", Duration.ofHours(1), Duration.ofSeconds(10), Duration.ofHours(24)));
   }
 
   private static PortSettings ports(Settings settings) {

@@ -7,6 +7,8 @@ import dev.cofferdam.kit.call.ExposedHost;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.kit.error.Refusals;
 import dev.cofferdam.v1.CheckPortKeyRequest;
+import dev.cofferdam.v1.CloseSshSessionRequest;
+import dev.cofferdam.v1.CloseSshSessionResponse;
 import dev.cofferdam.v1.CreatePortKeyRequest;
 import dev.cofferdam.v1.CreatePortKeyResponse;
 import dev.cofferdam.v1.CreateSandboxRequest;
@@ -32,6 +34,8 @@ import dev.cofferdam.v1.ListSnapshotsRequest;
 import dev.cofferdam.v1.ListSnapshotsResponse;
 import dev.cofferdam.v1.ListVolumesRequest;
 import dev.cofferdam.v1.ListVolumesResponse;
+import dev.cofferdam.v1.OpenSshSessionRequest;
+import dev.cofferdam.v1.OpenSshSessionResponse;
 import dev.cofferdam.v1.OutputChunk;
 import dev.cofferdam.v1.PortKey;
 import dev.cofferdam.v1.PortKeyServiceGrpc;
@@ -52,6 +56,7 @@ import dev.cofferdam.v1.SignalProcessRequest;
 import dev.cofferdam.v1.SignalProcessResponse;
 import dev.cofferdam.v1.Snapshot;
 import dev.cofferdam.v1.SnapshotServiceGrpc;
+import dev.cofferdam.v1.SshKeyServiceGrpc;
 import dev.cofferdam.v1.StartProcessRequest;
 import dev.cofferdam.v1.Volume;
 import dev.cofferdam.v1.VolumeServiceGrpc;
@@ -76,6 +81,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -113,6 +119,12 @@ final class FakeMesh implements AutoCloseable {
   /** Whether no port can be made public. */
   volatile boolean keptPrivate;
 
+  /** The one key that there is, by which sessions are opened; every signature of it is good. */
+  volatile ByteString sshKey = ByteString.EMPTY;
+
+  final List<OpenSshSessionRequest> sshSessions = new CopyOnWriteArrayList<>();
+  final AtomicInteger sshClosed = new AtomicInteger();
+
   private final List<Processes.Program> running = new CopyOnWriteArrayList<>();
   private final Map<String, List<StreamObserver<SandboxEvent>>> watchers =
       new ConcurrentHashMap<>();
@@ -128,6 +140,7 @@ final class FakeMesh implements AutoCloseable {
             .addService(files)
             .addService(ports)
             .addService(new PortKeys())
+            .addService(new SshKeys())
             .addService(new Volumes())
             .addService(new Snapshots())
             .addService(new Secrets())
@@ -174,7 +187,11 @@ final class FakeMesh implements AutoCloseable {
         return Contexts.interceptCall(
             Context.current().withValue(FakePorts.KEY, key.get()), call, headers, next);
       }
-      if (known) {
+      boolean overSsh =
+          sent.startsWith("Bearer cfs_")
+              && Set.of("ProcessService", "PortService", "SshKeyService")
+                  .contains(service.substring(service.lastIndexOf('.') + 1));
+      if (known || overSsh || service.endsWith("SshKeyService")) {
         return next.startCall(call, headers);
       }
       ErrorReason reason =
@@ -231,6 +248,29 @@ final class FakeMesh implements AutoCloseable {
         return;
       }
       answer.onNext(key);
+      answer.onCompleted();
+    }
+  }
+
+  private final class SshKeys extends SshKeyServiceGrpc.SshKeyServiceImplBase {
+    @Override
+    public void openSshSession(
+        OpenSshSessionRequest request, StreamObserver<OpenSshSessionResponse> answer) {
+      sshSessions.add(request);
+      if (!request.getPublicKey().equals(sshKey) || !sandboxes.containsKey(request.getSandbox())) {
+        answer.onError(refusal(ErrorReason.ERROR_REASON_SSH_REFUSED, "no"));
+        return;
+      }
+      answer.onNext(
+          OpenSshSessionResponse.newBuilder().setCredential("cfs_" + sshSessions.size()).build());
+      answer.onCompleted();
+    }
+
+    @Override
+    public void closeSshSession(
+        CloseSshSessionRequest request, StreamObserver<CloseSshSessionResponse> answer) {
+      sshClosed.incrementAndGet();
+      answer.onNext(CloseSshSessionResponse.getDefaultInstance());
       answer.onCompleted();
     }
   }
@@ -347,7 +387,7 @@ final class FakeMesh implements AutoCloseable {
       @Override
       public void onNext(StartProcessRequest request) {
         if (request.hasSpec()) {
-          program = request.getSpec().getArgv(0);
+          program = word(request.getSpec());
           started.add(request.getSpec());
           begin(request);
         } else if (program.equals("inputless") && request.hasCloseStdin()) {
@@ -360,6 +400,13 @@ final class FakeMesh implements AutoCloseable {
         } else if (program.equals("cat") || program.equals("echo")) {
           say(request.getStdin());
         }
+      }
+
+      /** A shell's command is the program, without its words. */
+      private static String word(ProcessSpec spec) {
+        return spec.getArgv(0).equals("/bin/sh") && spec.getArgvCount() > 4
+            ? spec.getArgv(4).split(" ", 2)[0]
+            : spec.getArgv(0);
       }
 
       private void begin(StartProcessRequest request) {

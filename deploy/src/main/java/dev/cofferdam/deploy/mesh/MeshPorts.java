@@ -69,9 +69,14 @@ public record MeshPorts(int base) {
     return base + 82;
   }
 
+  /** Of SSH into sandboxes. */
+  public int edgeSsh() {
+    return base + 83;
+  }
+
   /** No port of the mesh is beyond it. */
   public int last() {
-    return base + 82;
+    return base + 83;
   }
 
   /** Where tenants reach the scheduler. */

@@ -144,6 +144,10 @@ public record ServiceSettings(MeshOptions options) {
         "listen", MeshPorts.local(options.ports().edge()),
         "admin.listen", MeshPorts.local(options.ports().edgeAdmin()),
         "ports.listen", MeshPorts.local(options.ports().edgePorts()),
+        "ssh.listen", MeshPorts.local(options.ports().edgeSsh()),
+        // The edge makes it, and keeps it: clients would be warned of another one.
+        "ssh.host-key",
+            options.layout().data(MeshService.EDGE).resolve("ssh_host_ed25519_key").toString(),
         "api.address", options.ports().schedulerAddress(),
         "broker.address", options.ports().brokerTenantsAddress());
   }

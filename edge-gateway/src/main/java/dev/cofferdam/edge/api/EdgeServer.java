@@ -14,6 +14,7 @@ import dev.cofferdam.edge.sandbox.Sandboxes;
 import dev.cofferdam.edge.session.MemoryBudget;
 import dev.cofferdam.edge.session.SessionContext;
 import dev.cofferdam.edge.session.SessionLimits;
+import dev.cofferdam.edge.ssh.SshGateway;
 import dev.cofferdam.edge.volume.Snapshots;
 import dev.cofferdam.edge.volume.Volumes;
 import dev.cofferdam.kit.buffer.ZeroingAllocator;
@@ -26,6 +27,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Semaphore;
 
@@ -82,6 +84,7 @@ public final class EdgeServer implements AutoCloseable {
       Volumes volumes,
       Snapshots snapshots,
       ExposedHosts hosts,
+      Optional<SshGateway> ssh,
       List<SessionContext.PartFactory> parts,
       Executor threads,
       SecureRandom random,
@@ -132,7 +135,7 @@ public final class EdgeServer implements AutoCloseable {
             .serviceUnder(
                 "/",
                 new RestService(
-                    mesh, sandboxes, volumes, snapshots, hosts, threads, limits.pageSize()));
+                    mesh, sandboxes, volumes, snapshots, hosts, ssh, threads, limits.pageSize()));
     Server server = builder.build();
     server.start().join();
     return new EdgeServer(server, sessions, carried, memory);

@@ -22,6 +22,7 @@ import dev.cofferdam.edge.protocol.HttpError;
 import dev.cofferdam.edge.protocol.Json;
 import dev.cofferdam.edge.protocol.Params;
 import dev.cofferdam.edge.sandbox.Sandboxes;
+import dev.cofferdam.edge.ssh.SshGateway;
 import dev.cofferdam.edge.volume.Snapshots;
 import dev.cofferdam.edge.volume.Volumes;
 import java.net.URI;
@@ -70,6 +71,7 @@ final class RestService implements HttpService {
   private final Volumes volumes;
   private final Snapshots snapshots;
   private final ExposedHosts hosts;
+  private final Optional<SshGateway> ssh;
   private final Executor threads;
   private final int pageSize;
   private final Json json = new Json(4096);
@@ -83,6 +85,7 @@ final class RestService implements HttpService {
       Volumes volumes,
       Snapshots snapshots,
       ExposedHosts hosts,
+      Optional<SshGateway> ssh,
       Executor threads,
       int pageSize) {
     this.mesh = mesh;
@@ -90,6 +93,7 @@ final class RestService implements HttpService {
     this.volumes = volumes;
     this.snapshots = snapshots;
     this.hosts = hosts;
+    this.ssh = ssh;
     this.threads = threads;
     this.pageSize = pageSize;
   }
@@ -172,11 +176,10 @@ final class RestService implements HttpService {
       return Answers.ok(Json.object());
     }
     Matcher exposed = EXPOSED.matcher(path);
-    if (exposed.matches() && !exposed.group(2).equals("ssh") && method == HttpMethod.POST) {
-      return domain(tenant, exposed.group(1), request);
-    }
-    if (exposed.matches()) {
-      throw HttpError.notServed("expose " + exposed.group(2));
+    if (exposed.matches() && method == HttpMethod.POST) {
+      return exposed.group(2).equals("ssh")
+          ? ssh(tenant, exposed.group(1))
+          : domain(tenant, exposed.group(1), request);
     }
     Matcher platform = PLATFORM.matcher(path);
     String what = platform.matches() ? NOT_SERVED.get(platform.group(1)) : null;
@@ -201,6 +204,16 @@ final class RestService implements HttpService {
     var _ = ExposeMethods.port(new Params(fields(request)));
     String sandbox = sandboxes.find(tenant, id).sandbox().getId();
     return Answers.ok(Json.object().put("domain", hosts.domain(sandbox)));
+  }
+
+  /** Who has a key that is registered gets in; nothing is opened by being asked. */
+  private HttpResponse ssh(Tenant tenant, String id) throws HttpError {
+    SshGateway gateway = ssh.orElseThrow(() -> HttpError.notServed("SSH"));
+    return Answers.ok(
+        Json.object()
+            .put("hostname", gateway.host())
+            .put("username", sandboxes.find(tenant, id).sandbox().getId())
+            .put("port", gateway.publicPort()));
   }
 
   private JsonNode fields(AggregatedHttpRequest request) throws HttpError {

@@ -2,6 +2,7 @@ package dev.cofferdam.edge.mesh;
 
 import dev.cofferdam.kit.buffer.ZeroingAllocator;
 import dev.cofferdam.kit.client.Reconnects;
+import dev.cofferdam.v1.SshKeyServiceGrpc;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
 import io.grpc.ManagedChannel;
@@ -24,6 +25,8 @@ import javax.net.ssl.SSLException;
 public final class MeshClient implements AutoCloseable {
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+
+  private static final long SIGNED_SECONDS = 10;
 
   private final Channel api;
   private final Channel broker;
@@ -82,6 +85,12 @@ public final class MeshClient implements AutoCloseable {
   public Tenant tenant(DenoToken token) {
     return new Tenant(
         with(api, token.api()), token.secrets().map(secrets -> with(broker, secrets)));
+  }
+
+  /** For who shows no token: what a client signed is proof enough. */
+  public SshKeyServiceGrpc.SshKeyServiceBlockingV2Stub anonymousSshKeys() {
+    return SshKeyServiceGrpc.newBlockingV2Stub(api)
+        .withDeadlineAfter(SIGNED_SECONDS, TimeUnit.SECONDS);
   }
 
   private static Channel with(Channel channel, String token) {

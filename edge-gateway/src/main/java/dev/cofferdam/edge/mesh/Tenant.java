@@ -12,6 +12,7 @@ import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessServiceGrpc;
 import dev.cofferdam.v1.SandboxServiceGrpc;
 import dev.cofferdam.v1.SnapshotServiceGrpc;
+import dev.cofferdam.v1.SshKeyServiceGrpc;
 import dev.cofferdam.v1.StartProcessRequest;
 import dev.cofferdam.v1.VolumeServiceGrpc;
 import dev.cofferdam.v1.WriteFileRequest;
@@ -54,6 +55,11 @@ public record Tenant(Channel api, Optional<Channel> secrets) {
 
   public PortKeyServiceGrpc.PortKeyServiceBlockingV2Stub portKeys() {
     return PortKeyServiceGrpc.newBlockingV2Stub(api)
+        .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
+  }
+
+  public SshKeyServiceGrpc.SshKeyServiceBlockingV2Stub sshKeys() {
+    return SshKeyServiceGrpc.newBlockingV2Stub(api)
         .withDeadlineAfter(CALL_SECONDS, TimeUnit.SECONDS);
   }
 

@@ -29,6 +29,7 @@ import java.util.regex.Pattern;
  * @param volumes by the directory that they are mounted at
  * @param root the volume or snapshot that it boots from; empty: a template
  * @param port that is for everybody, 1 to 65535 and not the agent's
+ * @param ssh whether somebody is to get in over SSH; where that is served, those with a key may
  */
 public record CreateOptions(
     Optional<Duration> lifetime,
@@ -40,7 +41,8 @@ public record CreateOptions(
     Map<String, String> volumes,
     Optional<String> root,
     Optional<String> region,
-    Optional<Integer> port) {
+    Optional<Integer> port,
+    boolean ssh) {
   /** Labels of ours begin so. */
   static final String RESERVED = "deno.";
 
@@ -112,9 +114,6 @@ public record CreateOptions(
       throw HttpError.invalid("UNKNOWN_OPTION", "options that are not known here: " + unknown);
     }
     Params params = new Params(json);
-    if (params.flag("ssh", false)) {
-      throw HttpError.notServed("SSH");
-    }
     var _ = params.optionalFlag("debug");
     Map<String, SecretHosts> secrets = secrets(json.path("secrets"), params);
     if (secrets.size() != values) {
@@ -140,7 +139,8 @@ public record CreateOptions(
         volumes(json.path("volumes"), params),
         root(json, params),
         region,
-        port(params));
+        port(params),
+        params.flag("ssh", false));
   }
 
   /** Not an array: absent, or refused. */

@@ -43,11 +43,13 @@ public final class Sandboxes {
   private final String region;
   private final java.time.Duration lease;
   private final int unnamedMemory;
+  private final boolean ssh;
 
   /**
    * @param region of sandboxes whose create names none, three letters
    * @param lease how long a sandbox that ends with its socket outlives an edge that is gone
    * @param unnamedMemory MiB that mean no size was named; -1: none do
+   * @param ssh whether it is served
    */
   public Sandboxes(
       Snapshots snapshots,
@@ -55,7 +57,8 @@ public final class Sandboxes {
       InstantSource clock,
       String region,
       java.time.Duration lease,
-      int unnamedMemory) {
+      int unnamedMemory,
+      boolean ssh) {
     this.secrets = new CarriedSecrets(clock);
     this.snapshots = snapshots;
     this.random = random;
@@ -63,6 +66,7 @@ public final class Sandboxes {
     this.region = region;
     this.lease = lease;
     this.unnamedMemory = unnamedMemory;
+    this.ssh = ssh;
   }
 
   /**
@@ -79,6 +83,9 @@ public final class Sandboxes {
   public Opened create(Tenant tenant, CarriedConfig config) throws HttpError {
     CreateOptions options =
         CreateOptions.parse(config.text(), config.values().size(), clock.instant(), unnamedMemory);
+    if (options.ssh() && !ssh) {
+      throw HttpError.notServed("SSH");
+    }
     String create = createId();
     CreateSandboxRequest.Builder request = request(options, create);
     if (options.root().isPresent()) {

@@ -95,7 +95,6 @@ final class CreateOptionsTest {
         "{\"root\":\"x\"}|INVALID_CONFIGURATION",
         "{\"volumes\":{\"/d\":\"deno-snapshot-x\"}}|VOLUME_NOT_FOUND",
         "{\"volumes\":[{\"volume\":\"deno-snapshot-x\",\"path\":\"/d\"}]}|VOLUME_NOT_FOUND",
-        "{\"ssh\":true}|NOT_SERVED",
         "{\"port\":0}|INVALID_PORT",
         "{\"port\":65536}|INVALID_PORT",
         "{\"port\":-1}|INVALID_PORT",
