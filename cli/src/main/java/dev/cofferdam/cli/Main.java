@@ -3,7 +3,10 @@ package dev.cofferdam.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** {@code cofferdam run|sandbox|snapshot|template|volume|port|secret|token|node|events|egress}. */
+/**
+ * {@code cofferdam
+ * run|sandbox|snapshot|template|volume|port|ssh-key|secret|token|node|events|egress}.
+ */
 @Command(
     name = "cofferdam",
     mixinStandardHelpOptions = true,
@@ -27,6 +30,7 @@ public final class Main {
         .addSubcommand(TemplateCommands.commandLine(context))
         .addSubcommand(VolumeCommands.commandLine(context))
         .addSubcommand(PortCommands.commandLine(context))
+        .addSubcommand(SshKeyCommands.commandLine(context))
         .addSubcommand(SecretCommands.commandLine(context))
         .addSubcommand(TokenCommands.commandLine(context))
         .addSubcommand(NodeCommands.commandLine(context))

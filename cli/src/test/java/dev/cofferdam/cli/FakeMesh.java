@@ -127,6 +127,7 @@ final class FakeMesh implements Connections {
   final FakeFiles files = new FakeFiles();
   final FakePorts ports = new FakePorts();
   final FakePortKeys portKeys = new FakePortKeys();
+  final FakeSshKeys sshKeys = new FakeSshKeys();
   final FakeEgress egress = new FakeEgress();
   final Map<String, Node> nodes = new LinkedHashMap<>();
   final Tokens schedulerTokens = new Tokens();
@@ -142,6 +143,7 @@ final class FakeMesh implements Connections {
           files,
           ports,
           portKeys,
+          sshKeys,
           schedulerTokens,
           new Nodes());
   private final InProcess broker =
