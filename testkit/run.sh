@@ -34,7 +34,7 @@ SHARES=(
 test_49_hmac.py test_49_oauth.py test_49_shapes.py test_50_uniqueness.py test_62_port_urls.py test_65_expose.py test_66_vscode.py test_67_readme.py test_70_metrics.py test_35_builds.py test_80_kill.py test_81_survive.py test_90_canary.py"
   "test_20_bad_input.py test_21_tokens.py test_30_processes.py test_31_files.py test_32_ports.py test_33_volumes.py test_34_templates.py \
 test_40_substitution.py test_41_trust.py test_42_targets.py test_43_policy.py test_44_signing.py test_51_lifecycle.py test_52_sleep.py \
-test_53_snapshots_api.py test_54_sizes.py test_55_fail_closed.py test_56_pressure.py test_60_cli.py test_61_deno_sdk.py test_63_deno_runtime.py test_90_canary.py"
+test_53_snapshots_api.py test_54_sizes.py test_55_fail_closed.py test_56_pressure.py test_60_cli.py test_61_deno_sdk.py test_63_deno_runtime.py test_64_ssh.py test_90_canary.py"
 )
 keep=""
 
@@ -186,6 +186,7 @@ prepare() {
   [ -x "$COFFERDAM_CACHE/tools/registry/usr/bin/docker-registry" ] || step "registry of images (Debian's)" e2e-registry registry
   [ -f "$COFFERDAM_CACHE/tools/deno-sdk/node_modules/@deno/sandbox/package.json" ] || step "Deno Sandbox SDK (npm's)" e2e-deno-sdk deno_sdk
   [ -f "$COFFERDAM_CACHE/tools/code-server.tar" ] || step "code-server (npm's)" e2e-code-server code_server
+  command -v ssh >/dev/null || step "OpenSSH client (Debian's)" e2e-ssh apt-get install -q -y --no-install-recommends openssh-client
   [ -x "$COFFERDAM_CACHE/tools/deno/deno" ] || step "Deno (of PyPI)" e2e-deno deno
   [ -f "$COFFERDAM_CACHE/tools/npm/bin/npm-cli.js" ] || step "npm (of PyPI's node)" e2e-npm npm
   [ -d "$COFFERDAM_CACHE/tools/httpx/httpx" ] || step "httpx (of PyPI)" e2e-httpx httpx

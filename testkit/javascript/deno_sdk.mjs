@@ -210,6 +210,15 @@ const checks = {
     assert.deepEqual([gone.name, gone.status, gone.code], ["ConnectionEstablishmentError", 404, "SANDBOX_NOT_FOUND"]);
   },
 
+  async ssh() {
+    await withSandbox({ ssh: true }, async (sandbox) => {
+      const { hostname, username } = await sandbox.exposeSsh();
+      assert.equal(hostname, "localhost");
+      assert.match(username, /^sb-[a-z2-7]{20}$/);
+      assert.deepEqual([sandbox.ssh.hostname, sandbox.ssh.username], [hostname, username]);
+    });
+  },
+
   async volumes() {
     const { volumes, snapshots } = new Client();
     const slug = `deno-js-${process.pid}`;
