@@ -196,6 +196,18 @@ final class EdgeAppTest {
     assertThat(mesh.secrets).isEmpty();
   }
 
+  /** It waits for the connection's end, which loses nothing of the answer. */
+  @Test
+  void aClientThatClosesIsAnsweredAndItsConnectionEnded() throws Exception {
+    for (int i = 0; i < 20; i++) {
+      try (RawClient client = new RawClient(app.port()).create()) {
+        // Close frames with 1000; the client's is masked with nothing.
+        client.send("\u0088\u0082\0\0\0\0\u0003\u00e8");
+        assertThat(client.rest()).isEqualTo("\u0088\u0002\u0003\u00e8");
+      }
+    }
+  }
+
   @Test
   void withoutItsTokenNoSecretIsSent() {
     assertRefused(

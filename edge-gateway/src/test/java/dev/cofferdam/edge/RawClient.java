@@ -31,6 +31,20 @@ final class RawClient implements AutoCloseable {
     return this;
   }
 
+  /** Creates a sandbox, whose socket this is from then on. */
+  RawClient create() throws IOException {
+    send(
+        "GET /api/v3/sandboxes/create HTTP/1.1\r\nHost: edge\r\nUpgrade: websocket\r\n"
+            + "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            + "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nAuthorization: Bearer "
+            + Sdk.BOTH
+            + "\r\nx-deno-sandbox-config: e30=\r\n\r\n");
+    if (!head().startsWith("http/1.1 101 ")) {
+      throw new AssertionError("no socket");
+    }
+    return this;
+  }
+
   String head() throws IOException {
     StringBuilder head = new StringBuilder();
     while (head.indexOf("\r\n\r\n") < 0) {

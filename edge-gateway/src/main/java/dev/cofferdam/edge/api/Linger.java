@@ -1,7 +1,9 @@
 package dev.cofferdam.edge.api;
 
 import com.linecorp.armeria.server.ServiceRequestContext;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.util.ReferenceCountUtil;
@@ -38,6 +40,23 @@ final class Linger extends ChannelInboundHandlerAdapter {
                       },
                       MOMENT.toMillis(),
                       TimeUnit.MILLISECONDS);
+        });
+  }
+
+  /** Without a moment: behind what was written, for nothing comes any more. Likewise. */
+  static void over(ServiceRequestContext context) {
+    Channel channel = context.log().partial().channel();
+    if (channel == null) {
+      return;
+    }
+    channel
+        .eventLoop()
+        .execute(() -> {
+          ChannelHandlerContext first = channel.pipeline().firstContext();
+          if (first != null) {
+            var _ =
+                first.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
+          }
         });
   }
 

@@ -136,7 +136,8 @@ final class SandboxSockets {
         ready.tenant(),
         ready.opened(),
         ready.peer(),
-        new Session.Connection(context.eventLoop(), () -> Linger.begin(context)),
+        new Session.Connection(
+            context.eventLoop(), () -> Linger.begin(context), () -> Linger.over(context)),
         ready.memory(),
         in,
         free::release);

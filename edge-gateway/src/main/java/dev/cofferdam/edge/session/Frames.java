@@ -55,8 +55,12 @@ final class Frames implements Subscriber<WebSocketFrame> {
     return queue.take();
   }
 
-  /** What still comes is thrown away, until the client has closed too, or has had its time. */
-  void drain(Duration patience) throws InterruptedException {
+  /**
+   * What still comes is thrown away, until the client has closed too, or has had its time.
+   *
+   * @return whether it has closed
+   */
+  boolean drain(Duration patience) throws InterruptedException {
     more();
     Optional<WebSocketFrame> next = queue.poll(patience.toMillis(), TimeUnit.MILLISECONDS);
     while (next != null && next.isPresent() && next.get().type() != WebSocketFrameType.CLOSE) {
@@ -64,6 +68,7 @@ final class Frames implements Subscriber<WebSocketFrame> {
       more();
       next = queue.poll(patience.toMillis(), TimeUnit.MILLISECONDS);
     }
+    return next != null;
   }
 
   /** Wakes who waits for more; to be followed by {@link #drain} and {@link #end}. */

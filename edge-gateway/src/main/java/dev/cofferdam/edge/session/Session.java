@@ -71,8 +71,9 @@ public final class Session {
    * @param loop its own. Armeria stops and resumes its reading, by what is taken, without a lock:
    *     with another loop one of the two may get lost, and nothing more is read
    * @param cutOff ends it, without waiting, once the socket is over
+   * @param close ends it once what was written has gone out: its client has nothing more to say
    */
-  public record Connection(EventExecutor loop, Runnable cutOff) {}
+  public record Connection(EventExecutor loop, Runnable cutOff, Runnable close) {}
 
   private final SessionLimits limits;
   private final Json json;
@@ -92,6 +93,10 @@ public final class Session {
   private final Runnable ended;
   private final Executor threads;
   private volatile boolean evicted;
+
+  /** Known to the thread that reads. */
+  private boolean clientClosed;
+
   private final AtomicBoolean over = new AtomicBoolean();
   private final CountDownLatch closing = new CountDownLatch(1);
 
@@ -239,6 +244,7 @@ public final class Session {
       }
       case PING -> outbox.pong(frame.array());
       case CLOSE -> {
+        clientClosed = true;
         WebSocketCloseStatus status = ((CloseWebSocketFrame) frame).status();
         outbox.close(status == null ? WebSocketCloseStatus.NORMAL_CLOSURE : status, "");
         return false;
@@ -425,11 +431,12 @@ public final class Session {
       outbox.release();
       ended.run();
       try {
-        // A socket that is cut off before its client has closed may lose what it was told last.
-        if (evicted) {
+        // A socket that is cut off before its client has closed may lose what it was told last. A
+        // client that has closed sends nothing more, and waits for the connection's end.
+        if (evicted || clientClosed) {
           awaitTold();
         } else {
-          frames.drain(CLOSING);
+          clientClosed = frames.drain(CLOSING);
         }
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
@@ -438,6 +445,9 @@ public final class Session {
       memory.close();
       if (evicted) {
         connection.cutOff().run();
+      } else if (clientClosed) {
+        // It waits for that (RFC 6455 section 7.1.1), and would for as long as Armeria does.
+        connection.close().run();
       }
     }
   }

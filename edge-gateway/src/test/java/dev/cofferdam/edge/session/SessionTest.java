@@ -48,7 +48,7 @@ final class SessionTest {
             new Tenant(nobody, Optional.empty()),
             "sb-a",
             Peer.ofUserAgent(""),
-            new Session.Connection(loop, () -> {}),
+            new Session.Connection(loop, () -> {}, () -> {}),
             LIMITS,
             new AtomicLong(),
             new MemoryBudget(1 << 20).open("token"),
