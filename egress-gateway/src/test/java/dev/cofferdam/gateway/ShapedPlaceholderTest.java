@@ -147,8 +147,12 @@ final class ShapedPlaceholderTest {
     forget();
     assertThat(only(ask("GET /bot" + shape.text + "/x HTTP/1.1\r\n" + HOST + "\r\n")).uri())
         .isEqualTo("/bot" + shape.value + "/x");
-    AuditEvent event = harness.broker.event(e -> e.getVerdict() == Verdict.VERDICT_ALLOWED);
-    assertThat(event.toString()).doesNotContain(shape.core);
+    // That of the request before may come late.
+    AuditEvent event =
+        harness.broker.event(
+            e -> e.getVerdict() == Verdict.VERDICT_ALLOWED && e.getTarget().equals("path"));
+    assertThat(event.getPath()).isEqualTo("/[placeholder]/x");
+    assertThat(event.toBuilder().clearRequest().build().toString()).doesNotContain(shape.core);
     forget();
     assertThat(only(ask("GET /?key=" + shape.text + " HTTP/1.1\r\n" + HOST + "\r\n")).uri())
         .isEqualTo("/?key=" + shape.value);

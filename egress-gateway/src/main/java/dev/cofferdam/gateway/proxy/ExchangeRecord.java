@@ -2,6 +2,7 @@ package dev.cofferdam.gateway.proxy;
 
 import dev.cofferdam.gateway.data.DataGuard;
 import dev.cofferdam.gateway.placeholder.Candidates;
+import dev.cofferdam.gateway.placeholder.RequestTarget;
 import dev.cofferdam.gateway.policy.Host;
 import dev.cofferdam.kit.http.RequestHead;
 import dev.cofferdam.v1.AuditEvent;
@@ -67,7 +68,7 @@ final class ExchangeRecord {
         .setRequest(id)
         .setHost(host.map(Host.Name::value).orElseGet(this::authority))
         .setMethod(head.method())
-        .setPath(shownPath(head.path()))
+        .setPath(shownPath(RequestTarget.shownPath(head.path())))
         .addAllData(data.map(DataGuard::found).orElse(List.of()));
   }
 
