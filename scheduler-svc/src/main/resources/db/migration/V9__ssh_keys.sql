@@ -1,6 +1,8 @@
 -- Keys by which people get in over SSH. Each ends with the token that it was registered with.
 
 create table ssh_keys (
+  -- Never another's: what was opened by one that is gone is not opened by who came in its place.
+  id bigint generated always as identity unique,
   tenant text not null,
   name text not null,
   token text not null references tokens (id) on delete cascade,
@@ -20,11 +22,11 @@ create table ssh_sessions (
   -- Of what was signed.
   signed bytea not null unique check (octet_length(signed) = 32),
   tenant text not null,
-  key text not null,
+  key bigint not null,
   sandbox text not null references sandboxes (id) on delete cascade,
   create_time timestamptz not null,
   expire_time timestamptz not null,
   closed boolean not null default false
 );
-create index ssh_sessions_key on ssh_sessions (tenant, key);
+create index ssh_sessions_key on ssh_sessions (key);
 create index ssh_sessions_sandbox on ssh_sessions (sandbox);

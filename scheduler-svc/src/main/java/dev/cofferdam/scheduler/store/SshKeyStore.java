@@ -24,9 +24,7 @@ public final class SshKeyStore {
   private static final String SELECT =
       """
       select k.tenant, k.name, k.token, k.public_key, k.create_time,
-        (select max(s.create_time) from ssh_sessions s
-         where s.tenant = k.tenant and s.key = k.name
-         and s.create_time >= k.create_time) as last_use
+        (select max(s.create_time) from ssh_sessions s where s.key = k.id) as last_use
       from ssh_keys k where k.tenant = ?
       """;
 
@@ -123,13 +121,13 @@ public final class SshKeyStore {
               """
               insert into ssh_sessions
                 (sha256, signed, tenant, key, sandbox, create_time, expire_time)
-              select ?, ?, k.tenant, k.name, s.id, ?, ?
+              select ?, ?, k.tenant, k.id, s.id, ?, ?
               from sandboxes s
               join ssh_keys k on k.tenant = s.tenant and k.public_key = ?
               join tokens t on t.id = k.token and t.tenant = k.tenant and 'exec' = any (t.scopes)
               where s.id = ? and s.state not in ('STOPPING', 'ENDED')
               on conflict do nothing
-              returning key
+              returning (select name from ssh_keys where id = key)
               """)) {
         statement.setBytes(1, sha256);
         statement.setBytes(2, signed);
@@ -161,11 +159,9 @@ public final class SshKeyStore {
       try (PreparedStatement statement =
           connection.prepareStatement(
               """
-              select s.tenant, s.sandbox, s.key, t.scopes
+              select s.tenant, s.sandbox, k.name, t.scopes
               from ssh_sessions s
-              join ssh_keys k on k.tenant = s.tenant and k.name = s.key
-                -- Not one that came in its place since.
-                and k.create_time <= s.create_time
+              join ssh_keys k on k.id = s.key
               join tokens t on t.id = k.token
               where s.sha256 = ? and not s.closed and s.expire_time > ?
               """)) {
@@ -178,7 +174,7 @@ public final class SshKeyStore {
                       rows.getString("tenant"),
                       rows.getString("sandbox"),
                       new HashSet<>(SandboxRows.texts(rows, "scopes")),
-                      rows.getString("key")))
+                      rows.getString("name")))
               : Optional.empty();
         }
       }
