@@ -48,7 +48,7 @@ final class ServiceSettingsTest {
             database.user=x
             mesh.listen=127.0.0.1:7410
             node.local.slot-prefix=100.80.0.0/16
-            oauth.mesh-ports=7400-7482
+            oauth.mesh-ports=7400-7483
             sealed.keyset-file=/s/broker/data/keyset
             tenant.listen=127.0.0.2:7411
             tls.authority=/s/ca/ca.pem
@@ -92,7 +92,7 @@ final class ServiceSettingsTest {
             admin.listen=127.0.0.1:7431
             broker.address=127.0.0.1:7410
             control.listen=127.0.0.1:7430
-            mesh.ports=7400-7482
+            mesh.ports=7400-7483
             state.dir=/s/gateway/data
             tls.authority=/s/ca/ca.pem
             tls.certificate=/s/gateway/tls.pem
@@ -111,6 +111,8 @@ final class ServiceSettingsTest {
             broker.address=127.0.0.2:7411
             listen=127.0.0.1:7480
             ports.listen=127.0.0.1:7482
+            ssh.host-key=/s/edge/data/ssh_host_ed25519_key
+            ssh.listen=127.0.0.1:7483
             tls.authority=/s/ca/ca.pem
             """);
   }

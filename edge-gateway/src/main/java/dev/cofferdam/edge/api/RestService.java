@@ -181,6 +181,9 @@ final class RestService implements HttpService {
           ? ssh(tenant, exposed.group(1))
           : domain(tenant, exposed.group(1), request);
     }
+    if (exposed.matches()) {
+      throw HttpError.notServed("expose " + exposed.group(2) + " by another method than POST");
+    }
     Matcher platform = PLATFORM.matcher(path);
     String what = platform.matches() ? NOT_SERVED.get(platform.group(1)) : null;
     if (what != null) {
