@@ -67,8 +67,8 @@ import java.util.Optional;
  *     {@code ssh.listen}: host:port. Default 127.0.0.1:7483; {@code ssh.public-host}, {@code
  *     ssh.public-port}: what {@code exposeSsh} answers; default localhost and the listener's own
  *     port, which 0 says too; {@code ssh.connections}: at a time, those that have not got in among
- *     them, 1 to 65536, default 256; {@code ssh.channels}: of one connection at a time, 1 to 1024,
- *     default 64; {@code ssh.auth-timeout}: to get in, 1s to 10m, default 15s; {@code ssh.idle}:
+ *     them, 1 to 65536, default 128; {@code ssh.channels}: of one connection at a time, 1 to 1024,
+ *     default 16; {@code ssh.auth-timeout}: to get in, 1s to 10m, default 15s; {@code ssh.idle}:
  *     how long a connection may be without a byte either way, 10s to 24h, default 1h.
  */
 public record EdgeConfig(
@@ -122,8 +122,8 @@ public record EdgeConfig(
         settings.optionalPath("ssh.host-key"),
         host,
         settings.integer("ssh.public-port", 0, 0, 65535),
-        settings.integer("ssh.connections", 256, 1, 65536),
-        settings.integer("ssh.channels", 64, 1, 1024),
+        settings.integer("ssh.connections", 128, 1, 65536),
+        settings.integer("ssh.channels", 16, 1, 1024),
         settings.duration(
             "ssh.auth-timeout",
             Duration.ofSeconds(15),

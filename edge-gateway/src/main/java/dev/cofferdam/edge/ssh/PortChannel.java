@@ -45,11 +45,11 @@ final class PortChannel extends AbstractServerChannel {
     this.login = login;
     this.threads = threads;
     this.call = login.tenant().forward();
-    login.begun();
   }
 
   @Override
   protected OpenFuture doInit(Buffer buffer) {
+    login.begun();
     DefaultOpenFuture opened = new DefaultOpenFuture(this, this);
     String host = buffer.getString();
     int port = buffer.getInt();

@@ -46,8 +46,11 @@ import org.slf4j.LoggerFactory;
  * costs no sandbox anything.
  */
 public final class SshGateway implements AutoCloseable {
-  /** Of one channel, each way. */
-  private static final long WINDOW = 256 << 10;
+  /**
+   * What a client may send on one channel that is not taken yet. All channels of all connections
+   * have to fit into the edge's memory with it.
+   */
+  private static final long WINDOW = 64 << 10;
 
   /** Keys that a client offers one after the other, none of which may be the right one. */
   private static final int ATTEMPTS = 20;
