@@ -2,6 +2,7 @@ package dev.cofferdam.edge.secret;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntFunction;
 
 /**
  * Takes the values out of a create's configuration before anything makes a {@code String} of it.
@@ -21,12 +22,14 @@ public final class ConfigReader {
   private static final int MAX_KEY = 65_536;
 
   private final HeldValue json;
+  private final IntFunction<HeldValue> memory;
   private final StringBuilder text = new StringBuilder();
   private final List<HeldValue> values = new ArrayList<>();
   private int at;
 
-  private ConfigReader(HeldValue json) {
+  private ConfigReader(HeldValue json, IntFunction<HeldValue> memory) {
     this.json = json;
+    this.memory = memory;
   }
 
   /**
@@ -34,8 +37,15 @@ public final class ConfigReader {
    * @throws IllegalArgumentException saying nothing of the content
    */
   public static CarriedConfig read(HeldValue base64) {
-    try (HeldValue json = decode(base64)) {
-      ConfigReader reader = new ConfigReader(json);
+    return read(base64, HeldValue::new);
+  }
+
+  /**
+   * @param memory makes room for so many bytes
+   */
+  static CarriedConfig read(HeldValue base64, IntFunction<HeldValue> memory) {
+    try (HeldValue json = decode(base64, memory)) {
+      ConfigReader reader = new ConfigReader(json, memory);
       boolean whole = false;
       try {
         reader.scan();
@@ -49,8 +59,8 @@ public final class ConfigReader {
     }
   }
 
-  private static HeldValue decode(HeldValue base64) {
-    HeldValue out = new HeldValue(base64.length() / 4 * 3 + 3);
+  private static HeldValue decode(HeldValue base64, IntFunction<HeldValue> memory) {
+    HeldValue out = memory.apply(base64.length() / 4 * 3 + 3);
     boolean whole = false;
     try {
       int bits = 0;
@@ -158,7 +168,7 @@ public final class ConfigReader {
       throw new IllegalArgumentException("the configuration has over 64 values");
     }
     // No character becomes longer than what it was escaped as, but Latin-1 may double.
-    HeldValue value = new HeldValue(2 * endOfString());
+    HeldValue value = memory.apply(2 * endOfString());
     boolean whole = false;
     try {
       int high = 0;

@@ -10,7 +10,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * by one at a time. There is no way to an array or a {@code String}.
  */
 public final class HeldValue implements AutoCloseable {
-  private final Arena arena = Arena.ofShared();
+  private final Arena arena;
   private final MemorySegment memory;
   private final AtomicBoolean closed = new AtomicBoolean();
   private int length;
@@ -18,7 +18,16 @@ public final class HeldValue implements AutoCloseable {
   /**
    * @param capacity bytes, 0 or more
    */
+  @SuppressWarnings("MustBeClosedChecker") // By close().
   public HeldValue(int capacity) {
+    this(capacity, Arena.ofShared());
+  }
+
+  /**
+   * @param arena closed with it; another than one of its own lets a test see what is left
+   */
+  HeldValue(int capacity, Arena arena) {
+    this.arena = arena;
     memory = arena.allocate(Math.max(capacity, 1));
   }
 

@@ -1,6 +1,7 @@
 package dev.cofferdam.edge.head;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.edge.secret.HeldValue;
 import io.netty.buffer.ByteBuf;
@@ -167,5 +168,21 @@ final class FirstHeadTest {
     channel.writeInbound(bytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
     assertThat(outbound(channel)).startsWith("HTTP/1.1 505 ");
     assertThat(channel.isOpen()).isFalse();
+  }
+
+  @Test
+  void aWholeHeadThatIsTooLongIsRefusedToo() {
+    channel.writeInbound(bytes("GET / HTTP/1.1\r\nx: " + "a".repeat(70 << 10) + "\r\n\r\n"));
+    assertThat(inbound(channel)).isEmpty();
+    assertThat(outbound(channel)).startsWith("HTTP/1.1 431 ");
+    assertThat(channel.isOpen()).isFalse();
+  }
+
+  @Test
+  void whatNobodyTookIsClosed() {
+    HeldValue value = new HeldValue(1);
+    value.append((byte) 'a');
+    carried.drop(carried.keep(value));
+    assertThatThrownBy(() -> value.at(0)).isInstanceOf(IllegalStateException.class);
   }
 }
