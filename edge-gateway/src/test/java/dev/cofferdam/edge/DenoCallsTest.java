@@ -9,6 +9,7 @@ import dev.cofferdam.v1.RemoveFileRequest;
 import dev.cofferdam.v1.WriteFileTarget;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -71,6 +72,11 @@ final class DenoCallsTest {
     assertThat(spawned.has("watcherId") && spawned.path("watcherId").isNull()).isTrue();
     String script = started().getArgv(3);
     assertThat(script).endsWith(".mts");
+    assertThat(mesh.files.asked)
+        .filteredOn(WriteFileTarget.class::isInstance)
+        .singleElement()
+        .satisfies(written ->
+            assertThat(((WriteFileTarget) written).getMode()).as("nobody else's").isEqualTo(0600));
     assertThat(started().getArgvList())
         .containsExactly("/usr/local/bin/deno", "run", "--allow-all", script, "-a");
     assertThat(started().getWorkingDirectory()).isEqualTo("/srv");
@@ -115,6 +121,25 @@ final class DenoCallsTest {
     }
   }
 
+  /** Its script is the user's own. */
+  @Test
+  void anEntrypointOutlivesItsProcess() throws Exception {
+    for (String what : List.of("\"entrypoint\":\"/srv/main.ts\"", "\"code\":\"1\"")) {
+      int pid =
+          pid(ok("spawnDeno", "{%s,\"scriptArgs\":[\"exit-now\"],%s}".formatted(what, QUIET)));
+      ok("processWait", "{\"pid\":%d}".formatted(pid));
+    }
+    eventually(() -> !removed().isEmpty(), "the end of the script that is the edge's");
+    assertThat(removed()).containsExactly(started().getArgv(3));
+  }
+
+  private List<String> removed() {
+    return mesh.files.asked.stream()
+        .filter(RemoveFileRequest.class::isInstance)
+        .map(request -> ((RemoveFileRequest) request).getPath())
+        .toList();
+  }
+
   @Test
   void aProcessThatEndsNeverServesAndLeavesNoScript() throws Exception {
     int pid = pid(ok("spawnDeno", "{\"code\":\"1\",\"scriptArgs\":[\"exit-now\"]," + QUIET + "}"));
@@ -123,13 +148,7 @@ final class DenoCallsTest {
     assertThat(ok("processWait", "{\"pid\":%d}".formatted(pid)).path("success").asBoolean())
         .isTrue();
     assertThat(ok("denoHttpWait", "{\"pid\":%d}".formatted(pid)).asBoolean()).isFalse();
-    eventually(
-        () ->
-            mesh.files.asked.stream()
-                .filter(RemoveFileRequest.class::isInstance)
-                .map(RemoveFileRequest.class::cast)
-                .anyMatch(removed -> removed.getPath().equals(script)),
-        "the script's end");
+    eventually(() -> removed().contains(script), "the script's end");
   }
 
   @Test

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.google.protobuf.ByteString;
 import dev.cofferdam.v1.CreateSandboxRequest;
 import dev.cofferdam.v1.PutSecretRequest;
+import dev.cofferdam.v1.SandboxState;
 import java.net.http.HttpResponse;
 import java.net.http.WebSocketHandshakeException;
 import java.nio.charset.StandardCharsets;
@@ -540,6 +541,8 @@ final class EdgeAppTest {
   @Test
   void sessionsAreSoManyAtATime() throws Exception {
     restart(Map.of("limits.sessions", "1"));
+    assertRefused(401, "{}", "ddo_nobody");
+    assertRefused(400, "nonsense", Sdk.BOTH);
     Sdk.Socket socket = sdk.create(Sdk.BOTH, "{}");
     assertRefused(503, "{}", Sdk.BOTH);
     socket.socket().abort();
@@ -553,5 +556,89 @@ final class EdgeAppTest {
           }
         },
         "a session once more");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"1,1", "1,2,3"})
+  void streamsAreSoManyAndEachIsStartedOnce(String ids) throws Exception {
+    restart(Map.of("limits.streams", "2"));
+    Sdk.Socket socket = sdk.create(Sdk.BOTH, "{}");
+    for (String id : ids.split(",", -1)) {
+      socket.notify("$sandbox.stream.start", "{\"streamId\":%s}".formatted(id));
+    }
+    assertThat(socket.closeCode()).isEqualTo(4001);
+  }
+
+  @Test
+  void aStreamIsUsedOnceAndACallsIdIsItsOwn() throws Exception {
+    Sdk.Socket socket = sdk.create(Sdk.BOTH, "{}");
+    socket.notify("$sandbox.stream.start", "{\"streamId\":1}");
+    String spawn =
+        "{\"command\":\"cat\",\"stdinStreamId\":1,\"stdout\":\"null\",\"stderr\":\"null\"}";
+    socket.call(1, "spawn", spawn);
+    int pid = socket.answer(1).at("/result/ok/pid").asInt();
+    socket.call(2, "spawn", spawn);
+    assertThat(socket.answer(2).at("/error/code").asInt()).isEqualTo(-32602);
+    socket.call(3, "processWait", "{\"pid\":" + pid + "}");
+    socket.call(3, "readTextFile", "{\"path\":\"/a\"}");
+    assertThat(socket.answer(3).at("/error/code").asInt()).isEqualTo(-32000);
+    socket.notify("$sandbox.stream.end", "{\"streamId\":1}");
+    assertThat(socket.answer(3).at("/result/ok/success").asBoolean()).isTrue();
+  }
+
+  @Test
+  void aCreateSaysWhatItWants() {
+    assertRefused(400, "", Sdk.BOTH);
+    assertThat(mesh.created).isEmpty();
+  }
+
+  @Test
+  void aSandboxThatEndsIsNotFoundAgain() throws Exception {
+    sdk.create(Sdk.BOTH, "{\"timeout\":\"10m\"}");
+    String list = sdk.send("GET", "/api/v3/sandboxes", Sdk.BOTH, "").body();
+    String id = JSON.readTree(list).get(0).path("id").asText();
+    for (SandboxState state :
+        List.of(SandboxState.SANDBOX_STATE_STOPPING, SandboxState.SANDBOX_STATE_ENDED)) {
+      mesh.sandboxes.replaceAll((_, sandbox) -> sandbox.toBuilder().setState(state).build());
+      assertThatThrownBy(() -> sdk.connect(Sdk.BOTH, id))
+          .cause()
+          .isInstanceOfSatisfying(
+              WebSocketHandshakeException.class,
+              refused -> assertThat(refused.getResponse().statusCode()).isEqualTo(404));
+      assertThat(
+              sdk.send("POST", "/api/v3/sandbox/" + id + "/expose/http", Sdk.BOTH, "{}")
+                  .statusCode())
+          .isEqualTo(404);
+    }
+  }
+
+  /** Of sandboxes that ended while no edge was there. Others' secrets, and young ones, stay. */
+  @Test
+  void secretsThatWereLeftAreForgottenWithALaterCreate() {
+    PutSecretRequest any = PutSecretRequest.getDefaultInstance();
+    sdk.create(Sdk.BOTH, "{}");
+    String lives = "deno-" + mesh.created.getFirst().getLabelsOrThrow("deno.create") + "-0";
+    List<String> staying = List.of(lives, "deno-bbbbbbbbbbbbbbbb-0", "deno-mine", "mine");
+    staying.forEach(name -> mesh.secrets.put(name, any));
+    mesh.secretTimes.put("deno-bbbbbbbbbbbbbbbb-0", 1L << 40);
+    mesh.secrets.put("deno-aaaaaaaaaaaaaaaa-0", any);
+    mesh.secrets.put("deno-aaaaaaaaaaaaaaaa-11", any);
+    sdk.create(
+        Sdk.BOTH, "{\"secrets\":{\"A\":{\"hosts\":[\"a.test\"],\"value\":\"0123456789abcdef\"}}}");
+    eventually(
+        () -> mesh.secrets.keySet().stream().noneMatch(name -> name.contains("aaaaaaaaaaaaaaaa")),
+        "the end of what was left");
+    assertThat(mesh.secrets).containsKeys(staying.toArray(String[]::new)).hasSize(5);
+  }
+
+  @Test
+  void aSandboxThatEndsWithItsSocketIsKeptWhileThatIsOpen() throws Exception {
+    restart(Map.of("session.lease", "10s"));
+    sdk.create(Sdk.BOTH, "{}");
+    assertThat(mesh.created.getFirst().getLifetime().getSeconds()).isEqualTo(10);
+    eventually(() -> !mesh.extended.isEmpty(), "a lease that is renewed");
+    assertThat(mesh.extended.getFirst().getLifetime().getSeconds()).isEqualTo(10);
+    assertThat(mesh.extended.getFirst().getSandbox())
+        .isEqualTo(mesh.sandboxes.keySet().iterator().next());
   }
 }

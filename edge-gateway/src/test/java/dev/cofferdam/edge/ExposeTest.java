@@ -225,6 +225,7 @@ final class ExposeTest {
             "aaaaaaaaaaaa-" + own,
             "aaaaaaaaaaaa-" + own + ".localhost",
             "aaaaaaaaaaaa-" + own + ".evil.example",
+            "aaaaaaaaaaaa-" + own + end.replace("localhost", "evilhosts"),
             "aaaaaaaaaaaa-" + own + "x" + end,
             "")) {
       assertRefused(expose(other, port(8080)), "domain");

@@ -100,8 +100,13 @@ final class FakeMesh implements AutoCloseable {
 
   final Map<String, Sandbox> sandboxes = new ConcurrentHashMap<>();
   final List<CreateSandboxRequest> created = new CopyOnWriteArrayList<>();
+  final List<ExtendSandboxRequest> extended = new CopyOnWriteArrayList<>();
   final List<String> deleted = new CopyOnWriteArrayList<>();
   final Map<String, PutSecretRequest> secrets = new ConcurrentHashMap<>();
+
+  /** When a secret was made, in seconds; at the epoch where it is not said. */
+  final Map<String, Long> secretTimes = new ConcurrentHashMap<>();
+
   final List<String> tokens = new CopyOnWriteArrayList<>();
   final List<SignalProcessRequest> signals = new CopyOnWriteArrayList<>();
   final Map<String, Volume> volumes = new ConcurrentSkipListMap<>();
@@ -309,6 +314,7 @@ final class FakeMesh implements AutoCloseable {
 
     @Override
     public void extendSandbox(ExtendSandboxRequest request, StreamObserver<Sandbox> answer) {
+      extended.add(request);
       answer.onNext(
           Sandbox.newBuilder()
               .setId(request.getSandbox())
@@ -462,6 +468,7 @@ final class FakeMesh implements AutoCloseable {
                   "dy");
           case "/moved" -> answer("HTTP/1.1 302 Found\r\nLocation: /early?a|b\r\n\r\nmoved");
           case "/away" -> answer("HTTP/1.1 307 Away\r\nlocation: http://other.test/early\r\n\r\n");
+          case "/port" -> answer("HTTP/1.1 302 Port\r\nLocation: http://a.test:81/early\r\n\r\n");
           case "/loop" -> answer("HTTP/1.1 301 Loop\r\nLocation: /loop\r\n\r\n");
           case "/local" -> answer("HTTP/1.1 301 Local\r\nLocation: file:///etc/passwd\r\n\r\n");
           case "/none" -> answer("HTTP/1.1 204\r\n\r\n");
@@ -654,7 +661,14 @@ final class FakeMesh implements AutoCloseable {
     public void listSecrets(
         ListSecretsRequest request, StreamObserver<ListSecretsResponse> answer) {
       ListSecretsResponse.Builder page = ListSecretsResponse.newBuilder();
-      secrets.keySet().forEach(name -> page.addSecrets(Secret.newBuilder().setName(name)));
+      secrets
+          .keySet()
+          .forEach(name ->
+              page.addSecrets(
+                  Secret.newBuilder()
+                      .setName(name)
+                      .setCreateTime(
+                          Timestamp.newBuilder().setSeconds(secretTimes.getOrDefault(name, 0L)))));
       answer.onNext(page.build());
       answer.onCompleted();
     }

@@ -12,6 +12,7 @@ import java.util.Base64;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -49,6 +50,12 @@ final class FetchCallsTest {
 
   /** A body may begin before its head's answer is there: what comes meanwhile is kept. */
   private JsonNode answer(int id) throws Exception {
+    for (JsonNode kept : before) {
+      if (kept.path("id").asInt() == id) {
+        before.remove(kept);
+        return kept;
+      }
+    }
     JsonNode message = socket.next();
     while (message.path("id").asInt() != id) {
       before.add(message);
@@ -141,6 +148,7 @@ final class FetchCallsTest {
   void redirectsAreFollowedAsFetchHasIt() throws Exception {
     String headers =
         ",\"headers\":[[\"Authorization\",\"x\"],[\"Content-Type\",\"y\"],[\"Cookie\",\"z\"],"
+            + "[\"Proxy-Authorization\",\"w\"],"
             + "[\"Host\",\"elsewhere.test\"],[\"X\",\"1\"]]";
     body(ok("http://a.test/moved", ",\"method\":\"POST\"" + headers));
     assertThat(words(mesh.started.get(0)))
@@ -157,8 +165,14 @@ final class FetchCallsTest {
     assertThat(words(mesh.started.get(1)))
         .as("what was for one host alone")
         .contains("X: 1", "Content-Type: y")
-        .doesNotContain("Authorization: x", "Cookie: z")
+        .doesNotContain("Authorization: x", "Cookie: z", "Proxy-Authorization: w")
         .endsWith("http://other.test/early");
+    mesh.started.clear();
+    body(ok("http://a.test/port", headers));
+    assertThat(words(mesh.started.get(1)))
+        .as("another port is another origin")
+        .contains("X: 1")
+        .doesNotContain("Authorization: x", "Cookie: z", "Proxy-Authorization: w");
     assertThat(ok("http://a.test/moved", ",\"redirect\":\"manual\"").path("status").asInt())
         .isEqualTo(302);
   }
@@ -266,5 +280,56 @@ final class FetchCallsTest {
       eventually(() -> killed(each.getProcess()), "the end of " + each.getProcess());
     }
     assertThat(mesh.deleted).isEmpty();
+  }
+
+  @Test
+  void whatAConnectionsEndSaysIsNoUsers() throws Exception {
+    List<String> names =
+        List.of(
+            "Connection",
+            "Content-Length",
+            "Expect",
+            "Keep-Alive",
+            "Proxy-Connection",
+            "TE",
+            "Trailer",
+            "Transfer-Encoding",
+            "Upgrade");
+    String headers =
+        names.stream().map(name -> "[\"" + name + "\",\"1\"]").collect(Collectors.joining(","));
+    body(ok("http://a.test/early", ",\"headers\":[" + headers + "]"));
+    assertThat(words(mesh.started.getLast())).doesNotContain("--header");
+  }
+
+  @Test
+  void aRequestHasItsLimits() throws Exception {
+    String header = "[\"X\",\"a\"]";
+    String most = (header + ",").repeat(255) + header;
+    body(ok("http://a.test/early", ",\"headers\":[" + most + "]"));
+    for (String over : List.of(most + "," + header, "[\"X\",\"" + "a".repeat(64 << 10) + "\"]")) {
+      assertThat(
+              fetch("http://a.test/early", ",\"headers\":[" + over + "]").at("/error/code").asInt())
+          .isEqualTo(-32602);
+    }
+    assertThat(error("http://a.test/" + "a".repeat(16 << 10), "").path("code").asText())
+        .isEqualTo("ERR_INVALID_URL");
+    assertThat(mesh.started).hasSize(1);
+  }
+
+  @Test
+  void requestsAreCountedUntilTheyAreOver() throws Exception {
+    error("http://a.test/fail", "");
+    body(ok("http://a.test/early", ""));
+    mesh.started.clear();
+    int first = calls + 1;
+    for (int i = 0; i < 128; i++) {
+      socket.call(++calls, "fetch", params("http://a.test/hang", ",\"abortId\":" + calls));
+    }
+    eventually(() -> mesh.started.size() == 128, "as many as there may be");
+    assertThat(error("http://a.test/early", "").path("code").asText()).isEqualTo("EAGAIN");
+    socket.call(++calls, "abort", "{\"abortId\":%d}".formatted(first));
+    assertThat(answer(first).at("/result/error/name").asText()).isEqualTo("AbortError");
+    answer(calls);
+    assertThat(body(ok("http://a.test/early", ""))).isEqualTo("body");
   }
 }

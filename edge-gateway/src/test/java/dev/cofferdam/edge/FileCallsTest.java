@@ -153,6 +153,20 @@ final class FileCallsTest {
       assertThat(asked(OpenFileTarget.class).getMode()).isEqualTo(0600);
       ok("open", "{\"path\":\"/f\",\"options\":{\"write\":true,\"createNew\":true,\"mode\":420}}");
       assertThat(asked(OpenFileTarget.class).getMode()).isEqualTo(0600);
+      ok(
+          "writeTextFile",
+          "{\"path\":\"/f\",\"content\":\"\",\"options\":{\"createNew\":true,\"create\":false}}");
+      assertThat(asked(OpenFileTarget.class).getMode()).isEqualTo(0600);
+      ok(
+          "writeTextFile",
+          "{\"path\":\"/f\",\"content\":\"\",\"options\":{\"append\":true,\"create\":false}}");
+      assertThat(asked(OpenFileTarget.class).getMode()).as("nothing is made").isZero();
+      ok("umask", "{\"mask\":0}");
+      ok("mkdir", "{\"path\":\"/d\"}");
+      assertThat(asked(MakeDirectoryRequest.class).getMode()).isEqualTo(0777);
+      ok("create", "{\"path\":\"/f\"}");
+      assertThat(asked(OpenFileTarget.class).getMode()).isEqualTo(0666);
+      ok("umask", "{\"mask\":%d}".formatted(077));
       mesh.files.asked.clear();
       JsonNode none = call("mkdir", "{\"path\":\"/d\",\"options\":{\"mode\":63}}");
       assertThat(none.at("/result/error/constructorName").asText()).isEqualTo("NotSupported");

@@ -155,6 +155,37 @@ final class PortUrlsKeysTest {
     assertThat(guest.nextHead()).contains(referer);
   }
 
+  @Test
+  void onlyAPageThatIsShownIsLedOn() throws Exception {
+    GuestServer guest = saying(OK);
+    shared(guest, KEY);
+    String link = "/?cofferdam_key=" + KEY;
+    assertThat(ask(get(guest, link, BROWSER + "Sec-Fetch-Mode: cors\r\n")).status()).isEqualTo(200);
+    String socket =
+        String.join(
+            "\r\n",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "");
+    assertThat(ask(get(guest, link, BROWSER + socket)).status()).isEqualTo(200);
+  }
+
+  @Test
+  void ofTwoKeysInALinkNoneIsTaken() throws Exception {
+    GuestServer guest = saying(OK);
+    shared(guest, KEY);
+    String link = "/?cofferdam_key=" + KEY + "&cofferdam_key=";
+    for (String second : List.of(KEY, "x", "")) {
+      assertThat(ask(get(guest, link + second, "")).status()).isEqualTo(401);
+    }
+    assertThat(ask(get(guest, "/?cofferdam_key=cfk_x", cookie(KEY))).status())
+        .as("a link goes before a cookie")
+        .isEqualTo(401);
+    assertThat(guest.heads).isEmpty();
+  }
+
   private void assertShut(GuestServer guest, String key) throws IOException {
     for (String more :
         List.of(cookie(key), "Authorization: Bearer " + key + "\r\n", "Accept: */*\r\n", BROWSER)) {
@@ -252,6 +283,7 @@ final class PortUrlsKeysTest {
         "GET|Sec-Fetch-Site: same-site",
         "GET|Sec-Fetch-Site: cross-site",
         "GET|Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe",
+        "GET|Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: document",
         "POST|Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document",
         "GET|Origin: http://evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
@@ -330,10 +362,10 @@ final class PortUrlsKeysTest {
                 "ports.tls.key", files.key().toString()));
     parts.add(secure);
     try (ClientFactory factory = ClientFactory.builder().tlsNoVerify().build()) {
+      WebClient client =
+          WebClient.builder("https://127.0.0.1:" + secure.portsPort()).factory(factory).build();
       ResponseHeaders head =
-          WebClient.builder("https://127.0.0.1:" + secure.portsPort())
-              .factory(factory)
-              .build()
+          client
               .execute(
                   RequestHeaders.builder(HttpMethod.GET, "/a?cofferdam_key=" + KEY)
                       .authority(host(guest))
@@ -346,6 +378,24 @@ final class PortUrlsKeysTest {
       assertThat(head.get("location")).isEqualTo("https://" + host(guest) + "/a");
       assertThat(head.get("set-cookie"))
           .isEqualTo("__Host-cofferdam-port=" + KEY + "; Path=/; HttpOnly; SameSite=Lax; Secure");
+      assertThat(withCookie(client, guest, "https")).isEqualTo(200);
+      assertThat(guest.nextHead()).doesNotContainIgnoringCase("cookie");
+      assertThat(withCookie(client, guest, "http")).as("another origin").isEqualTo(403);
     }
+  }
+
+  private static int withCookie(WebClient client, GuestServer guest, String scheme)
+      throws Exception {
+    return client
+        .execute(
+            RequestHeaders.builder(HttpMethod.GET, "/")
+                .authority(host(guest))
+                .add("cookie", "__Host-cofferdam-port=" + KEY)
+                .add("origin", scheme + "://" + host(guest))
+                .build())
+        .aggregate()
+        .get(PATIENCE_SECONDS, TimeUnit.SECONDS)
+        .status()
+        .code();
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.cofferdam.edge.protocol.HttpError;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -39,10 +40,24 @@ final class LabelFiltersTest {
         "{'a': 'b\\q'}",
         "{'a': '\\U7fffffff'}",
         "{'a': __import__('os')}",
-        "{'a':'b'}"
+        "{'a':'b'}",
+        "{1a1: 'b'}",
+        "{'a': '\\xg0'}"
       })
   void nothingElseIsTaken(String text) {
     assertThatThrownBy(() -> LabelFilters.of(List.of(Map.entry("labels", text))))
         .isInstanceOf(HttpError.class);
+  }
+
+  @Test
+  void labelsAreFew() throws HttpError {
+    List<Map.Entry<String, String>> query = new ArrayList<>();
+    for (int i = 0; i < 64; i++) {
+      query.add(Map.entry("labels[n" + i + "]", "x"));
+    }
+    query.add(Map.entry("labels[open", "x"));
+    assertThat(LabelFilters.of(query)).hasSize(64);
+    query.add(Map.entry("labels[more]", "x"));
+    assertThatThrownBy(() -> LabelFilters.of(query)).isInstanceOf(HttpError.class);
   }
 }
