@@ -170,6 +170,9 @@ final class DenoCallsTest {
               .at("/result/error");
       assertThat(thrown.path("constructorName").asText()).isEqualTo("RangeError");
       assertThat(thrown.path("message").asText()).isEqualTo("no");
+      JsonNode odd =
+          call("denoReplEval", "{\"pid\":%d,\"code\":\"odd\"}".formatted(pid)).at("/result/error");
+      assertThat(odd.path("constructorName").asText()).as("no name").isEqualTo("Error");
       for (int i = 300; i < 340; i++) {
         socket.call(i, "denoReplEval", "{\"pid\":%d,\"code\":\"%d\"}".formatted(pid, i));
       }
@@ -187,12 +190,36 @@ final class DenoCallsTest {
 
   /** What it answers later must not be taken for the answer of another question. */
   @ParameterizedTest
-  @CsvSource({"end,ENOENT", "garbage,ERR_REPL"})
+  @CsvSource({"end,ENOENT", "garbage,ERR_REPL", "flood,ERR_OUT_OF_RANGE"})
   void aReplThatBreaksOff(String code, String error) throws Exception {
     int pid = pid(ok("spawnDenoRepl", "{" + QUIET + "}"));
     try (FakeRepl _ = new FakeRepl(port(started().getEnvOrDefault("DENO_REPL_PORT", "")))) {
       JsonNode broken = call("denoReplEval", "{\"pid\":%d,\"code\":\"%s\"}".formatted(pid, code));
       assertThat(broken.at("/result/error/code").asText()).isEqualTo(error);
+      JsonNode next = call("denoReplEval", "{\"pid\":%d,\"code\":\"1\"}".formatted(pid));
+      if (code.equals("garbage")) {
+        assertThat(next.at("/result/ok/code").asText()).isEqualTo("1");
+      } else {
+        assertThat(next.at("/result/error/code").asText()).isEqualTo("ENOENT");
+      }
+    }
+  }
+
+  @Test
+  void aReplWhoseQuestionWasAbortedIsGone() throws Exception {
+    int pid = pid(ok("spawnDenoRepl", "{" + QUIET + "}"));
+    try (FakeRepl repl = new FakeRepl(port(started().getEnvOrDefault("DENO_REPL_PORT", "")))) {
+      int question = ++calls;
+      socket.call(
+          question,
+          "denoReplEval",
+          "{\"pid\":%d,\"code\":\"silent\",\"abortId\":7}".formatted(pid));
+      eventually(() -> !repl.asked.isEmpty(), "the question");
+      socket.call(++calls, "abort", "{\"abortId\":7}");
+      assertThat(socket.answer(question).at("/result/error/name").asText()).isEqualTo("AbortError");
+      JsonNode next = call("denoReplEval", "{\"pid\":%d,\"code\":\"1\"}".formatted(pid));
+      assertThat(next.at("/result/error/code").asText()).isEqualTo("ENOENT");
+      assertThat(repl.asked).hasSize(1);
     }
   }
 

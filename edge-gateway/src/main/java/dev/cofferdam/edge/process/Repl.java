@@ -60,9 +60,9 @@ final class Repl {
   /** Its script takes some time to listen. */
   private PortCall connected(long pid, Running process)
       throws SdkError, StatusException, InterruptedException {
-    while (connection.isEmpty()) {
-      if (closed.get()) {
-        throw SdkError.processGone(pid);
+    while (!closed.get()) {
+      if (connection.isPresent()) {
+        return connection.get();
       }
       try {
         connection = Optional.of(PortCall.open(context, port));
@@ -75,7 +75,9 @@ final class Repl {
         }
       }
     }
-    return connection.get();
+    // It may have been made after whoever closed had looked.
+    connection.ifPresent(PortCall::close);
+    throw SdkError.processGone(pid);
   }
 
   private String line(PortCall from, long pid)
