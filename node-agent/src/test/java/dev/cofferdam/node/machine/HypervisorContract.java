@@ -373,8 +373,6 @@ public abstract class HypervisorContract {
     Hypervisor hypervisor = hypervisor();
     List<String> volumes = volumes();
     MachineSpec spec = withDisk(spec(hypervisor, A, 1), volumes.subList(0, 1), volumes.getLast());
-    // It has none of its own.
-    Files.delete(hypervisor.directory(A).resolve(MachineSpec.DISK));
     Machine machine = hypervisor.boot(spec, steps);
     machine.resume();
     machine.pause();
