@@ -3,6 +3,7 @@ one for JavaScript does is in testkit/javascript/deno_sdk.mjs."""
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import secrets as random
 import socket
 import struct
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -319,21 +321,46 @@ def test_a_snapshot_of_a_volume_stays_what_it_was(sdk, tenant):
         sdk.volumes.delete(volume)
 
 
+@contextlib.contextmanager
+def booted(sdk, root: str) -> Iterator:
+    """This SDK gives a create up after ten seconds, which a boot may take where others boot beside it: what came of that ends
+    once it runs, and then it is asked again."""
+    entered = []
+
+    def created() -> bool:
+        manager = sdk.sandbox.create(root=root)
+        try:
+            entered.append((manager, manager.__enter__()))
+        except TimeoutError:
+            return False
+        except InvalidStatus as refused:
+            assert refused.response.status_code == 409, refused
+            return False
+        return True
+
+    eventually(created, "a sandbox that has booted", seconds=4 * CALL_SECONDS)
+    manager, sandbox = entered[0]
+    try:
+        yield sandbox
+    finally:
+        manager.__exit__(None, None, None)
+
+
 def test_boot_from_a_volume_and_from_snapshots_of_it(sdk, tenant):
     slug, snapshot = (f"deno-{kind}-{random.token_hex(4)}" for kind in ("v", "s"))
     made = sdk.volumes.create(slug, "ord", "300MiB", from_snapshot="builtin:debian-13")
     assert (made["is_bootable"], made["base_snapshot"]) == (True, None)
-    with sdk.sandbox.create(root=slug) as sandbox:
+    with booted(sdk, slug) as sandbox:
         sh(sandbox, "echo tool >/usr/local/bin/tool")
         with pytest.raises(InvalidStatus, match="409"), sdk.sandbox.create(root=slug):
             pass
     eventually(lambda: ended(tenant, sandbox.id), "its end")
     assert sdk.volumes.snapshot(slug, slug=snapshot)["is_bootable"]
-    with sdk.sandbox.create(root=slug) as sandbox:
+    with booted(sdk, slug) as sandbox:
         assert sh(sandbox, "cat /usr/local/bin/tool; echo later >/usr/local/bin/tool") == "tool\n"
     # Any number of a snapshot, each with a disk of its own, which goes with it.
     for _ in range(2):
-        with sdk.sandbox.create(root=snapshot) as copy:
+        with booted(sdk, snapshot) as copy:
             assert sh(copy, "cat /usr/local/bin/tool; echo mine >/usr/local/bin/tool") == "tool\n"
     eventually(lambda: ended(tenant, sandbox.id), "its end")
     for root in (f"none-{slug}", f"deno-snapshot-{snapshot}"):
@@ -350,7 +377,7 @@ def test_boot_from_a_snapshot_of_a_sandbox(sdk, tenant):
         taken = tenant.snapshots.CreateSnapshot(request, timeout=2 * CALL_SECONDS).id
     try:
         assert sdk.snapshots.get(taken)["is_bootable"] and taken in [one["id"] for one in sdk.snapshots.list(search=taken).items]
-        with sdk.sandbox.create(root=taken) as sandbox:
+        with booted(sdk, taken) as sandbox:
             assert sandbox.fs.read_text_file("/root/kept") == "kept"
     finally:
         sdk.snapshots.delete(taken)
