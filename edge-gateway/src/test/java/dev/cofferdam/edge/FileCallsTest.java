@@ -236,7 +236,8 @@ final class FileCallsTest {
     ok("fileClose", of + "\"x\":0}");
     assertThat(call("fileClose", of + "\"x\":0}").at("/result/error/code").asText())
         .isEqualTo("EBADF");
-    eventually(() -> mesh.files.open.get() == before, "the end of its call");
+    // One of a test before may end late.
+    eventually(() -> mesh.files.open.get() <= before, "the end of its call");
   }
 
   /** Of this one the sandbox answers no read before the next has come. */
@@ -254,6 +255,7 @@ final class FileCallsTest {
     String read = ok("fileRead", of + "\"length\":%d}".formatted(6 << 16)).path("data").asText();
     assertThat(new String(Base64.getDecoder().decode(read), StandardCharsets.UTF_8))
         .isEqualTo(written.substring(0, 6 << 16));
+    ok("fileClose", of + "\"x\":0}");
   }
 
   /** JavaScript's len, Python's size. */
