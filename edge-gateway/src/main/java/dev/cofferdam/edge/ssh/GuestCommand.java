@@ -1,8 +1,8 @@
 package dev.cofferdam.edge.ssh;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.edge.process.Stdin;
 import dev.cofferdam.kit.client.TwoWayCall;
-import dev.cofferdam.v1.CloseStdin;
 import dev.cofferdam.v1.ProcessEvent;
 import dev.cofferdam.v1.ProcessExited;
 import dev.cofferdam.v1.ProcessSpec;
@@ -196,11 +196,7 @@ final class GuestCommand implements Command {
           return;
         }
       }
-      var _ =
-          streams.write(
-              StartProcessRequest.newBuilder()
-                  .setCloseStdin(CloseStdin.getDefaultInstance())
-                  .build());
+      new Stdin(streams).close();
     } catch (IOException | StatusException e) {
       // The channel or the process has ended, which is told otherwise.
     } catch (InterruptedException e) {

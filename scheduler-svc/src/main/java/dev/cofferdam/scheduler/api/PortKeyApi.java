@@ -5,6 +5,7 @@ import dev.cofferdam.kit.call.Caller;
 import dev.cofferdam.kit.call.Callers;
 import dev.cofferdam.kit.call.ExposedHost;
 import dev.cofferdam.kit.call.PortKeys;
+import dev.cofferdam.kit.call.RandomSecrets;
 import dev.cofferdam.kit.call.TokenHashes;
 import dev.cofferdam.kit.error.Refusal;
 import dev.cofferdam.scheduler.sandbox.Texts;
@@ -25,7 +26,6 @@ import java.security.SecureRandom;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
-import java.util.Base64;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,7 +34,6 @@ import org.slf4j.LoggerFactory;
 public final class PortKeyApi extends PortKeyServiceGrpc.PortKeyServiceImplBase {
   private static final Logger log = LoggerFactory.getLogger(PortKeyApi.class);
   private static final int MOST = 100;
-  private static final int SECRET_BYTES = 32;
   private static final long LONGEST_SECONDS = 365L * 24 * 3600;
 
   private final PortKeyStore keys;
@@ -51,7 +50,8 @@ public final class PortKeyApi extends PortKeyServiceGrpc.PortKeyServiceImplBase 
   public void createPortKey(
       CreatePortKeyRequest request, StreamObserver<CreatePortKeyResponse> observer) {
     PortKeyRecord key = record(request);
-    String secret = key.everybodys() ? everybodys(key) : newSecret();
+    String secret =
+        key.everybodys() ? everybodys(key) : RandomSecrets.next(PortKeys.PREFIX, random);
     switch (keys.create(key, TokenHashes.sha256(secret), MOST)) {
       case PortKeyStore.Outcome.Created created -> {
         log.atInfo()
@@ -90,12 +90,6 @@ public final class PortKeyApi extends PortKeyServiceGrpc.PortKeyServiceImplBase 
     return key.host()
         .map(ExposedHost::key)
         .orElseGet(() -> PortKeys.ofEverybody(key.sandbox(), key.port()));
-  }
-
-  private String newSecret() {
-    byte[] bytes = new byte[SECRET_BYTES];
-    random.nextBytes(bytes);
-    return PortKeys.PREFIX + Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
   }
 
   private PortKeyRecord record(CreatePortKeyRequest request) {

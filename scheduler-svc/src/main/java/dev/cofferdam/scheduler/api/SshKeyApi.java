@@ -1,6 +1,8 @@
 package dev.cofferdam.scheduler.api;
 
 import dev.cofferdam.kit.call.Callers;
+import dev.cofferdam.kit.call.RandomSecrets;
+import dev.cofferdam.kit.call.Sha256;
 import dev.cofferdam.kit.call.SshSessions;
 import dev.cofferdam.kit.call.TokenHashes;
 import dev.cofferdam.kit.error.Refusal;
@@ -22,13 +24,10 @@ import dev.cofferdam.v1.OpenSshSessionResponse;
 import dev.cofferdam.v1.SshKey;
 import dev.cofferdam.v1.SshKeyServiceGrpc;
 import io.grpc.stub.StreamObserver;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
-import java.util.Base64;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -40,7 +39,6 @@ import org.slf4j.LoggerFactory;
 public final class SshKeyApi extends SshKeyServiceGrpc.SshKeyServiceImplBase {
   private static final Logger log = LoggerFactory.getLogger(SshKeyApi.class);
   private static final int MOST = 100;
-  private static final int SECRET_BYTES = 32;
   private static final int MIN_SESSION_ID = 20;
   private static final int MAX_SESSION_ID = 64;
   private static final Duration LASTS = Duration.ofHours(24);
@@ -146,12 +144,14 @@ public final class SshKeyApi extends SshKeyServiceGrpc.SshKeyServiceImplBase {
     if (!key.signed(message, request.getSignature().toByteArray())) {
       throw refused();
     }
-    byte[] bytes = new byte[SECRET_BYTES];
-    random.nextBytes(bytes);
-    String credential =
-        SshSessions.PREFIX + Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
+    String credential = RandomSecrets.next(SshSessions.PREFIX, random);
     String name =
-        keys.open(key, request.getSandbox(), sha256(message), TokenHashes.sha256(credential), LASTS)
+        keys.open(
+                key,
+                request.getSandbox(),
+                Sha256.of(message),
+                TokenHashes.sha256(credential),
+                LASTS)
             .orElseThrow(SshKeyApi::refused);
     log.atInfo()
         .setMessage("ssh_session_opened")
@@ -175,14 +175,6 @@ public final class SshKeyApi extends SshKeyServiceGrpc.SshKeyServiceImplBase {
     keys.close(TokenHashes.sha256(Callers.token()));
     observer.onNext(CloseSshSessionResponse.getDefaultInstance());
     observer.onCompleted();
-  }
-
-  private static byte[] sha256(byte[] message) {
-    try {
-      return MessageDigest.getInstance("SHA-256").digest(message);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
   }
 
   private static SshKey message(SshKeyRecord key) {

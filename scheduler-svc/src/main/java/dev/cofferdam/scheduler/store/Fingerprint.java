@@ -1,7 +1,6 @@
 package dev.cofferdam.scheduler.store;
 
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
+import dev.cofferdam.kit.call.Sha256;
 import java.util.HexFormat;
 
 /**
@@ -22,11 +21,7 @@ public record Fingerprint(String hex) {
   }
 
   public static Fingerprint ofContent(byte[] content) {
-    try {
-      return of(MessageDigest.getInstance("SHA-256").digest(content));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    return of(Sha256.of(content));
   }
 
   byte[] bytes() {

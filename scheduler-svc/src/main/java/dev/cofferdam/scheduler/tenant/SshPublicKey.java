@@ -1,6 +1,7 @@
 package dev.cofferdam.scheduler.tenant;
 
 import com.google.protobuf.ByteString;
+import dev.cofferdam.kit.call.Sha256;
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -8,8 +9,6 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.security.PublicKey;
 import java.security.Signature;
 import java.security.spec.X509EncodedKeySpec;
@@ -74,7 +73,7 @@ public record SshPublicKey(ByteString bytes) {
   /** As OpenSSH shows it. */
   public String fingerprint() {
     return "SHA256:"
-        + Base64.getEncoder().withoutPadding().encodeToString(sha256(blob(bytes.toByteArray())));
+        + Base64.getEncoder().withoutPadding().encodeToString(Sha256.of(blob(bytes.toByteArray())));
   }
 
   /**
@@ -138,14 +137,6 @@ public record SshPublicKey(ByteString bytes) {
 
   private static byte[] ascii(String text) {
     return text.getBytes(StandardCharsets.US_ASCII);
-  }
-
-  private static byte[] sha256(byte[] message) {
-    try {
-      return MessageDigest.getInstance("SHA-256").digest(message);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
   }
 
   @Override
