@@ -25,7 +25,6 @@ final class DenoCallsTest {
   private EdgeApp app;
   private Sdk sdk;
   private Sdk.Socket socket;
-  private int calls;
 
   DenoCallsTest() throws Exception {
     mesh = new FakeMesh();
@@ -41,17 +40,6 @@ final class DenoCallsTest {
     mesh.close();
   }
 
-  private JsonNode call(String method, String params) throws Exception {
-    socket.call(++calls, method, params);
-    return socket.answer(calls);
-  }
-
-  private JsonNode ok(String method, String params) throws Exception {
-    JsonNode answer = call(method, params);
-    assertThat(answer.path("result").has("ok")).as(answer.toString()).isTrue();
-    return answer.at("/result/ok");
-  }
-
   private int pid(JsonNode spawned) {
     return spawned.path("pid").asInt();
   }
@@ -63,7 +51,7 @@ final class DenoCallsTest {
   @Test
   void codeIsAScriptThatServesAtAPortOfItsOwn() throws Exception {
     JsonNode spawned =
-        ok(
+        socket.ok(
             "spawnDeno",
             "{\"code\":\"1\",\"extension\":\"mts\",\"scriptArgs\":[\"-a\"],\"env\":{\"X\":\"y\"},"
                 + "\"cwd\":\"/srv\",\"watch\":null,"
@@ -86,13 +74,13 @@ final class DenoCallsTest {
     int port = port(address);
 
     String fetch = "{\"url\":\"https://any.test:8443/early\",\"method\":\"GET\",\"pid\":%d}";
-    ok("fetch", fetch.formatted(pid(spawned)));
+    socket.ok("fetch", fetch.formatted(pid(spawned)));
     assertThat(started().getArgvList())
         .containsSequence("--noproxy", "*", "--connect-to", "::127.0.0.1:" + port)
         .endsWith("--url", "http://any.test:8443/early");
-    JsonNode none = call("fetch", fetch.formatted(7)).at("/result/error");
+    JsonNode none = socket.ask("fetch", fetch.formatted(7)).at("/result/error");
     assertThat(none.path("code").asText()).isEqualTo("ENOENT");
-    ok("spawnDeno", "{\"code\":\"1\"," + QUIET + "}");
+    socket.ok("spawnDeno", "{\"code\":\"1\"," + QUIET + "}");
     assertThat(started().getEnvOrDefault("DENO_SERVE_ADDRESS", "")).isNotEqualTo(address);
   }
 
@@ -102,7 +90,7 @@ final class DenoCallsTest {
 
   @Test
   void anEntrypointIsNoOption() throws Exception {
-    ok("spawnDeno", "{\"entrypoint\":\"--version\"," + QUIET + "}");
+    socket.ok("spawnDeno", "{\"entrypoint\":\"--version\"," + QUIET + "}");
     assertThat(started().getArgvList()).endsWith("--allow-all", "./--version");
     assertThat(mesh.files.asked)
         .as("nothing is written")
@@ -111,7 +99,7 @@ final class DenoCallsTest {
 
   @Test
   void httpIsWaitedForUntilItIsThere() throws Exception {
-    int pid = pid(ok("spawnDeno", "{\"code\":\"1\"," + QUIET + "}"));
+    int pid = pid(socket.ok("spawnDeno", "{\"code\":\"1\"," + QUIET + "}"));
     socket.call(100, "denoHttpWait", "{\"pid\":%d}".formatted(pid));
     eventually(() -> mesh.ports.opened.size() > 1, "a port that is tried again");
     assertThat(socket.silent()).isTrue();
@@ -126,8 +114,10 @@ final class DenoCallsTest {
   void anEntrypointOutlivesItsProcess() throws Exception {
     for (String what : List.of("\"entrypoint\":\"/srv/main.ts\"", "\"code\":\"1\"")) {
       int pid =
-          pid(ok("spawnDeno", "{%s,\"scriptArgs\":[\"exit-now\"],%s}".formatted(what, QUIET)));
-      ok("processWait", "{\"pid\":%d}".formatted(pid));
+          pid(
+              socket.ok(
+                  "spawnDeno", "{%s,\"scriptArgs\":[\"exit-now\"],%s}".formatted(what, QUIET)));
+      socket.ok("processWait", "{\"pid\":%d}".formatted(pid));
     }
     eventually(() -> !removed().isEmpty(), "the end of the script that is the edge's");
     assertThat(removed()).containsExactly(started().getArgv(3));
@@ -142,36 +132,41 @@ final class DenoCallsTest {
 
   @Test
   void aProcessThatEndsNeverServesAndLeavesNoScript() throws Exception {
-    int pid = pid(ok("spawnDeno", "{\"code\":\"1\",\"scriptArgs\":[\"exit-now\"]," + QUIET + "}"));
+    int pid =
+        pid(socket.ok("spawnDeno", "{\"code\":\"1\",\"scriptArgs\":[\"exit-now\"]," + QUIET + "}"));
     String script = started().getArgv(3);
-    assertThat(ok("denoHttpWait", "{\"pid\":%d}".formatted(pid)).asBoolean()).isFalse();
-    assertThat(ok("processWait", "{\"pid\":%d}".formatted(pid)).path("success").asBoolean())
+    assertThat(socket.ok("denoHttpWait", "{\"pid\":%d}".formatted(pid)).asBoolean()).isFalse();
+    assertThat(socket.ok("processWait", "{\"pid\":%d}".formatted(pid)).path("success").asBoolean())
         .isTrue();
-    assertThat(ok("denoHttpWait", "{\"pid\":%d}".formatted(pid)).asBoolean()).isFalse();
+    assertThat(socket.ok("denoHttpWait", "{\"pid\":%d}".formatted(pid)).asBoolean()).isFalse();
     eventually(() -> removed().contains(script), "the script's end");
   }
 
   @Test
   void aReplAnswersOneByOneUntilItIsClosed() throws Exception {
-    int pid = pid(ok("spawnDenoRepl", "{" + QUIET + "}"));
+    int pid = pid(socket.ok("spawnDenoRepl", "{" + QUIET + "}"));
     assertThat(started().getEnvMap()).containsKey("DENO_REPL_PORT");
     socket.call(200, "denoReplEval", "{\"pid\":%d,\"code\":\"1 + 1\"}".formatted(pid));
     eventually(() -> mesh.ports.opened.size() > 1, "a port that is tried again");
     try (FakeRepl _ = new FakeRepl(port(started().getEnvOrDefault("DENO_REPL_PORT", "")))) {
       assertThat(socket.answer(200).at("/result/ok").toString()).isEqualTo("{\"code\":\"1 + 1\"}");
       assertThat(
-              ok(
+              socket
+                  .ok(
                       "denoReplCall",
                       "{\"pid\":%d,\"fn\":\"f\",\"args\":[1,{\"a\":null}]}".formatted(pid))
                   .toString())
           .isEqualTo("{\"fn\":\"f\",\"args\":[1,{\"a\":null}]}");
       JsonNode thrown =
-          call("denoReplEval", "{\"pid\":%d,\"code\":\"throw\"}".formatted(pid))
+          socket
+              .ask("denoReplEval", "{\"pid\":%d,\"code\":\"throw\"}".formatted(pid))
               .at("/result/error");
       assertThat(thrown.path("constructorName").asText()).isEqualTo("RangeError");
       assertThat(thrown.path("message").asText()).isEqualTo("no");
       JsonNode odd =
-          call("denoReplEval", "{\"pid\":%d,\"code\":\"odd\"}".formatted(pid)).at("/result/error");
+          socket
+              .ask("denoReplEval", "{\"pid\":%d,\"code\":\"odd\"}".formatted(pid))
+              .at("/result/error");
       assertThat(odd.path("constructorName").asText()).as("no name").isEqualTo("Error");
       for (int i = 300; i < 340; i++) {
         socket.call(i, "denoReplEval", "{\"pid\":%d,\"code\":\"%d\"}".formatted(pid, i));
@@ -181,10 +176,12 @@ final class DenoCallsTest {
         assertThat(answer.at("/result/ok/code").asInt()).isEqualTo(answer.path("id").asInt());
       }
     }
-    ok("denoReplClose", "{\"pid\":%d}".formatted(pid));
+    socket.ok("denoReplClose", "{\"pid\":%d}".formatted(pid));
     assertThat(mesh.signals).anyMatch(signal -> signal.getSignal() == 15);
     JsonNode gone =
-        call("denoReplEval", "{\"pid\":%d,\"code\":\"1\"}".formatted(pid)).at("/result/error");
+        socket
+            .ask("denoReplEval", "{\"pid\":%d,\"code\":\"1\"}".formatted(pid))
+            .at("/result/error");
     assertThat(gone.path("code").asText()).isEqualTo("ENOENT");
   }
 
@@ -192,11 +189,12 @@ final class DenoCallsTest {
   @ParameterizedTest
   @CsvSource({"end,ENOENT", "garbage,ERR_REPL", "flood,ERR_OUT_OF_RANGE"})
   void aReplThatBreaksOff(String code, String error) throws Exception {
-    int pid = pid(ok("spawnDenoRepl", "{" + QUIET + "}"));
+    int pid = pid(socket.ok("spawnDenoRepl", "{" + QUIET + "}"));
     try (FakeRepl _ = new FakeRepl(port(started().getEnvOrDefault("DENO_REPL_PORT", "")))) {
-      JsonNode broken = call("denoReplEval", "{\"pid\":%d,\"code\":\"%s\"}".formatted(pid, code));
+      JsonNode broken =
+          socket.ask("denoReplEval", "{\"pid\":%d,\"code\":\"%s\"}".formatted(pid, code));
       assertThat(broken.at("/result/error/code").asText()).isEqualTo(error);
-      JsonNode next = call("denoReplEval", "{\"pid\":%d,\"code\":\"1\"}".formatted(pid));
+      JsonNode next = socket.ask("denoReplEval", "{\"pid\":%d,\"code\":\"1\"}".formatted(pid));
       if (code.equals("garbage")) {
         assertThat(next.at("/result/ok/code").asText()).isEqualTo("1");
       } else {
@@ -207,17 +205,15 @@ final class DenoCallsTest {
 
   @Test
   void aReplWhoseQuestionWasAbortedIsGone() throws Exception {
-    int pid = pid(ok("spawnDenoRepl", "{" + QUIET + "}"));
+    int pid = pid(socket.ok("spawnDenoRepl", "{" + QUIET + "}"));
     try (FakeRepl repl = new FakeRepl(port(started().getEnvOrDefault("DENO_REPL_PORT", "")))) {
-      int question = ++calls;
-      socket.call(
-          question,
-          "denoReplEval",
-          "{\"pid\":%d,\"code\":\"silent\",\"abortId\":7}".formatted(pid));
+      int question =
+          socket.call(
+              "denoReplEval", "{\"pid\":%d,\"code\":\"silent\",\"abortId\":7}".formatted(pid));
       eventually(() -> !repl.asked.isEmpty(), "the question");
-      socket.call(++calls, "abort", "{\"abortId\":7}");
+      var _ = socket.call("abort", "{\"abortId\":7}");
       assertThat(socket.answer(question).at("/result/error/name").asText()).isEqualTo("AbortError");
-      JsonNode next = call("denoReplEval", "{\"pid\":%d,\"code\":\"1\"}".formatted(pid));
+      JsonNode next = socket.ask("denoReplEval", "{\"pid\":%d,\"code\":\"1\"}".formatted(pid));
       assertThat(next.at("/result/error/code").asText()).isEqualTo("ENOENT");
       assertThat(repl.asked).hasSize(1);
     }
@@ -231,10 +227,11 @@ final class DenoCallsTest {
         "{\"stdout\":\"null\"}                   | -32602",
       })
   void whatCannotBeRunIsRefused(String params, int code) throws Exception {
-    assertThat(call("spawnDeno", params).at("/error/code").asInt()).isEqualTo(code);
+    assertThat(socket.ask("spawnDeno", params).at("/error/code").asInt()).isEqualTo(code);
     assertThat(mesh.started).isEmpty();
     assertThat(
-            call("spawnDeno", "{\"entrypoint\":\"a\",\"watch\":[\"b\"]}")
+            socket
+                .ask("spawnDeno", "{\"entrypoint\":\"a\",\"watch\":[\"b\"]}")
                 .at("/result/error/code")
                 .asText())
         .isEqualTo("NOT_SERVED");
@@ -243,12 +240,12 @@ final class DenoCallsTest {
   @Test
   void aSandboxWithoutADenoGetsTheEdges(@TempDir Path directory) throws Exception {
     mesh.files.withoutDeno = true;
-    JsonNode none = call("spawnDeno", "{\"code\":\"1\"," + QUIET + "}").at("/result/error");
+    JsonNode none = socket.ask("spawnDeno", "{\"code\":\"1\"," + QUIET + "}").at("/result/error");
     assertThat(none.path("constructorName").asText()).isEqualTo("NotSupported");
     assertThat(none.path("message").asText()).contains("template has no Deno");
     restartWithDeno(directory);
-    ok("spawnDeno", "{\"code\":\"1\"," + QUIET + "}");
-    ok("spawnDeno", "{\"code\":\"1\"," + QUIET + "}");
+    socket.ok("spawnDeno", "{\"code\":\"1\"," + QUIET + "}");
+    socket.ok("spawnDeno", "{\"code\":\"1\"," + QUIET + "}");
     assertThat(
             mesh.files.asked.stream()
                 .filter(WriteFileTarget.class::isInstance)

@@ -30,7 +30,6 @@ final class ExposeTest {
   private Sdk sdk;
   private Sdk.Socket socket;
   private final String sandbox;
-  private int calls;
 
   ExposeTest() throws Exception {
     start(Map.of());
@@ -81,13 +80,8 @@ final class ExposeTest {
     return JSON.readTree(answer.body()).path("domain").asText();
   }
 
-  private JsonNode call(String method, String params) throws Exception {
-    socket.call(++calls, method, params);
-    return socket.answer(calls);
-  }
-
   private JsonNode expose(String domain, String target) throws Exception {
-    return call("exposeHttp", "{\"domain\":\"%s\",%s}".formatted(domain, target));
+    return socket.ask("exposeHttp", "{\"domain\":\"%s\",%s}".formatted(domain, target));
   }
 
   private static String port(int port) {
@@ -230,7 +224,7 @@ final class ExposeTest {
             "")) {
       assertRefused(expose(other, port(8080)), "domain");
     }
-    assertRefused(call("exposeHttp", "{\"port\":80}"), "domain");
+    assertRefused(socket.ask("exposeHttp", "{\"port\":80}"), "domain");
     assertThat(mesh.portKeys).isEmpty();
   }
 
@@ -274,7 +268,8 @@ final class ExposeTest {
 
   @Test
   void aDenoProcessIsExposedByItsPid() throws Exception {
-    int pid = call("spawnDeno", "{\"code\":\"1\"," + QUIET + "}").at("/result/ok/pid").asInt();
+    int pid =
+        socket.ask("spawnDeno", "{\"code\":\"1\"," + QUIET + "}").at("/result/ok/pid").asInt();
     String address = mesh.started.getLast().getEnvOrDefault("DENO_SERVE_ADDRESS", "");
     String domain = domain();
     assertThat(expose(domain, "\"pid\":" + pid).at("/result").has("ok")).isTrue();
@@ -291,12 +286,13 @@ final class ExposeTest {
 
   @Test
   void aProcessThatServesNothing() throws Exception {
-    int repl = call("spawnDenoRepl", "{" + QUIET + "}").at("/result/ok/pid").asInt();
+    int repl = socket.ask("spawnDenoRepl", "{" + QUIET + "}").at("/result/ok/pid").asInt();
     int ended =
-        call("spawnDeno", "{\"code\":\"1\",\"scriptArgs\":[\"exit-now\"]," + QUIET + "}")
+        socket
+            .ask("spawnDeno", "{\"code\":\"1\",\"scriptArgs\":[\"exit-now\"]," + QUIET + "}")
             .at("/result/ok/pid")
             .asInt();
-    call("processWait", "{\"pid\":%d}".formatted(ended));
+    socket.ask("processWait", "{\"pid\":%d}".formatted(ended));
     String over = domain();
     eventually(
         () -> {

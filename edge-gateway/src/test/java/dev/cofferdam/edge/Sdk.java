@@ -1,5 +1,7 @@
 package dev.cofferdam.edge;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
@@ -75,6 +77,7 @@ final class Sdk implements AutoCloseable {
     private final BlockingQueue<String> raw = new LinkedBlockingQueue<>();
     private final CompletableFuture<Integer> closed = new CompletableFuture<>();
     private volatile boolean reading = true;
+    private int calls;
 
     @Override
     public CompletionStage<?> onText(WebSocket from, CharSequence data, boolean last) {
@@ -129,6 +132,25 @@ final class Sdk implements AutoCloseable {
       send(
           "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"%s\",\"params\":%s}"
               .formatted(id, method, params));
+    }
+
+    /** A call with the next id, which is returned. */
+    int call(String method, String params) {
+      calls++;
+      call(calls, method, params);
+      return calls;
+    }
+
+    /** A call and its answer. */
+    JsonNode ask(String method, String params) throws InterruptedException {
+      return answer(call(method, params));
+    }
+
+    /** The result of a call that is expected to have one. */
+    JsonNode ok(String method, String params) throws InterruptedException {
+      JsonNode answer = ask(method, params);
+      assertThat(answer.path("result").has("ok")).as(answer.toString()).isTrue();
+      return answer.at("/result/ok");
     }
 
     void notify(String method, String params) {

@@ -21,7 +21,6 @@ final class VscodeCallsTest {
   private final EdgeApp app;
   private final Sdk sdk;
   private final Sdk.Socket socket;
-  private int calls;
 
   VscodeCallsTest() throws Exception {
     app = TestEdge.start(mesh, Map.of());
@@ -34,11 +33,6 @@ final class VscodeCallsTest {
     sdk.close();
     app.close();
     mesh.close();
-  }
-
-  private JsonNode call(String method, String params) throws Exception {
-    socket.call(++calls, method, params);
-    return socket.answer(calls);
   }
 
   private ProcessSpec started() {
@@ -81,7 +75,7 @@ final class VscodeCallsTest {
     assertThat(answer.path("stdoutStreamId").isIntegralNumber()).isTrue();
     assertThat(answer.path("stderrStreamId").isIntegralNumber()).isTrue();
     String target = "{\"pid\":%d,\"vscode\":true}".formatted(answer.path("pid").asInt());
-    assertThat(call("processKill", target).at("/result").has("ok")).isTrue();
+    assertThat(socket.ask("processKill", target).at("/result").has("ok")).isTrue();
     assertThat(mesh.signals).singleElement().matches(signal -> signal.getSignal() == 15);
   }
 
@@ -108,7 +102,8 @@ final class VscodeCallsTest {
   @Test
   void oneThatEndsBeforeItListens() throws Exception {
     JsonNode error =
-        call("vscode", "{\"path\":\"/home/app\",\"extensions\":[\"exit-now\"]}")
+        socket
+            .ask("vscode", "{\"path\":\"/home/app\",\"extensions\":[\"exit-now\"]}")
             .at("/result/error");
     assertThat(error.path("code").asText()).isEqualTo("ERR_VSCODE");
   }
@@ -117,7 +112,7 @@ final class VscodeCallsTest {
   void aTemplateWithoutOneIsToldWhatItLacks() throws Exception {
     mesh.files.withoutVscode = true;
     JsonNode error =
-        call("vscode", "{\"path\":\"/home/app\",\"extensions\":[]}").at("/result/error");
+        socket.ask("vscode", "{\"path\":\"/home/app\",\"extensions\":[]}").at("/result/error");
     assertThat(error.path("constructorName").asText()).isEqualTo("NotSupported");
     assertThat(error.path("message").asText())
         .contains("template has no code-server", "/usr/local/bin/code-server");
@@ -139,7 +134,7 @@ final class VscodeCallsTest {
         "{\"path\":\"/home/app\",\"disableStopButton\":\"x\"}     | /error/code        | -32602"
       })
   void whatCannotBeOpenedIsRefused(String params, String where, String code) throws Exception {
-    assertThat(call("vscode", params).at(where).asText()).isEqualTo(code);
+    assertThat(socket.ask("vscode", params).at(where).asText()).isEqualTo(code);
     assertThat(mesh.started).isEmpty();
   }
 }
