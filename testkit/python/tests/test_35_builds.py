@@ -164,6 +164,9 @@ def test_what_fails_is_told_with_the_end_of_its_output(tenant, repository, new_b
     message = failed(new_build(steps=["true", "for n in $(seq 2000); do echo line $n; done; echo 'at last' >&2; false; echo not reached"]))
     assert message.startswith("step 2 ended with 1: ") and "line 2000" in message and "at last" in message
     assert "not reached" not in message and "line 1 |" not in message
+    # What was written last is last, into whichever of its two outputs.
+    message = failed(new_build(steps=["for n in $(seq 300); do echo out $n; echo err $n >&2; done; exit 4"]))
+    assert message.endswith(" | out 299 | err 299 | out 300 | err 300")
     # Not taken for a pattern, of which "greet" would be one.
     message = failed(new_build(egress=policy(REPOSITORY), sources=[SOURCE], packages=["gr.et"]))
     assert message.startswith("installing the packages ended with 100") and "gr.et" in message

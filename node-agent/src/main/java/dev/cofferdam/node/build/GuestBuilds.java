@@ -25,6 +25,12 @@ import java.util.function.LongSupplier;
 public final class GuestBuilds {
   private static final Duration STEP = Duration.ofMinutes(20);
 
+  /**
+   * Both of its outputs into one pipe: of two, nothing tells in what order they were written, and
+   * the end of one may push out what the other said of a failure.
+   */
+  private static final List<String> TOGETHER = List.of("/bin/sh", "-c", "exec \"$@\" 2>&1", "sh");
+
   /** As the installation of a service would start it: policy-rc.d(8) of invoke-rc.d(8). */
   private static final String INSTALL =
       """
@@ -166,7 +172,8 @@ public final class GuestBuilds {
   }
 
   private static List<String> shell(String script, List<String> arguments) {
-    List<String> argv = new ArrayList<>(List.of("/bin/sh", "-ec", script, "sh"));
+    List<String> argv = new ArrayList<>(TOGETHER);
+    argv.addAll(List.of("/bin/sh", "-ec", script, "sh"));
     argv.addAll(arguments);
     return argv;
   }

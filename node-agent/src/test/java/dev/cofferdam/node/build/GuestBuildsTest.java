@@ -97,9 +97,9 @@ class GuestBuildsTest {
     // What a tenant chose is an argument, never part of a script of ours.
     assertThat(ran.get(0)).endsWith("sh", "deb http://a b c");
     assertThat(ran.get(1)).endsWith("sh", "g++", "libfoo=1.2-3~deb12");
-    assertThat(ran.get(1).get(2)).contains("install -- \"$@\"").doesNotContain("libfoo");
-    assertThat(ran.get(2)).containsExactly("/bin/sh", "-ec", "one", "sh");
-    assertThat(ran.get(3)).containsExactly("/bin/sh", "-ec", "two", "sh");
+    assertThat(ran.get(1).get(6)).contains("install -- \"$@\"").doesNotContain("libfoo");
+    assertThat(ran.get(2)).endsWith("/bin/sh", "-ec", "one", "sh");
+    assertThat(ran.get(3)).endsWith("/bin/sh", "-ec", "two", "sh");
     assertThat(ran.getLast()).startsWith("tar").contains("--one-file-system");
     assertThat(ran).hasSize(6);
     assertThat(authorized).containsOnly("Bearer token-of-the-agent");
@@ -108,7 +108,7 @@ class GuestBuildsTest {
   @Test
   void aptIsNotAskedWhereNothingIsToBeInstalled() throws IOException {
     builds(1 << 20, LONG).build(built("only")).close();
-    assertThat(ran).hasSize(3).noneMatch(argv -> argv.get(2).contains("apt-get"));
+    assertThat(ran).hasSize(3).noneMatch(argv -> String.join(" ", argv).contains("apt-get"));
   }
 
   @Test
