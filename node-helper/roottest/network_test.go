@@ -448,6 +448,20 @@ func TestDropsSurviveWatchersAndHelpers(t *testing.T) {
 	second.expect(drop{Slot: 1, Protocol: "udp", Destination: "203.0.113.1", Port: 1002})
 }
 
+// What a guest did last is not lost with its slot: ending at once hides nothing.
+func TestDropsSurviveTheirSlot(t *testing.T) {
+	w := newWorld(t)
+	g := w.guest(1)
+	drops := w.watch()
+	for port := range uint16(3) {
+		g.send(ethernet(tapMAC, guestMAC, 0x0800, ipv4{from: guestIP, to: netip.MustParseAddr("203.0.113.1"), protocol: 17, payload: udp(1, 1001+port)}.bytes()))
+	}
+	w.ok("slot.destroy", slotArgs{1})
+	for port := range 3 {
+		drops.expect(drop{Slot: 1, Protocol: "udp", Destination: "203.0.113.1", Port: 1001 + port})
+	}
+}
+
 // Whatever became of a slot's rules, also under a helper of another version: the next helper brings them back.
 func TestARestartedHelperRenewsTheRules(t *testing.T) {
 	w := newWorld(t)

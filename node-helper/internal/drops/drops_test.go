@@ -72,15 +72,35 @@ func TestLedgerAddsUpAndEmpties(t *testing.T) {
 	}
 }
 
-func TestLedgerForgetsASlotAndNoOther(t *testing.T) {
-	l := NewLedger(func() time.Time { return time.UnixMilli(1000) })
+func TestWhatAClosedSlotDidIsToldApartFromWhatIsDoneThereNext(t *testing.T) {
+	now := time.UnixMilli(1000)
+	l := NewLedger(func() time.Time { return now })
 	p := Packet{UDP, "203.0.113.7", 53}
 	l.Add(1, p)
 	l.Add(2, p)
-	l.Forget(1)
-	want := []Drop{{2, UDP, "203.0.113.7", 53, 1, 1000}}
+	l.Close(1)
+	now = time.UnixMilli(2000)
+	l.Add(1, p)
+	l.Add(2, p)
+	want := []Drop{{1, UDP, "203.0.113.7", 53, 1, 1000}, {2, UDP, "203.0.113.7", 53, 2, 1000}, {1, UDP, "203.0.113.7", 53, 1, 2000}}
 	if got := l.Take(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%v, expected %v", got, want)
+	}
+	if rest := l.Take(); len(rest) != 0 {
+		t.Errorf("taken twice: %v", rest)
+	}
+}
+
+func TestWhatClosedSlotsDidIsBoundedWhileNobodyTakesIt(t *testing.T) {
+	at := int64(0)
+	l := NewLedger(func() time.Time { return time.UnixMilli(at) })
+	for at = range int64(closedMax + 10) {
+		l.Add(1, Packet{UDP, "203.0.113.7", 53})
+		l.Close(1)
+	}
+	got := l.Take()
+	if len(got) != closedMax || got[0].FirstTimeMs != 10 {
+		t.Errorf("%d lines, the first of %d", len(got), got[0].FirstTimeMs)
 	}
 }
 

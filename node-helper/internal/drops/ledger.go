@@ -21,6 +21,8 @@ const (
 	kindsPerSlot = 64
 	// Everything past it is counted under this destination, one line per protocol.
 	overflow = "*"
+	// Of slots that were closed. While nobody takes them, the oldest go.
+	closedMax = 4096
 )
 
 type kind struct {
@@ -34,6 +36,8 @@ type Ledger struct {
 	now   func() time.Time
 	mu    sync.Mutex
 	slots map[int]map[kind]*Drop
+	// Lines that nothing is added to any more.
+	closed []Drop
 }
 
 // NewLedger starts empty.
@@ -62,10 +66,14 @@ func (l *Ledger) Add(slot int, p Packet) {
 	d.Count++
 }
 
-// Forget drops what a slot did: whoever is in it next must not be held to it.
-func (l *Ledger) Forget(slot int) {
+// Close ends the slot's lines: what is dropped there from now on is somebody else's, and must not be added to them.
+func (l *Ledger) Close(slot int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, d := range l.slots[slot] {
+		l.closed = append(l.closed, *d)
+	}
+	l.closed = l.closed[max(0, len(l.closed)-closedMax):]
 	delete(l.slots, slot)
 }
 
@@ -73,13 +81,14 @@ func (l *Ledger) Forget(slot int) {
 func (l *Ledger) Take() []Drop {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []Drop
+	out := l.closed
+	l.closed = nil
 	for _, kinds := range l.slots {
 		for _, d := range kinds {
 			out = append(out, *d)
 		}
 	}
 	clear(l.slots)
-	sort.Slice(out, func(i, j int) bool { return out[i].FirstTimeMs < out[j].FirstTimeMs })
+	sort.SliceStable(out, func(i, j int) bool { return out[i].FirstTimeMs < out[j].FirstTimeMs })
 	return out
 }

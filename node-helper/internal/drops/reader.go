@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -24,13 +25,18 @@ const (
 	configMode    = 2
 	configTimeout = 4
 	commandBind   = 1
+	commandUnbind = 2
 	copyPacket    = 2
 	copyBytes     = 128
 )
 
+// A flood may cost the answer to the last question.
+const finishWithin = time.Second
+
 // Reader receives the log messages of one namespace.
 type Reader struct {
-	conn *netlink.Conn
+	conn  *netlink.Conn
+	group uint16
 }
 
 // OpenReader binds the log group inside the namespace. The socket keeps the namespace alive until Close.
@@ -57,26 +63,47 @@ func OpenReader(ns *os.File, group uint16) (*Reader, error) {
 			return nil, fmt.Errorf("log group %d: %w", group, err)
 		}
 	}
-	return &Reader{conn}, nil
+	return &Reader{conn, group}, nil
 }
 
 func configure(conn *netlink.Conn, group uint16, a netlink.Attribute) error {
-	attrs, err := netlink.MarshalAttributes([]netlink.Attribute{a})
+	m, err := configuration(group, a)
 	if err != nil {
 		return err
 	}
-	header := []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, byte(group >> 8), byte(group)}
-	_, err = conn.Execute(netlink.Message{
-		Header: netlink.Header{Type: messageConfig, Flags: netlink.Request | netlink.Acknowledge},
-		Data:   append(header, attrs...),
-	})
+	_, err = conn.Execute(m)
 	return err
 }
 
-// Close ends Run.
+func configuration(group uint16, a netlink.Attribute) (netlink.Message, error) {
+	attrs, err := netlink.MarshalAttributes([]netlink.Attribute{a})
+	if err != nil {
+		return netlink.Message{}, err
+	}
+	header := []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, byte(group >> 8), byte(group)}
+	return netlink.Message{
+		Header: netlink.Header{Type: messageConfig, Flags: netlink.Request | netlink.Acknowledge},
+		Data:   append(header, attrs...),
+	}, nil
+}
+
+// Finish makes Run end by itself: the kernel hands over what it has gathered so far, and nothing more. Run may go on meanwhile.
+func (r *Reader) Finish() error {
+	m, err := configuration(r.group, netlink.Attribute{Type: configCommand, Data: []byte{commandUnbind}})
+	if err != nil {
+		return err
+	}
+	if err := r.conn.SetReadDeadline(time.Now().Add(finishWithin)); err != nil {
+		return err
+	}
+	_, err = r.conn.Send(m)
+	return err
+}
+
+// Close ends Run at once.
 func (r *Reader) Close() error { return r.conn.Close() }
 
-// Run hands each packet on, with the index of the device it came in by, until Close or an error of the socket.
+// Run hands each packet on, with the index of the device it came in by, until Finish, Close or an error of the socket.
 func (r *Reader) Run(each func(inDevice uint32, p Packet)) error {
 	for {
 		messages, err := r.conn.Receive()
@@ -84,10 +111,14 @@ func (r *Reader) Run(each func(inDevice uint32, p Packet)) error {
 			return err
 		}
 		for _, m := range messages {
-			if m.Header.Type == messagePacket {
+			switch m.Header.Type {
+			case messagePacket:
 				if device, p, ok := parse(m.Data); ok {
 					each(device, p)
 				}
+			case netlink.Error:
+				// The answer to Finish, for nothing else is asked by now.
+				return nil
 			}
 		}
 	}

@@ -17,12 +17,17 @@ type Hub struct {
 	ledger *Ledger
 
 	mu      sync.Mutex
-	readers map[string]*Reader
+	readers map[string]*following
+}
+
+type following struct {
+	reader *Reader
+	ended  chan struct{}
 }
 
 // NewHub reads nothing yet.
 func NewHub(group uint16, log *slog.Logger) *Hub {
-	return &Hub{group: group, log: log, ledger: NewLedger(time.Now), readers: map[string]*Reader{}}
+	return &Hub{group: group, log: log, ledger: NewLedger(time.Now), readers: map[string]*following{}}
 }
 
 // Follow reads the namespace's drops from now on. slotOf maps the device a packet came in by; what it does not know is left out. Idempotent per name.
@@ -36,16 +41,18 @@ func (h *Hub) Follow(name string, ns *os.File, slotOf func(device uint32) (int, 
 	if err != nil {
 		return err
 	}
-	h.readers[name] = r
+	f := &following{r, make(chan struct{})}
+	h.readers[name] = f
 	go func() {
 		err := r.Run(func(device uint32, p Packet) {
 			if slot, ok := slotOf(device); ok {
 				h.ledger.Add(slot, p)
 			}
 		})
+		close(f.ended)
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if h.readers[name] == r {
+		if h.readers[name] == f {
 			delete(h.readers, name)
 			h.log.Error("drops_reader_ended", "namespace", name, "error", err)
 			r.Close()
@@ -54,18 +61,25 @@ func (h *Hub) Follow(name string, ns *os.File, slotOf func(device uint32) (int, 
 	return nil
 }
 
-// Forget stops reading the namespace and lets go of it.
+// Forget stops reading the namespace and lets go of it. What was dropped there until now is in the ledger afterwards.
 func (h *Hub) Forget(name string) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if r := h.readers[name]; r != nil {
-		delete(h.readers, name)
-		r.Close()
+	f := h.readers[name]
+	delete(h.readers, name)
+	h.mu.Unlock()
+	if f == nil {
+		return
 	}
+	defer f.reader.Close()
+	if err := f.reader.Finish(); err != nil {
+		h.log.Warn("drops_reader_not_finished", "namespace", name, "error", err)
+		return
+	}
+	<-f.ended
 }
 
-// Vacate forgets what the slot's last sandbox did. To be called once its readers have been told to forget the namespace.
-func (h *Hub) Vacate(slot int) { h.ledger.Forget(slot) }
+// Vacate closes the account of the slot's last sandbox. To be called once its readers have been told to forget the namespace.
+func (h *Hub) Vacate(slot int) { h.ledger.Close(slot) }
 
 type line struct {
 	Drop Drop `json:"drop"`

@@ -40,12 +40,14 @@ class Host:
         """The process is dead and stays dead for the time of the block: its supervisor is held meanwhile."""
         launcher = self.pid("launcher")
         os.kill(launcher, signal.SIGSTOP)
+        old = self.pid(process)
         try:
-            old = self.kill(process)
+            self.kill(process)
             yield
         finally:
             os.kill(launcher, signal.SIGCONT)
-        self.await_restart(process, old)
+            # Also when the block failed: the tests after it want a whole mesh.
+            self.await_restart(process, old)
 
 
 def alive(pid: int) -> bool:

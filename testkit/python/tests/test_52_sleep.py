@@ -10,6 +10,7 @@ from test_51_lifecycle import get
 from test_80_kill import created
 
 from cofferdam.v1 import sandbox_pb2
+from cofferdam_e2e.events import DROP, Events
 from cofferdam_e2e.mesh import CALL_SECONDS
 from cofferdam_e2e.waiting import eventually
 
@@ -71,6 +72,17 @@ def vmms(sandbox) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def test_what_a_sandbox_tried_at_last_is_on_record_though_it_falls_asleep_or_ends_at_once(new_sandbox):
+    sandbox = new_sandbox()
+    events = Events(sandbox.tenant, sandbox.id)
+    steps = {9001: lambda: suspend(sandbox), 9002: lambda: suspend(sandbox), 9003: sandbox.delete}
+    for port, step in steps.items():
+        sandbox.run("bash", "-c", f"echo x >/dev/udp/203.0.113.66/{port}")
+        step()
+    for port in steps:
+        assert events.expect(f"the packet to port {port}", type=DROP, port=port).host == "203.0.113.66"
 
 
 def test_a_paused_sandbox_answers_nobody_and_goes_on(new_sandbox):

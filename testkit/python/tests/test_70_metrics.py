@@ -95,15 +95,17 @@ class Life:
 def life(prometheus, tenant, canary) -> Iterator[Life]:
     """Twice, with a scrape between: a rate is the difference of two readings."""
     life = Life(tenant, canary)
-    life.happens()
-    first = life.sandboxes[0].id
-    eventually(lambda: prometheus.query(f'cofferdam_sandbox_cpu_seconds_total{{sandbox="{first}"}}'), "a reading of the first sandbox")
-    eventually(lambda: prometheus.query("cofferdam_broker_audit_lag_seconds_count{reported_by='node'} > 0"), "the first drops on record")
-    life.happens()
-    # What was there at the second reading is told by now.
-    eventually(lambda: prometheus.query("sum(increase(cofferdam_node_drops_total[5m])) > 0"), "the second drops")
-    yield life
-    life.end()
+    try:
+        life.happens()
+        first = life.sandboxes[0].id
+        eventually(lambda: prometheus.query(f'cofferdam_sandbox_cpu_seconds_total{{sandbox="{first}"}}'), "a reading of the first sandbox")
+        eventually(lambda: prometheus.query("cofferdam_broker_audit_lag_seconds_count{reported_by='node'} > 0"), "the first drops on record")
+        life.happens()
+        # What was there at the second reading is told by now.
+        eventually(lambda: prometheus.query("sum(increase(cofferdam_node_drops_total[5m])) > 0"), "the second drops")
+        yield life
+    finally:
+        life.end()
 
 
 def page(mesh, service: str) -> str:

@@ -51,6 +51,7 @@ import dev.cofferdam.node.sandbox.SandboxMetrics;
 import dev.cofferdam.node.sandbox.Sandboxes;
 import dev.cofferdam.node.sandbox.SleepParts;
 import dev.cofferdam.node.sandbox.Teardown;
+import dev.cofferdam.node.slot.Occupants;
 import dev.cofferdam.node.slot.SlotPool;
 import dev.cofferdam.node.snapshot.SnapshotStore;
 import dev.cofferdam.node.template.ImageSources;
@@ -163,7 +164,9 @@ public final class NodeApp implements AutoCloseable {
     helper.ensureGate();
     Driver driver = parts.add(Driver.choose(config, helper, processes, files, guests, journal));
     Hypervisor hypervisor = driver.hypervisor();
-    SlotPool slots = new SlotPool(helper, config.slotsMax(), config.slotsSpare(), executor);
+    Occupants occupants = new Occupants(InstantSource.system());
+    SlotPool slots =
+        new SlotPool(helper, config.slotsMax(), config.slotsSpare(), executor, occupants);
     Gateway gateway =
         new GrpcGateway(
             toGateway,
@@ -196,6 +199,7 @@ public final class NodeApp implements AutoCloseable {
             files,
             guests,
             gateway,
+            occupants,
             new SnapshotStore(config.templateRoot()),
             journal,
             InstantSource.system(),
@@ -280,6 +284,7 @@ public final class NodeApp implements AutoCloseable {
                     volumes::copyOut,
                     guests,
                     gateway,
+                    occupants,
                     InstantSource.system(),
                     random,
                     executor),
@@ -369,7 +374,7 @@ public final class NodeApp implements AutoCloseable {
                 toBroker,
                 new Guard("vault-broker", ErrorReason.ERROR_REASON_BROKER_UNAVAILABLE, meters),
                 name(config),
-                sandboxes::inSlot,
+                occupants::at,
                 meters)
             .start());
     parts.add(

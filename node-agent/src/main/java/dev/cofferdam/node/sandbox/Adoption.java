@@ -24,7 +24,6 @@ import dev.cofferdam.node.sandbox.SandboxState.Suspended;
 import dev.cofferdam.node.slot.Slot;
 import dev.cofferdam.node.slot.SlotPool;
 import java.io.IOException;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -179,7 +178,7 @@ final class Adoption {
                 JournalEntry.Ended _ ->
                 throw new IllegalArgumentException(sandbox + " does not sleep: " + entry);
           }
-          Slot slot = slots.adopt(Recovery.slot(entry));
+          Slot slot = slots.adopt(Recovery.slot(entry), sandbox);
           // One that was to wake it, or that it fell asleep in: it has not run since.
           var _ = helper.stopVmm(slot.number());
           if (entry instanceof JournalEntry.RollingBack) {
@@ -235,11 +234,10 @@ final class Adoption {
     String token = token(sandbox);
     Machine machine = hypervisor.adopt(sandbox, number, size, process);
     waking.unstage(sandbox);
-    Slot slot = slots.adopt(number);
+    Slot slot = slots.adopt(number, sandbox);
     Guest guest = guests.connect(slot.link());
     capacity.adopt(size);
-    // Nobody else was in its slot since before this process.
-    return new Running(epoch, slot, machine, guest, token, size, Instant.EPOCH);
+    return new Running(epoch, slot, machine, guest, token, size);
   }
 
   private String token(String sandbox) throws IOException {

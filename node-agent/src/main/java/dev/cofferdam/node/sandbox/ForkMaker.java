@@ -14,13 +14,13 @@ import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.Steps;
 import dev.cofferdam.node.sandbox.SandboxState.Running;
+import dev.cofferdam.node.slot.Occupants;
 import dev.cofferdam.node.slot.Slot;
 import dev.cofferdam.node.snapshot.Snapshot;
 import dev.cofferdam.v1.ErrorReason;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
@@ -41,6 +41,7 @@ final class ForkMaker {
   private final SandboxFiles files;
   private final GuestConnector guests;
   private final Gateway gateway;
+  private final Occupants occupants;
   private final InstantSource clock;
   private final RandomGenerator random;
   private final ExecutorService executor;
@@ -55,6 +56,7 @@ final class ForkMaker {
       SandboxFiles files,
       GuestConnector guests,
       Gateway gateway,
+      Occupants occupants,
       InstantSource clock,
       RandomGenerator random,
       ExecutorService executor) {
@@ -63,6 +65,7 @@ final class ForkMaker {
     this.files = files;
     this.guests = guests;
     this.gateway = gateway;
+    this.occupants = occupants;
     this.clock = clock;
     this.random = random;
     this.executor = executor;
@@ -153,7 +156,7 @@ final class ForkMaker {
             random, clock.instant(), order.sandbox(), order.environment(), order.caCertificate());
     files.writeToken(order.sandbox(), identity.token());
     steps.time("attach_wait", () -> Tasks.join(attached));
-    Instant since = Instant.ofEpochMilli(clock.millis());
+    occupants.enter(slot.number(), order.sandbox());
     steps.time(
         "guest",
         () -> {
@@ -167,7 +170,7 @@ final class ForkMaker {
             guest.configure(identity, BOOTED);
           }
         });
-    return new Running(order.epoch(), slot, machine, guest, identity.token(), order.size(), since);
+    return new Running(order.epoch(), slot, machine, guest, identity.token(), order.size());
   }
 
   private static void copy(Path source, Path target) {

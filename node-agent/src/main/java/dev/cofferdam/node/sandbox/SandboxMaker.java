@@ -19,6 +19,7 @@ import dev.cofferdam.node.machine.MachineSpec;
 import dev.cofferdam.node.machine.Steps;
 import dev.cofferdam.node.pool.Pooled;
 import dev.cofferdam.node.sandbox.SandboxState.Running;
+import dev.cofferdam.node.slot.Occupants;
 import dev.cofferdam.node.slot.Slot;
 import dev.cofferdam.node.template.Template;
 import dev.cofferdam.v1.ErrorReason;
@@ -28,7 +29,6 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
@@ -58,6 +58,7 @@ public final class SandboxMaker {
   private final DiskSources sources;
   private final GuestConnector guests;
   private final Gateway gateway;
+  private final Occupants occupants;
   private final InstantSource clock;
   private final RandomGenerator random;
   private final ExecutorService executor;
@@ -84,6 +85,7 @@ public final class SandboxMaker {
       DiskSources sources,
       GuestConnector guests,
       Gateway gateway,
+      Occupants occupants,
       InstantSource clock,
       RandomGenerator random,
       ExecutorService executor) {
@@ -94,6 +96,7 @@ public final class SandboxMaker {
     this.sources = sources;
     this.guests = guests;
     this.gateway = gateway;
+    this.occupants = occupants;
     this.clock = clock;
     this.random = random;
     this.executor = executor;
@@ -127,7 +130,7 @@ public final class SandboxMaker {
       try {
         GuestIdentity identity = identity(order);
         files.writeToken(order.sandbox(), identity.token());
-        Instant since = Instant.ofEpochMilli(clock.millis());
+        occupants.enter(slot.number(), order.sandbox());
         steps.time("guest", () -> configure(brought, identity));
         steps.time("attach_wait", () -> Tasks.join(attached));
         return new Made(
@@ -137,8 +140,7 @@ public final class SandboxMaker {
                 brought.machine(),
                 brought.guest(),
                 identity.token(),
-                order.size(),
-                since),
+                order.size()),
             brought.way());
       } catch (IOException | RuntimeException | Error e) {
         brought.guest().close();

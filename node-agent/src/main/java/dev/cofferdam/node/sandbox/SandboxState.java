@@ -4,7 +4,6 @@ import dev.cofferdam.node.guest.Guest;
 import dev.cofferdam.node.machine.Machine;
 import dev.cofferdam.node.machine.MachineSize;
 import dev.cofferdam.node.slot.Slot;
-import java.time.Instant;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -26,23 +25,13 @@ sealed interface SandboxState {
   /** Being made by the thread that holds the sandbox's lock. */
   record Starting(long epoch) implements SandboxState {}
 
-  /**
-   * Its guest answers. The token drives the guest's agent.
-   *
-   * @param since what its slot did before this is not its doing, in milliseconds
-   */
+  /** Its guest answers. The token drives the guest's agent. */
   record Running(
-      long epoch,
-      Slot slot,
-      Machine machine,
-      Guest guest,
-      String token,
-      MachineSize size,
-      Instant since)
+      long epoch, Slot slot, Machine machine, Guest guest, String token, MachineSize size)
       implements SandboxState {
     /** The same with another link to its guest. */
     Running with(Guest link) {
-      return new Running(epoch, slot, machine, link, token, size, since);
+      return new Running(epoch, slot, machine, link, token, size);
     }
 
     @Override

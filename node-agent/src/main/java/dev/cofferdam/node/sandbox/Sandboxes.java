@@ -29,7 +29,6 @@ import dev.cofferdam.node.template.Template;
 import dev.cofferdam.node.template.TemplateCatalog;
 import dev.cofferdam.v1.ErrorReason;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -307,16 +306,6 @@ public final class Sandboxes implements AutoCloseable {
       case Suspended _ -> Optional.of(SandboxStates.Visible.SUSPENDED);
       case Starting _, Removing _, Ended _ -> Optional.empty();
     };
-  }
-
-  /** Who did what a slot did at that time: nobody, if it was before the one who is in it now. */
-  public Optional<String> inSlot(int slot, Instant at) {
-    String[] found = new String[1];
-    cells.forEach((sandbox, state) ->
-        SandboxState.live(state)
-            .filter(running -> running.slot().number() == slot && !at.isBefore(running.since()))
-            .ifPresent(_ -> found[0] = sandbox));
-    return Optional.ofNullable(found[0]);
   }
 
   public int freeMemoryMib() {

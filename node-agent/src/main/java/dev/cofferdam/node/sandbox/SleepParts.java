@@ -6,6 +6,7 @@ import dev.cofferdam.node.helper.NodeHelper;
 import dev.cofferdam.node.journal.Journal;
 import dev.cofferdam.node.machine.Hypervisor;
 import dev.cofferdam.node.sandbox.SandboxState.Running;
+import dev.cofferdam.node.slot.Occupants;
 import dev.cofferdam.node.snapshot.SnapshotStore;
 import java.io.IOException;
 import java.time.InstantSource;
@@ -37,6 +38,7 @@ public final class SleepParts {
       SandboxFiles files,
       GuestConnector guests,
       Gateway gateway,
+      Occupants occupants,
       SnapshotStore store,
       Journal journal,
       InstantSource clock,
@@ -51,7 +53,9 @@ public final class SleepParts {
     this.profiles = new Profiles(files, hypervisor);
     this.standstill = new Standstill(guests, clock, random);
     this.waking = new Waking(helper, hypervisor, files, profiles, guests, clock, random);
-    this.forks = new ForkMaker(helper, hypervisor, files, guests, gateway, clock, random, executor);
+    this.forks =
+        new ForkMaker(
+            helper, hypervisor, files, guests, gateway, occupants, clock, random, executor);
   }
 
   /** Digests of the images that sandboxes and snapshots of this node need again. */

@@ -20,7 +20,6 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
-import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
@@ -188,15 +187,13 @@ final class Waking {
   }
 
   private Running attended(Machine machine, Suspended asleep, String token, Reception reception) {
-    Instant since = Instant.ofEpochMilli(clock.millis());
     try {
       machine.resume();
       // Not before: what a stopped guest is sent is lost, and sent again only a second later.
       Guest guest = guests.connect(asleep.slot().link());
       try {
         reception.run(guest);
-        return new Running(
-            asleep.epoch(), asleep.slot(), machine, guest, token, asleep.size(), since);
+        return new Running(asleep.epoch(), asleep.slot(), machine, guest, token, asleep.size());
       } catch (IOException e) {
         guest.close();
         throw new MachineException("the guest was not received: " + e.getMessage(), e);

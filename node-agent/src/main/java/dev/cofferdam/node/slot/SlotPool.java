@@ -29,6 +29,7 @@ public final class SlotPool {
   private final NodeHelper helper;
   private final int spare;
   private final Executor executor;
+  private final Occupants occupants;
   private final ReentrantLock lock = new ReentrantLock();
   private final TreeSet<Integer> free = new TreeSet<>();
   private final Deque<Slot> ready = new ArrayDeque<>();
@@ -41,14 +42,16 @@ public final class SlotPool {
    * @param max how many slots there may be, spares included
    * @param spare how many to hold ready
    * @param executor runs what may be done later
+   * @param occupants learns who is found in a slot, and which are empty
    */
-  public SlotPool(NodeHelper helper, int max, int spare, Executor executor) {
+  public SlotPool(NodeHelper helper, int max, int spare, Executor executor, Occupants occupants) {
     if (spare < 0 || spare > max) {
       throw new IllegalArgumentException("spare is " + spare + ", expected 0 to " + max);
     }
     this.helper = helper;
     this.spare = spare;
     this.executor = executor;
+    this.occupants = occupants;
     for (int number = 1; number <= max; number++) {
       free.add(number);
     }
@@ -96,11 +99,11 @@ public final class SlotPool {
   }
 
   /**
-   * The slot of a sandbox that was found running. Asking for it again changes nothing in the
-   * kernel.
+   * The slot of a sandbox that was found in it. Asking for it again changes nothing in the kernel.
    */
-  public Slot adopt(int number) {
+  public Slot adopt(int number, String sandbox) {
     Slot slot = make(number);
+    occupants.found(number, sandbox);
     lock.lock();
     try {
       free.remove(number);
@@ -249,6 +252,7 @@ public final class SlotPool {
     boolean clean = false;
     try {
       helper.destroySlot(number);
+      occupants.leave(number);
       clean = true;
     } finally {
       lock.lock();

@@ -21,6 +21,7 @@ import dev.cofferdam.node.sandbox.Sandboxes;
 import dev.cofferdam.node.sandbox.SizeLimits;
 import dev.cofferdam.node.sandbox.SleepParts;
 import dev.cofferdam.node.sandbox.Teardown;
+import dev.cofferdam.node.slot.Occupants;
 import dev.cofferdam.node.slot.SlotPool;
 import dev.cofferdam.node.slot.SlotPrefix;
 import dev.cofferdam.node.snapshot.SnapshotStore;
@@ -69,6 +70,7 @@ public final class FakeHost {
   public final class Node implements AutoCloseable {
     public final Acts acts = new Acts();
     public final FakeGuests guests = new FakeGuests(acts, kernel);
+    public final Occupants occupants = new Occupants(InstantSource.system());
     public final SlotPool slots;
     public final MachinePool pool;
     public final SimpleMeterRegistry meters = new SimpleMeterRegistry();
@@ -90,7 +92,7 @@ public final class FakeHost {
           new FakeHypervisor(kernel, acts, root(), directory.resolve("kept"));
       // Slots are maintained when the test says so: what happens and when is then the same in each
       // run.
-      slots = new SlotPool(helper, SLOTS, spare, task -> {});
+      slots = new SlotPool(helper, SLOTS, spare, task -> {}, occupants);
       pool =
           new MachinePool(
               config,
@@ -139,6 +141,7 @@ public final class FakeHost {
               },
               guests,
               gateway,
+              occupants,
               InstantSource.system(),
               new Random(1),
               executor);
@@ -162,6 +165,7 @@ public final class FakeHost {
               files,
               guests,
               gateway,
+              occupants,
               new SnapshotStore(directory.resolve("kept")),
               journal,
               InstantSource.system(),

@@ -322,14 +322,18 @@ class SandboxesTest {
   @Test
   void whatASlotDidIsTheDoingOfWhoWasInItThen() {
     Instant before = Instant.now().minusMillis(1);
-    assertThat(node.sandboxes.inSlot(1, Instant.MAX)).isEmpty();
     node.sandboxes.start(order(A, 1));
-    assertThat(node.sandboxes.inSlot(1, before)).isEmpty();
-    assertThat(node.sandboxes.inSlot(1, Instant.now())).contains(A);
-    assertThat(node.sandboxes.inSlot(2, Instant.now())).isEmpty();
+    Instant then = Instant.now();
+    assertThat(node.occupants.at(1, before)).isEmpty();
+    assertThat(node.occupants.at(1, then)).contains(A);
+    assertThat(node.occupants.at(2, then)).isEmpty();
 
     restart();
-    assertThat(node.sandboxes.inSlot(1, before)).contains(A);
+    assertThat(node.occupants.at(1, before)).contains(A);
+
+    node.sandboxes.remove(A, 1);
+    assertThat(node.occupants.at(1, then)).as("it is told after its end").contains(A);
+    assertThat(node.occupants.at(1, Instant.now().plusMillis(1))).isEmpty();
   }
 
   @Test

@@ -20,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -93,6 +94,7 @@ class SleepTest {
     assertThat(node.sandboxes.freeMemoryMib()).isEqualTo(free + FakeHost.PREPARED.memoryMib());
     assertThat(host.kernel.attachments()).containsValue(A);
     assertThat(host.kernel.slots()).hasSize(1);
+    assertThat(node.occupants.at(1, Instant.now())).contains(A);
     assertVisible(A, Visible.SUSPENDED);
     int attached = count("gateway.attach");
 
@@ -219,6 +221,7 @@ class SleepTest {
     states = node.sandboxes.states();
 
     assertVisible(A, Visible.SUSPENDED);
+    assertThat(node.occupants.at(1, Instant.now())).contains(A);
     states.reach(A);
     assertThat(host.kernel.memory(A).counter).isEqualTo(3);
   }
@@ -424,6 +427,7 @@ class SleepTest {
     assertThat(host.kernel.memory(A).counter).isEqualTo(10);
 
     node.sandboxes.start(fork(B, KEPT));
+    assertThat(node.occupants.at(2, Instant.now())).contains(B);
     assertThat(host.kernel.memory(B).counter).isEqualTo(10);
     assertThat(read(B)).isEqualTo("ten");
   }

@@ -9,6 +9,8 @@ import dev.cofferdam.node.fake.Kernel;
 import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.helper.HelperException.Code;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Queue;
 import java.util.Set;
@@ -18,13 +20,15 @@ class SlotPoolTest {
   private final Kernel kernel = new Kernel();
   private final Acts acts = new Acts();
   private final Queue<Runnable> later = new ArrayDeque<>();
+  private final Occupants occupants = new Occupants(InstantSource.system());
   private final SlotPool slots =
       new SlotPool(
           new FakeHelper(
               kernel, acts, Path.of("/s"), start -> kernel.start(start.slot(), "", () -> {})),
           4,
           2,
-          later::add);
+          later::add,
+          occupants);
 
   @Test
   void sparesAreMadeAheadSoThatAClaimAsksNobody() {
@@ -88,6 +92,8 @@ class SlotPoolTest {
     Slot first = slots.claim().orElseThrow();
     Slot second = slots.claim().orElseThrow();
     runLater();
+    occupants.enter(first.number(), "sb-a");
+    occupants.enter(second.number(), "sb-b");
     acts.fail("slot.destroy", () -> new HelperException(Code.FAILED, "busy"));
     assertThatThrownBy(() -> slots.release(second.number())).isInstanceOf(HelperException.class);
     assertThatThrownBy(() -> slots.release(first.number())).isInstanceOf(HelperException.class);
@@ -97,6 +103,9 @@ class SlotPoolTest {
 
     assertThat(kernel.slots()).contains(first.number()).doesNotContain(second.number());
     assertThat(slots.available()).isEqualTo(3);
+    Instant afterwards = Instant.now().plusMillis(1);
+    assertThat(occupants.at(first.number(), afterwards)).contains("sb-a");
+    assertThat(occupants.at(second.number(), afterwards)).isEmpty();
   }
 
   @Test
@@ -147,7 +156,8 @@ class SlotPoolTest {
     slots.recover(Set.of(3));
     assertThat(kernel.slots()).containsExactly(1, 2, 3);
     assertThat(acts.done()).filteredOn("slot.destroy"::equals).hasSize(2);
-    assertThat(slots.adopt(3).address()).isEqualTo("100.80.0.3");
+    assertThat(slots.adopt(3, "sb-a").address()).isEqualTo("100.80.0.3");
+    assertThat(occupants.at(3, Instant.now())).contains("sb-a");
     assertThat(slots.used()).isEqualTo(1);
   }
 

@@ -22,6 +22,7 @@ import dev.cofferdam.node.oci.RegistryCredentials;
 import dev.cofferdam.node.oci.RootMaker;
 import dev.cofferdam.node.oci.TestImage;
 import dev.cofferdam.node.oci.TestLayer;
+import dev.cofferdam.node.slot.Occupants;
 import dev.cofferdam.node.slot.SlotPool;
 import dev.cofferdam.node.template.TemplateOrder.ImageSource;
 import dev.cofferdam.node.template.TemplateStatus.State;
@@ -322,7 +323,7 @@ class OrderedTemplatesTest {
         new TemplateMaker(
             helper,
             new FakeHypervisor(kernel, acts, sandboxes, directory.resolve("templates")),
-            new SlotPool(helper, 1, 0, task -> {}),
+            new SlotPool(helper, 1, 0, task -> {}, new Occupants(InstantSource.system())),
             new SandboxFiles(sandboxes, directory.resolve("tokens"), helper),
             guests,
             store,

@@ -14,6 +14,7 @@ import dev.cofferdam.node.guest.GuestException;
 import dev.cofferdam.node.helper.HelperException;
 import dev.cofferdam.node.image.Image;
 import dev.cofferdam.node.machine.MachineException;
+import dev.cofferdam.node.slot.Occupants;
 import dev.cofferdam.node.slot.SlotPool;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -50,7 +51,7 @@ class TemplateMakerTest {
             helper,
             new FakeHypervisor(kernel, acts, sandboxes, directory.resolve("templates")),
             // One slot is enough: the clone follows the machine that it is of.
-            new SlotPool(helper, 1, 0, task -> {}),
+            new SlotPool(helper, 1, 0, task -> {}, new Occupants(InstantSource.system())),
             new SandboxFiles(sandboxes, directory.resolve("tokens"), helper),
             guests,
             new TemplateStore(

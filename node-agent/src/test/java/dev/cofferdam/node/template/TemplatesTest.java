@@ -14,6 +14,7 @@ import dev.cofferdam.node.fake.Kernel;
 import dev.cofferdam.node.image.ImageStore;
 import dev.cofferdam.node.machine.MachineException;
 import dev.cofferdam.node.machine.MachineSize;
+import dev.cofferdam.node.slot.Occupants;
 import dev.cofferdam.node.slot.SlotPool;
 import dev.cofferdam.v1.ErrorReason;
 import java.io.IOException;
@@ -153,7 +154,7 @@ class TemplatesTest {
         new TemplateMaker(
             helper,
             new FakeHypervisor(kernel, acts, sandboxes, directory.resolve("templates")),
-            new SlotPool(helper, 1, 0, task -> {}),
+            new SlotPool(helper, 1, 0, task -> {}, new Occupants(InstantSource.system())),
             new SandboxFiles(sandboxes, directory.resolve("tokens"), helper),
             guests,
             new TemplateStore(
