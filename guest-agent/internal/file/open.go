@@ -15,6 +15,8 @@ import (
 	"cofferdam.dev/guest-agent/internal/refusal"
 )
 
+const maxReadFully = 16 << 20
+
 // Nothing interrupts a thread in flock(2), so that a lock which somebody has is asked for again and again.
 const lockInterval = 20 * time.Millisecond
 
@@ -37,6 +39,7 @@ func (Service) OpenFile(stream v1.FileService_OpenFileServer) error {
 	defer o.file.Close()
 	// A read of /proc/kmsg and its like waits for news; the end of the stream must end it.
 	defer context.AfterFunc(stream.Context(), func() { o.file.Close() })()
+	o.send = stream.Send
 	answer, err := o.info()
 	for {
 		if err != nil {
@@ -61,6 +64,10 @@ type opened struct {
 	file   *os.File
 	reads  bool
 	writes bool
+	// For an answer that is not the last one.
+	send func(*v1.OpenFileResponse) error
+	// Of what was read, until it is sent.
+	buffer []byte
 }
 
 func open(target *v1.OpenFileTarget) (*opened, error) {
@@ -141,6 +148,8 @@ func (o *opened) do(ctx context.Context, message *v1.OpenFileRequest) (*v1.OpenF
 	switch m := message.GetMessage().(type) {
 	case *v1.OpenFileRequest_Read:
 		return o.read(m.Read)
+	case *v1.OpenFileRequest_ReadFully:
+		return o.readFully(m.ReadFully)
 	case *v1.OpenFileRequest_Write:
 		return o.write(m.Write)
 	case *v1.OpenFileRequest_Seek:
@@ -205,15 +214,50 @@ func (o *opened) read(length uint32) (*v1.OpenFileResponse, error) {
 	if length == 0 || length > maxChunk {
 		return nil, refusal.Invalid("a read of %d bytes: expected 1 to %d", length, maxChunk)
 	}
+	data, err := o.next(length)
+	if err != nil {
+		return nil, err
+	}
+	return dataOf(data), nil
+}
+
+// readFully sends all that is read but the last part, which it returns.
+func (o *opened) readFully(length uint32) (*v1.OpenFileResponse, error) {
+	if length == 0 || length > maxReadFully {
+		return nil, refusal.Invalid("a read of %d bytes: expected 1 to %d", length, maxReadFully)
+	}
+	for left := length; ; {
+		data, err := o.next(min(left, maxChunk))
+		if err != nil {
+			return nil, err
+		}
+		left -= uint32(len(data))
+		if len(data) == 0 || left == 0 {
+			return dataOf(data), nil
+		}
+		if err := o.send(dataOf(data)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// next reads up to so many bytes; none at the end. They are there until the next call.
+func (o *opened) next(length uint32) ([]byte, error) {
 	if err := o.may(o.reads, "read"); err != nil {
 		return nil, err
 	}
-	buffer := make([]byte, length)
-	count, err := o.file.Read(buffer)
+	if uint32(len(o.buffer)) < length {
+		o.buffer = make([]byte, length)
+	}
+	count, err := o.file.Read(o.buffer[:length])
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, refusal.OfFile(err, o.path)
 	}
-	return &v1.OpenFileResponse{Answer: &v1.OpenFileResponse_Data{Data: buffer[:count]}}, nil
+	return o.buffer[:count], nil
+}
+
+func dataOf(data []byte) *v1.OpenFileResponse {
+	return &v1.OpenFileResponse{Answer: &v1.OpenFileResponse_Data{Data: data}}
 }
 
 func (o *opened) write(data []byte) (*v1.OpenFileResponse, error) {

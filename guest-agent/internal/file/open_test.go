@@ -2,8 +2,10 @@ package file
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,6 +68,27 @@ func (h *handle) read(length uint32) *v1.OpenFileResponse {
 	return h.do(&v1.OpenFileRequest{Message: &v1.OpenFileRequest_Read{Read: length}})
 }
 
+// readFully returns the sizes of the answers too.
+func (h *handle) readFully(length uint32) (string, []int) {
+	h.t.Helper()
+	var data []byte
+	var sizes []int
+	for answer := h.do(&v1.OpenFileRequest{Message: &v1.OpenFileRequest_ReadFully{ReadFully: length}}); ; {
+		part, ok := answer.GetAnswer().(*v1.OpenFileResponse_Data)
+		if !ok {
+			h.t.Fatalf("no data: %v", answer)
+		}
+		data, sizes = append(data, part.Data...), append(sizes, len(part.Data))
+		if len(part.Data) == 0 || len(data) == int(length) {
+			return string(data), sizes
+		}
+		var err error
+		if answer, err = h.stream.Recv(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
 func (h *handle) seek(offset int64, origin v1.SeekOrigin) *v1.OpenFileResponse {
 	h.t.Helper()
 	return h.do(&v1.OpenFileRequest{Message: &v1.OpenFileRequest_Seek{Seek: &v1.FileSeek{Offset: offset, Origin: origin}}})
@@ -119,6 +142,33 @@ func TestAnOpenFileDoesAsItIsTold(t *testing.T) {
 	}
 }
 
+func TestAFullReadComesInPartsUntilItIsWhole(t *testing.T) {
+	var text strings.Builder
+	for i := 0; text.Len() < 3*maxChunk; i++ {
+		fmt.Fprintf(&text, "%d ", i)
+	}
+	content := text.String()[:2*maxChunk+1000]
+	h := newHandle(t, newClient(t), &v1.OpenFileTarget{Path: plain(t, content), Read: true})
+	for _, read := range []struct {
+		length uint32
+		data   string
+		sizes  []int
+	}{
+		{10, content[:10], []int{10}},
+		{maxChunk + 10, content[10 : maxChunk+20], []int{maxChunk, 10}},
+		{maxReadFully, content[maxChunk+20:], []int{maxChunk, 980, 0}},
+		{1, "", []int{0}},
+	} {
+		if data, sizes := h.readFully(read.length); data != read.data || !slices.Equal(sizes, read.sizes) {
+			t.Errorf("%d: %d bytes in %v", read.length, len(data), sizes)
+		}
+	}
+	// What comes next has its own answer.
+	if at := h.seek(0, v1.SeekOrigin_SEEK_ORIGIN_POSITION).GetPosition(); at != uint64(len(content)) {
+		t.Error(at)
+	}
+}
+
 func TestAppendedIsAtTheEnd(t *testing.T) {
 	c := newClient(t)
 	path := plain(t, "first ")
@@ -148,6 +198,8 @@ func TestAFailureLeavesTheFileOpen(t *testing.T) {
 		"a place from nowhere":          {h.seek(1, v1.SeekOrigin_SEEK_ORIGIN_UNSPECIFIED), v1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT},
 		"a read of nothing":             {h.read(0), v1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT},
 		"a read of too much":            {h.read(maxChunk + 1), v1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT},
+		"a full read of nothing":        {h.do(&v1.OpenFileRequest{Message: &v1.OpenFileRequest_ReadFully{}}), v1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT},
+		"a full read of too much":       {h.do(&v1.OpenFileRequest{Message: &v1.OpenFileRequest_ReadFully{ReadFully: maxReadFully + 1}}), v1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT},
 		"no operation":                  {h.do(&v1.OpenFileRequest{}), v1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT},
 		"a second target":               {h.do(&v1.OpenFileRequest{Message: &v1.OpenFileRequest_Target{Target: &v1.OpenFileTarget{Path: path}}}), v1.ErrorReason_ERROR_REASON_INVALID_ARGUMENT},
 	} {
@@ -160,6 +212,9 @@ func TestAFailureLeavesTheFileOpen(t *testing.T) {
 	}
 	w := newHandle(t, c, &v1.OpenFileTarget{Path: path, Write: true})
 	if reason := w.read(1).GetFailure().GetReason(); reason != v1.ErrorReason_ERROR_REASON_PERMISSION_DENIED_IN_GUEST {
+		t.Error(reason)
+	}
+	if reason := w.do(&v1.OpenFileRequest{Message: &v1.OpenFileRequest_ReadFully{ReadFully: 1}}).GetFailure().GetReason(); reason != v1.ErrorReason_ERROR_REASON_PERMISSION_DENIED_IN_GUEST {
 		t.Error(reason)
 	}
 	if reason := w.write(strings.Repeat("x", maxChunk+1)).GetFailure().GetReason(); reason != v1.ErrorReason_ERROR_REASON_MESSAGE_TOO_LARGE {
