@@ -23,8 +23,8 @@ HOST = "api.echo.test"
 FILE = "/tmp/load"
 # The most that the API takes in a message, and what the SDK sends in one.
 CHUNK = 64 << 10
-# The most that the edge answers to this SDK's read of an open file.
-READ = 512 << 10
+# Of an open file: the edge answers what fits into one message.
+READ = 1 << 20
 
 
 def since(begin: int) -> int:

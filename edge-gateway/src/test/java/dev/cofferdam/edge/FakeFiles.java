@@ -31,22 +31,32 @@ import dev.cofferdam.v1.WriteFileResponse;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Files as the edge sees them. Each that is read holds its own path, one that is opened what was
  * written into it, {@code /missing} and what begins with {@code /new} are not there, {@code /old}
- * is in a sandbox whose agent knows no more than it did, and a lock is never given.
+ * is in a sandbox whose agent knows no more than it did, {@code broken} cannot be read to its end,
+ * {@code slow} comes to none, and a lock is never given.
  */
 final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
+  /** Of a file, in one message. */
+  static final int PART = 60_000;
+
+  /** Of what is read of a file that comes slowly: the rest never does. */
+  private static final int SLOW = 1_000_000;
+
   /** What was asked for, but for operations on open files. */
   final List<Message> asked = new CopyOnWriteArrayList<>();
 
   volatile boolean withoutDeno;
   volatile boolean withoutVscode;
   final AtomicInteger open = new AtomicInteger();
+
+  /** Reads of open files. */
+  final AtomicInteger reads = new AtomicInteger();
+
   final AtomicInteger locking = new AtomicInteger();
 
   /** Whether it was told that there is no such file. */
@@ -206,10 +216,10 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
     private final StringBuilder content = new StringBuilder();
     private int position;
 
-    /** Answers a read with the next one, and both at once. */
-    private boolean paired;
+    /** From here on it cannot be read. */
+    private int readable = Integer.MAX_VALUE;
 
-    private Optional<OpenFileResponse> held = Optional.empty();
+    private boolean slow;
 
     Opened(StreamObserver<OpenFileResponse> answers) {
       this.answers = answers;
@@ -225,7 +235,8 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
             open.decrementAndGet();
             return;
           }
-          paired = request.getTarget().getPath().endsWith("/paired");
+          slow = request.getTarget().getPath().endsWith("/slow");
+          readable = request.getTarget().getPath().endsWith("/broken") ? PART : readable;
           answer.setFile(info(request.getTarget().getPath(), false));
         }
         case WRITE -> {
@@ -234,22 +245,17 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
           answer.setPosition(position);
         }
         case READ -> {
-          int end = Math.min(content.length(), position + request.getRead());
-          answer.setData(ByteString.copyFromUtf8(content.substring(position, end)));
-          position = end;
-          if (paired && held.isEmpty()) {
-            held = Optional.of(answer.build());
-            return;
-          }
-          held.ifPresent(answers::onNext);
-          held = Optional.empty();
+          reads.incrementAndGet();
+          answer.setData(next(request.getRead()));
+        }
+        case READ_FULLY -> {
+          reads.incrementAndGet();
+          readFully(request.getReadFully());
+          return;
         }
         case SEEK -> {
           if (request.getSeek().getOffset() < 0) {
-            answer.setFailure(
-                FileFailure.newBuilder()
-                    .setReason(ErrorReason.ERROR_REASON_PATH_INVALID)
-                    .setMessage("invalid argument"));
+            answer.setFailure(failure("invalid argument"));
           } else {
             boolean end = request.getSeek().getOrigin() == SeekOrigin.SEEK_ORIGIN_END;
             position = (end ? content.length() : 0) + (int) request.getSeek().getOffset();
@@ -268,10 +274,44 @@ final class FakeFiles extends FileServiceGrpc.FileServiceImplBase {
       answers.onNext(answer.build());
     }
 
+    private ByteString next(int length) {
+      int from = position;
+      position = Math.min(content.length(), position + length);
+      return ByteString.copyFromUtf8(content.substring(from, position));
+    }
+
+    private void readFully(int length) {
+      if (slow) {
+        ByteString part = ByteString.copyFrom(new byte[PART]);
+        for (int sent = 0; sent < SLOW; sent += PART) {
+          answers.onNext(OpenFileResponse.newBuilder().setData(part).build());
+        }
+        return;
+      }
+      int left = length;
+      while (left > 0) {
+        OpenFileResponse.Builder answer = OpenFileResponse.newBuilder();
+        if (position >= readable) {
+          answers.onNext(answer.setFailure(failure("it broke")).build());
+          return;
+        }
+        ByteString part = next(Math.min(PART, left));
+        answers.onNext(answer.setData(part).build());
+        left = part.isEmpty() ? 0 : left - part.size();
+      }
+    }
+
     @Override
     public void onError(Throwable failure) {}
 
     @Override
     public void onCompleted() {}
+  }
+
+  private static FileFailure failure(String message) {
+    return FileFailure.newBuilder()
+        .setReason(ErrorReason.ERROR_REASON_PATH_INVALID)
+        .setMessage(message)
+        .build();
   }
 }

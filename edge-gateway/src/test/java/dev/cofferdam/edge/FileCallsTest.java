@@ -233,24 +233,49 @@ final class FileCallsTest {
     eventually(() -> mesh.files.open.get() <= before, "the end of its call");
   }
 
-  /** Of this one the sandbox answers no read before the next has come. */
   @Test
-  void readsOfOneCallDoNotWaitForEachOther() throws Exception {
-    String of =
-        "{\"fileHandleId\":%d,"
-            .formatted(
-                socket
-                    .ok("open", "{\"path\":\"paired\",\"options\":{\"read\":true,\"write\":true}}")
-                    .path("fileHandleId")
-                    .asLong());
+  void aFileIsAskedForOnceHoweverMuchIsReadAndEndsWhereItEnds() throws Exception {
+    String of = opened("long");
     String written = "0123456789".repeat(40_000);
     socket.ok("fileWrite", of + "\"data\":\"%s\"}".formatted(base64(written)));
     socket.ok("fileSeek", of + "\"offset\":0,\"whence\":0}");
-    String read =
-        socket.ok("fileRead", of + "\"length\":%d}".formatted(6 << 16)).path("data").asText();
-    assertThat(new String(Base64.getDecoder().decode(read), StandardCharsets.UTF_8))
-        .isEqualTo(written.substring(0, 6 << 16));
+    int before = mesh.files.reads.get();
+    assertThat(read(of, 390_000)).isEqualTo(written.substring(0, 390_000));
+    assertThat(read(of, 390_000)).isEqualTo(written.substring(390_000));
+    assertThat(mesh.files.reads.get() - before).isEqualTo(2);
+    assertThat(socket.ok("fileRead", of + "\"length\":10}").path("data").isNull()).isTrue();
     socket.ok("fileClose", of + "\"x\":0}");
+  }
+
+  @Test
+  void whatWasReadBeforeAFailureIsAnsweredAndTheFileStaysOpen() throws Exception {
+    String of = opened("broken");
+    String written = "0123456789".repeat(12_000);
+    socket.ok("fileWrite", of + "\"data\":\"%s\"}".formatted(base64(written)));
+    socket.ok("fileSeek", of + "\"offset\":0,\"whence\":0}");
+    assertThat(read(of, 100_000)).isEqualTo(written.substring(0, FakeFiles.PART));
+    assertThat(socket.ask("fileRead", of + "\"length\":100000}").toString()).contains("it broke");
+    socket.ok("fileSeek", of + "\"offset\":0,\"whence\":0}");
+    assertThat(read(of, 10)).isEqualTo("0123456789");
+    socket.ok("fileClose", of + "\"x\":0}");
+  }
+
+  /** How a call about it begins. */
+  private String opened(String path) throws Exception {
+    return "{\"fileHandleId\":%d,"
+        .formatted(
+            socket
+                .ok(
+                    "open",
+                    "{\"path\":\"%s\",\"options\":{\"read\":true,\"write\":true}}".formatted(path))
+                .path("fileHandleId")
+                .asLong());
+  }
+
+  private String read(String of, int length) throws Exception {
+    String data =
+        socket.ok("fileRead", of + "\"length\":%d}".formatted(length)).path("data").asText();
+    return new String(Base64.getDecoder().decode(data), StandardCharsets.UTF_8);
   }
 
   /** JavaScript's len, Python's size. */

@@ -112,6 +112,22 @@ final class MemoryTest {
     assertHeldOut();
   }
 
+  @Test
+  void readsOfOpenFilesThatDoNotEnd() throws Exception {
+    attack(
+        2,
+        socket -> {
+          List<Long> files = new ArrayList<>();
+          for (int i = 0; i < 6; i++) {
+            files.add(socket.ok("open", "{\"path\":\"slow\"}").path("fileHandleId").asLong());
+          }
+          for (long file : files) {
+            socket.call("fileRead", "{\"fileHandleId\":%d,\"length\":10000000}".formatted(file));
+          }
+        });
+    assertHeldOut();
+  }
+
   /** A client that has been told, and answers nothing, has its connection ended all the same. */
   @Test
   void whoSendsOnIsCutOff() throws Exception {

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import com.google.protobuf.ByteString;
 import dev.cofferdam.edge.protocol.CallError;
+import dev.cofferdam.edge.protocol.Json;
 import dev.cofferdam.edge.protocol.Params;
 import dev.cofferdam.edge.protocol.SdkError;
 import dev.cofferdam.edge.session.InputStreams.Input;
@@ -35,7 +36,6 @@ import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.util.Base64;
 import java.util.Map;
 import java.util.Optional;
 
@@ -51,7 +51,7 @@ public final class FileMethods implements SessionContext.Part {
   public Map<String, Method> methods() {
     return Map.of(
         "readFile",
-        params -> TextNode.valueOf(Base64.getEncoder().encodeToString(read(params))),
+        params -> Json.base64(read(params)),
         "readTextFile",
         params -> TextNode.valueOf(text(read(params))),
         "writeFile",

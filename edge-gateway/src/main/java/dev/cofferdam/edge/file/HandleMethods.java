@@ -19,7 +19,6 @@ import dev.cofferdam.v1.OpenFileRequest;
 import dev.cofferdam.v1.OpenFileTarget;
 import dev.cofferdam.v1.SeekOrigin;
 import io.grpc.StatusException;
-import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -31,6 +30,9 @@ import java.util.concurrent.atomic.AtomicLong;
 public final class HandleMethods implements SessionContext.Part {
   /** Of one session; each is a call to the sandbox that lasts. */
   static final int MAX_OPEN = 128;
+
+  /** Bytes of a message that are not its data. */
+  private static final int ENVELOPE = 1024;
 
   /** By the number that says so in lseek(2). */
   private static final List<SeekOrigin> ORIGINS =
@@ -130,12 +132,12 @@ public final class HandleMethods implements SessionContext.Part {
       throws CallError, SdkError, StatusException, InterruptedException {
     long length = params.optionalCount("length").orElse((long) GuestFiles.CHUNK);
     // The SDKs' own buffers are theirs to choose; what one message holds is not.
-    long limit = Math.min(length, context.peer().messageBytes() / 2);
+    long limit = Math.min(length, (context.peer().messageBytes() - ENVELOPE) / 4 * 3L);
     ByteString data = file(params).read(limit);
     boolean end = data.isEmpty() && length > 0 && !context.peer().python();
     return end
         ? Json.object().putNull("data")
-        : Json.object().put("data", Base64.getEncoder().encodeToString(data.toByteArray()));
+        : Json.object().set("data", Json.base64(data.toByteArray()));
   }
 
   private JsonNode write(Params params)

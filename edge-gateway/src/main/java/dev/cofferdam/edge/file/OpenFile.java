@@ -2,33 +2,35 @@ package dev.cofferdam.edge.file;
 
 import com.google.protobuf.ByteString;
 import dev.cofferdam.edge.protocol.SdkError;
+import dev.cofferdam.edge.session.MemoryBudget;
 import dev.cofferdam.edge.session.SessionContext;
 import dev.cofferdam.kit.client.TwoWayCall;
-import dev.cofferdam.v1.FileFailure;
 import dev.cofferdam.v1.OpenFileRequest;
 import dev.cofferdam.v1.OpenFileResponse;
 import dev.cofferdam.v1.OpenFileTarget;
 import io.grpc.StatusException;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 
 /** A file that is open in the guest as long as its call lasts. One operation at a time. */
 final class OpenFile implements AutoCloseable {
-  /** Reads that are on their way at a time. */
-  private static final int AHEAD = 4;
+  /** As much as the sandbox's agent reads for one request. */
+  private static final int MAX_READ = 16 << 20;
 
   private final TwoWayCall<OpenFileRequest, OpenFileResponse> call;
   private final ReentrantLock turn = new ReentrantLock(true);
 
-  private OpenFile(TwoWayCall<OpenFileRequest, OpenFileResponse> call) {
+  private final MemoryBudget.Account memory;
+
+  private OpenFile(
+      TwoWayCall<OpenFileRequest, OpenFileResponse> call, MemoryBudget.Account memory) {
     this.call = call;
+    this.memory = memory;
   }
 
   static OpenFile open(SessionContext context, OpenFileTarget target)
       throws SdkError, StatusException, InterruptedException {
-    OpenFile file = new OpenFile(context.tenant().openFile());
+    OpenFile file = new OpenFile(context.tenant().openFile(), context.memory());
     boolean whole = false;
     try {
       var _ =
@@ -54,14 +56,17 @@ final class OpenFile implements AutoCloseable {
       if (answer.isEmpty()) {
         throw closed();
       }
-      if (answer.get().hasFailure()) {
-        throw SdkError.of(
-            answer.get().getFailure().getReason(), answer.get().getFailure().getMessage());
-      }
-      return answer.get();
+      return answered(answer.get());
     } finally {
       turn.unlock();
     }
+  }
+
+  private static OpenFileResponse answered(OpenFileResponse answer) throws SdkError {
+    if (answer.hasFailure()) {
+      throw SdkError.of(answer.getFailure().getReason(), answer.getFailure().getMessage());
+    }
+    return answer;
   }
 
   static SdkError closed() {
@@ -82,46 +87,40 @@ final class OpenFile implements AutoCloseable {
   }
 
   /**
-   * Up to so many bytes; empty at the end of the file. Several reads are on their way at a time:
-   * one that waits for the one before it is as slow as the way to the guest and back.
+   * Up to so many bytes; empty at the end of the file. They are asked for at once: the way to the
+   * guest and back takes longer than the reading.
    */
-  ByteString read(long length) throws SdkError, StatusException, InterruptedException {
+  ByteString read(long most) throws SdkError, StatusException, InterruptedException {
+    int length = (int) Math.min(MAX_READ, most);
+    if (length == 0) {
+      return ByteString.EMPTY;
+    }
     ByteString read = ByteString.EMPTY;
-    Deque<Integer> asked = new ArrayDeque<>();
-    long wanted = length;
-    Optional<FileFailure> failure = Optional.empty();
+    boolean answered = false;
     turn.lockInterruptibly();
     try {
-      while (wanted > 0 || !asked.isEmpty()) {
-        while (wanted > 0 && asked.size() < AHEAD) {
-          int part = (int) Math.min(GuestFiles.CHUNK, wanted);
-          if (!call.write(OpenFileRequest.newBuilder().setRead(part).build())) {
-            throw closed();
-          }
-          asked.add(part);
-          wanted -= part;
-        }
-        OpenFileResponse answer = call.read().orElseThrow(OpenFile::closed);
-        int part = asked.remove();
-        read = read.concat(answer.getData());
-        if (answer.hasFailure() && failure.isEmpty()) {
-          failure = Optional.of(answer.getFailure());
-        }
-        // What is already asked for is answered still; files of /proc give less than there is.
-        boolean over = failure.isPresent() || answer.getData().isEmpty();
-        wanted = over ? 0 : wanted + part - answer.getData().size();
+      if (!call.write(OpenFileRequest.newBuilder().setReadFully(length).build())) {
+        throw closed();
       }
+      while (!answered) {
+        OpenFileResponse answer = call.read().orElseThrow(OpenFile::closed);
+        read = read.concat(answer.getData());
+        memory.add(answer.getData().size());
+        answered = answer.hasFailure() || answer.getData().isEmpty() || read.size() >= length;
+        // What was read before it is not lost; the next one meets it again.
+        if (read.isEmpty()) {
+          var _ = answered(answer);
+        }
+      }
+      return read;
     } finally {
-      if (!asked.isEmpty()) {
-        // Another operation would take their answers for its own.
+      memory.subtract(read.size());
+      if (!answered) {
+        // Another operation would take the rest of the answers for its own.
         close();
       }
       turn.unlock();
     }
-    if (failure.isPresent()) {
-      throw SdkError.of(failure.get().getReason(), failure.get().getMessage());
-    }
-    return read;
   }
 
   /** Ends what waits in it too. */

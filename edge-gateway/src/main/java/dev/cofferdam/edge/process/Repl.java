@@ -104,7 +104,7 @@ final class Repl {
 
   private JsonNode answer(String line) throws SdkError {
     JsonNode answer =
-        new Json(context.peer().messageBytes())
+        Json.WHOLE
             .read(line)
             .orElseThrow(() -> new SdkError("Error", "ERR_REPL", "the answer is no JSON"));
     JsonNode error = answer.path("error");

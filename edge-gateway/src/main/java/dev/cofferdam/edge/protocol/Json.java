@@ -6,9 +6,11 @@ import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.POJONode;
 import java.io.IOException;
 import java.util.Optional;
 
@@ -16,6 +18,11 @@ import java.util.Optional;
 public final class Json {
   private static final int MAX_DEPTH = 64;
   private static final int MAX_NUMBER = 40;
+
+  /** For texts whose own length is bounded before. */
+  public static final Json WHOLE = new Json(Integer.MAX_VALUE);
+
+  private static final ObjectWriter WRITER = JsonMapper.builder().build().writer();
 
   private final JsonMapper mapper;
 
@@ -52,6 +59,20 @@ public final class Json {
       return Optional.ofNullable(mapper.readTree(text));
     } catch (JsonProcessingException e) {
       return Optional.empty();
+    }
+  }
+
+  /** As RFC 4648 has it, by the JDK: it takes two thirds of the time that Jackson does. */
+  public static JsonNode base64(byte[] data) {
+    return new POJONode(new Base64Text(data));
+  }
+
+  /** UTF-8. */
+  public static byte[] bytes(JsonNode value) {
+    try {
+      return WRITER.writeValueAsBytes(value);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("a tree of JSON could not be written", e);
     }
   }
 

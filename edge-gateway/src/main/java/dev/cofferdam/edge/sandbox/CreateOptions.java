@@ -89,7 +89,7 @@ public record CreateOptions(
   public static CreateOptions parse(String text, int values, Instant now, int unnamedMemory)
       throws HttpError {
     JsonNode json =
-        new Json(text.length() + 1)
+        Json.WHOLE
             .read(text)
             .filter(JsonNode::isObject)
             .orElseThrow(() ->

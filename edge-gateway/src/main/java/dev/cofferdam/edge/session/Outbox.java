@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.linecorp.armeria.common.websocket.WebSocketCloseStatus;
 import com.linecorp.armeria.common.websocket.WebSocketFrame;
 import com.linecorp.armeria.common.websocket.WebSocketWriter;
-import java.nio.charset.StandardCharsets;
+import dev.cofferdam.edge.protocol.Json;
 import java.time.Duration;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -34,16 +34,18 @@ public final class Outbox {
    * @throws SessionClosedException when nobody will read it
    */
   public void send(JsonNode message) throws InterruptedException {
-    sendText(message.toString());
+    send(Json.bytes(message));
   }
 
-  void sendText(String text) throws InterruptedException {
-    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-    int length = bytes.length;
+  /**
+   * @param text in UTF-8; it belongs to the outbox from now on
+   */
+  void send(byte[] text) throws InterruptedException {
+    int length = text.length;
     memory.add(length);
     boolean sent = false;
     try {
-      send(bytes);
+      write(text);
       sent = true;
     } finally {
       if (!sent) {
@@ -52,7 +54,7 @@ public final class Outbox {
     }
   }
 
-  private void send(byte[] bytes) throws InterruptedException {
+  private void write(byte[] bytes) throws InterruptedException {
     int length = bytes.length;
     int size = Math.min(length, limit);
     if (!room.tryAcquire(size, stall.toMillis(), TimeUnit.MILLISECONDS)) {

@@ -3,7 +3,6 @@ package dev.cofferdam.edge.session;
 import com.google.protobuf.ByteString;
 import dev.cofferdam.edge.protocol.Json;
 import dev.cofferdam.edge.protocol.Message;
-import java.util.Base64;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -68,10 +67,10 @@ public final class OutputStreams {
       start();
       for (int from = 0; from < data.size() && !cancelled; from += CHUNK) {
         ByteString part = data.substring(from, Math.min(data.size(), from + CHUNK));
-        String text = Base64.getEncoder().encodeToString(part.toByteArray());
         outbox.send(
             Message.notification(
-                InputStreams.ENQUEUE, Json.object().put("streamId", id).put("data", text)));
+                InputStreams.ENQUEUE,
+                Json.object().put("streamId", id).set("data", Json.base64(part.toByteArray()))));
       }
     }
 

@@ -63,6 +63,7 @@ public final class Session {
   private static final Duration NEWS = Duration.ofSeconds(5);
 
   private static final byte[] PING = "ping".getBytes(StandardCharsets.UTF_8);
+  private static final byte[] PONG = "pong".getBytes(StandardCharsets.UTF_8);
   private static final Logger log = LoggerFactory.getLogger(Session.class);
 
   /**
@@ -76,7 +77,6 @@ public final class Session {
   public record Connection(EventExecutor loop, Runnable cutOff, Runnable close) {}
 
   private final SessionLimits limits;
-  private final Json json;
   private final Peer peer;
   private final Connection connection;
   private final Frames frames;
@@ -118,7 +118,6 @@ public final class Session {
       Executor threads,
       Runnable ended) {
     this.limits = limits;
-    this.json = new Json(limits.messageBytes());
     this.peer = peer;
     this.connection = connection;
     this.memory = memory;
@@ -258,10 +257,10 @@ public final class Session {
 
   private boolean handle(byte[] text) throws InterruptedException {
     if (Arrays.equals(text, PING)) {
-      outbox.sendText("pong");
+      outbox.send(PONG.clone());
       return true;
     }
-    Optional<JsonNode> parsed = json.read(text, text.length);
+    Optional<JsonNode> parsed = Json.WHOLE.read(text, text.length);
     if (parsed.isEmpty()) {
       outbox.close(INVALID_JSON, "Invalid JSON");
       return false;
@@ -342,7 +341,7 @@ public final class Session {
 
   private void answer(Message.Call call, Aborts.Interrupted thread) {
     try {
-      ObjectNode answer = unlessAborted(call, thread);
+      byte[] answer = unlessAborted(call, thread);
       if (waiting.remove(call.id()) != null) {
         outbox.send(answer);
       }
@@ -355,9 +354,9 @@ public final class Session {
     }
   }
 
-  private ObjectNode unlessAborted(Message.Call call, Aborts.Interrupted thread)
+  private byte[] unlessAborted(Message.Call call, Aborts.Interrupted thread)
       throws InterruptedException {
-    Optional<ObjectNode> answer;
+    Optional<byte[]> answer;
     thread.begin();
     try {
       answer = Optional.of(outcome(call));
@@ -368,18 +367,22 @@ public final class Session {
       answer = Optional.empty();
     }
     return thread.end() || answer.isEmpty()
-        ? Message.answer(call.id(), SdkError.aborted())
+        ? Json.bytes(Message.answer(call.id(), SdkError.aborted()))
         : answer.get();
   }
 
-  private ObjectNode outcome(Message.Call call) throws InterruptedException {
+  private byte[] outcome(Message.Call call) throws InterruptedException {
+    byte[] text = Json.bytes(result(call));
+    return text.length <= peer.messageBytes() ? text : Json.bytes(tooLong(call, text.length));
+  }
+
+  private ObjectNode result(Message.Call call) throws InterruptedException {
     Method method = methods.get(call.method());
     try {
       if (method == null) {
         throw CallError.methodNotFound(call.method());
       }
-      ObjectNode answer = Message.answer(call.id(), method.call(new Params(call.params())));
-      return fits(answer, call);
+      return Message.answer(call.id(), method.call(new Params(call.params())));
     } catch (CallError e) {
       return Message.answer(call.id(), e);
     } catch (SdkError e) {
@@ -409,17 +412,14 @@ public final class Session {
   }
 
   /** An answer that the SDK cannot take would end the session, and with it every other call. */
-  private ObjectNode fits(ObjectNode answer, Message.Call call) {
-    int size = answer.toString().getBytes(StandardCharsets.UTF_8).length;
-    return size <= peer.messageBytes()
-        ? answer
-        : Message.answer(
-            call.id(),
-            new SdkError(
-                "RangeError",
-                "ERR_OUT_OF_RANGE",
-                "the answer has %d bytes, and this SDK takes %d in one message"
-                    .formatted(size, peer.messageBytes())));
+  private ObjectNode tooLong(Message.Call call, int size) {
+    return Message.answer(
+        call.id(),
+        new SdkError(
+            "RangeError",
+            "ERR_OUT_OF_RANGE",
+            "the answer has %d bytes, and this SDK takes %d in one message"
+                .formatted(size, peer.messageBytes())));
   }
 
   private void finish() {
