@@ -18,7 +18,7 @@ import io.grpc.stub.BlockingClientCall;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
@@ -37,9 +37,9 @@ final class Sessions implements AutoCloseable {
   private final List<SessionContext.PartFactory> parts;
   private final Executor threads;
   private final AtomicLong streamIds;
-  private final Set<Open> open = ConcurrentHashMap.newKeySet();
 
-  private record Open(Session session, CountDownLatch over) {}
+  /** By what waits for their end. */
+  private final Map<CountDownLatch, Session> open = new ConcurrentHashMap<>();
 
   /**
    * @param firstStream below 2^52: JavaScript counts no further than 2^53
@@ -56,7 +56,7 @@ final class Sessions implements AutoCloseable {
     this.parts = List.copyOf(parts);
     this.threads = threads;
     this.streamIds = new AtomicLong(firstStream);
-    Gauge.builder("cofferdam.edge.sessions", open, Set::size)
+    Gauge.builder("cofferdam.edge.sessions", open, Map::size)
         .description("Sockets of SDKs that are open")
         .register(meters);
   }
@@ -81,23 +81,12 @@ final class Sessions implements AutoCloseable {
             memory,
             parts,
             threads,
-            over::countDown);
-    Open entry = new Open(session, over);
-    open.add(entry);
+            () -> ended(tenant, opened, over, freed));
+    open.put(over, session);
     session.alongside(() -> watch(tenant, opened, session, over));
-    threads.execute(() -> {
-      try {
-        keepAlive(tenant, opened, over);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-      } finally {
-        open.remove(entry);
-        freed.run();
-      }
-      if (opened.endsWithSession()) {
-        sandboxes.end(tenant, opened.sandbox());
-      }
-    });
+    if (opened.endsWithSession()) {
+      session.alongside(() -> keepAlive(tenant, opened, over));
+    }
     log.atInfo()
         .setMessage("session_opened")
         .addKeyValue("sandbox", opened.sandbox().getId())
@@ -105,24 +94,35 @@ final class Sessions implements AutoCloseable {
     return session.start(in);
   }
 
-  /** Returns when the session is over. */
-  private void keepAlive(Tenant tenant, Opened opened, CountDownLatch over)
-      throws InterruptedException {
-    if (!opened.endsWithSession()) {
-      over.await();
-      return;
+  private void ended(Tenant tenant, Opened opened, CountDownLatch over, Runnable freed) {
+    open.remove(over);
+    freed.run();
+    over.countDown();
+    if (opened.endsWithSession()) {
+      threads.execute(() -> sandboxes.end(tenant, opened.sandbox()));
     }
-    // Two renewals may fail.
-    while (!over.await(sandboxes.lease().toMillis() / 3, TimeUnit.MILLISECONDS)) {
-      try {
-        sandboxes.renew(tenant, opened.sandbox());
-      } catch (StatusException e) {
-        log.atInfo()
-            .setMessage("renewal_failed")
-            .addKeyValue("sandbox", opened.sandbox().getId())
-            .addKeyValue("status", e.getStatus().getCode())
-            .log();
+  }
+
+  private void keepAlive(Tenant tenant, Opened opened, CountDownLatch over) {
+    try {
+      // Two renewals may fail.
+      while (!over.await(sandboxes.lease().toMillis() / 3, TimeUnit.MILLISECONDS)) {
+        renew(tenant, opened);
       }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void renew(Tenant tenant, Opened opened) {
+    try {
+      sandboxes.renew(tenant, opened.sandbox());
+    } catch (StatusException e) {
+      log.atInfo()
+          .setMessage("renewal_failed")
+          .addKeyValue("sandbox", opened.sandbox().getId())
+          .addKeyValue("status", e.getStatus().getCode())
+          .log();
     }
   }
 
@@ -170,12 +170,11 @@ final class Sessions implements AutoCloseable {
   /** Sandboxes that end with their sockets end by their lease where there is no time for more. */
   @Override
   public void close() {
-    for (Open entry : open) {
-      entry.session().end("the edge is stopping");
-    }
+    Map<CountDownLatch, Session> ending = Map.copyOf(open);
+    ending.values().forEach(session -> session.end("the edge is stopping"));
     try {
-      for (Open entry : open) {
-        if (!entry.over().await(5, TimeUnit.SECONDS)) {
+      for (CountDownLatch over : ending.keySet()) {
+        if (!over.await(5, TimeUnit.SECONDS)) {
           return;
         }
       }
